@@ -1,0 +1,108 @@
+"""One entry of a file tree, and the one function that decides whether a path from an archive is safe.
+
+Entries describe files inside an image or a package, never files of this machine. Paths are text relative to
+the image's root, in the form ``usr/bin/env``: no leading slash or ``./``, no empty, ``.`` or ``..`` part.
+Bytes that are not UTF-8 are kept through ``surrogateescape``, so that every name survives a round trip.
+Text rather than PurePosixPath: a build handles tens of thousands of entries, and the path objects alone cost
+more than the tar headers (docs/decisions).
+"""
+
+from __future__ import annotations
+
+import enum
+
+import attrs
+
+from imgforge.errors import IntegrityError
+
+ROOT = "."
+"""The path of the root directory itself."""
+
+PATH_MAX = 4096
+"""Linux's limit of a path, in bytes (limits.h PATH_MAX); a longer name in an archive is refused."""
+
+NAME_MAX = 255
+"""Linux's limit of one part of a path, in bytes (limits.h NAME_MAX)."""
+
+
+class Kind(enum.Enum):
+    """What an entry is."""
+
+    FILE = "file"
+    DIRECTORY = "dir"
+    SYMLINK = "symlink"
+    HARDLINK = "hardlink"
+    CHARACTER = "char"
+    BLOCK = "block"
+    FIFO = "fifo"
+
+
+class UnsafePathError(IntegrityError):
+    """A path that would leave the root, or that no file can have."""
+
+
+@attrs.frozen
+class Entry:
+    """One file, directory, link or device of a tree.
+
+    Attributes:
+        path: where, see the module's text; `ROOT` for the root directory.
+        kind: what it is.
+        mode: permission bits, 0 to 0o7777.
+        uid: numeric owner.
+        gid: numeric group.
+        mtime: whole seconds since the epoch.
+        size: bytes of content; 0 unless a file.
+        target: a symlink's text as it stands, or the safe path that a hard link names.
+        device: major and minor number of a device node.
+        xattrs: extended attributes in order of their names.
+    """
+
+    path: str
+    kind: Kind
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+    mtime: int = 0
+    size: int = 0
+    target: str = ""
+    device: tuple[int, int] = (0, 0)
+    xattrs: tuple[tuple[str, bytes], ...] = ()
+
+    @property
+    def parent(self) -> str:
+        """The path of the directory that holds this entry."""
+        return self.path.rpartition("/")[0] or ROOT
+
+
+def text(name: bytes) -> str:
+    """Return a file name as text from which the same bytes can be had again."""
+    return name.decode("utf-8", "surrogateescape")
+
+
+def raw(name: str) -> bytes:
+    """Return the bytes of a file name that `text` made."""
+    return name.encode("utf-8", "surrogateescape")
+
+
+def safe_path(name: str, *, what: str) -> str:
+    """Return the path of an archive member in this module's form.
+
+    Args:
+        name: the name as the archive has it; a leading ``./`` and trailing or doubled slashes are dropped.
+        what: the archive, for the message.
+
+    Raises:
+        UnsafePathError: the name is absolute, empty, too long, or has a ``..`` or a NUL.
+    """
+    if name.startswith("/"):
+        raise UnsafePathError(f"{what}: {name!r}: an absolute path is refused")
+    if "\0" in name or not name:
+        raise UnsafePathError(f"{what}: {name!r}: expected a path, got an empty name or a NUL")
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise UnsafePathError(f"{what}: {name!r}: a path with '..' is refused")
+    path = "/".join(parts) or ROOT
+    if len(raw(path)) >= PATH_MAX or any(len(raw(part)) > NAME_MAX for part in parts):
+        raise UnsafePathError(f"{what}: {name[:80]!r}…: longer than Linux allows")
+    return path
