@@ -95,7 +95,7 @@ class BuildError(ImgforgeError):
 
 
 class SandboxError(ImgforgeError):
-    """This machine does not let imgforge isolate a step; the text says which rungs were tried and why each failed."""
+    """The machine does not let imgforge isolate a step; the text says which rungs were tried and why each failed."""
 
     exit_code = 9
 
