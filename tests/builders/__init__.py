@@ -1,0 +1,1 @@
+"""What tests are made of: real packages and archives, built small and in memory."""
