@@ -1,0 +1,102 @@
+"""What the repository holds: its top level, and no name that belongs to one machine."""
+
+from __future__ import annotations
+
+import configparser
+import glob
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+
+TOP_LEVEL = {
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "Makefile",
+    "README.md",
+    "docs",
+    "imgforge",
+    "manifests",
+    "pyproject.toml",
+    "setup.cfg",
+    "tests",
+}
+EXAMPLE_HOST = "mirrors.wikimedia.org"
+"""The one public mirror that examples may name."""
+
+_URI_HOST = re.compile(r"https?://(?:[^/@\s\"']*@)?([^/\s:\"']+)")
+
+
+def _tracked() -> list[str]:
+    if shutil.which("git") is None or not (REPOSITORY / ".git").exists():
+        pytest.skip("not a git checkout")
+    listing = subprocess.run(
+        ["git", "-c", f"safe.directory={REPOSITORY}", "ls-files", "-z"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [name for name in listing.stdout.split("\0") if name]
+
+
+def _texts() -> dict[str, str]:
+    names = [name for name in _tracked() if (REPOSITORY / name).is_file()]
+    return {name: (REPOSITORY / name).read_bytes().decode("utf-8", "replace") for name in names}
+
+
+def _registry_hosts() -> set[str]:
+    """Return the hosts that this machine takes packages from, whatever they are called: they are configuration."""
+    sources = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
+    said = [path.read_text(errors="replace") for path in sources if path.is_file()]
+    for argv in (["pip", "config", "list"], ["npm", "config", "get", "registry"]):
+        if shutil.which(argv[0]):
+            said.append(subprocess.run(argv, capture_output=True, text=True, check=False).stdout)
+    hosts = {host for text in said for host in _URI_HOST.findall(text)}
+    return {host for host in hosts if "." in host and not host.startswith("127.")} - {EXAMPLE_HOST}
+
+
+def test_the_top_level_is_exactly_this() -> None:
+    tops = {name.split("/")[0] for name in _tracked()}
+    assert {top for top in tops if not top.startswith(".")} == TOP_LEVEL
+
+
+def test_the_build_runs_by_the_file_that_continuous_integration_calls() -> None:
+    script = REPOSITORY / ".ci" / "run"
+    assert script.stat().st_mode & 0o111
+    assert "make test" in script.read_text(encoding="utf-8")
+
+
+def test_no_host_of_a_package_registry_is_named() -> None:
+    hosts = _registry_hosts()
+    named = {name: sorted(host for host in hosts if host in text) for name, text in _texts().items()}
+    assert {name: found for name, found in named.items() if found} == {}
+
+
+def test_no_path_of_this_machine_is_named() -> None:
+    places = {str(REPOSITORY), str(Path.home())} - {"/", "/root", "/home"}
+    named = {name: sorted(place for place in places if place in text) for name, text in _texts().items()}
+    assert {name: found for name, found in named.items() if found} == {}
+
+
+def test_a_todo_has_the_number_of_an_issue() -> None:
+    marker = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME)\b(?!\(#\d+\))")
+    assert [name for name, text in _texts().items() if marker.search(text)] == []
+
+
+def test_every_shipped_manifest_is_installed() -> None:
+    setup = configparser.ConfigParser(interpolation=None)
+    setup.optionxform = str  # type: ignore[assignment,method-assign]
+    setup.read(REPOSITORY / "setup.cfg")
+    installed: set[str] = set()
+    for target, patterns in setup["options.data_files"].items():
+        for pattern in patterns.split():
+            found = glob.glob(pattern, root_dir=REPOSITORY)
+            assert {f"share/imgforge/{Path(name).parent}" for name in found} == {target}
+            installed.update(found)
+    assert installed == {name for name in _tracked() if name.startswith("manifests/")}
