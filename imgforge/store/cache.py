@@ -1,0 +1,314 @@
+"""The cache: entries named by a kind and a key, all of which may be deleted at no loss.
+
+An entry is a file or a tree at ``<cache>/<kind>/<first two of the key>/<key>``. It is there whole or not at all, and
+is never changed afterwards. Keys are digests of everything that the entry was made from.
+
+Nothing is fsynced: it would cost more than it saves. A killed process cannot harm (the kernel has its writes), but
+after a power cut a file may be there by name and not by content. So the first use after a boot removes the entries that
+the previous boot wrote last (`Cache.SUSPECT` seconds), since those may not have reached the disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import attrs
+
+from imgforge.errors import StoreError
+from imgforge.store.atomic import Temporary, Writing, locked, remove_tree, storing, sweep_locks, weigh
+
+_KIND = re.compile(r"[a-z][a-z0-9-]{0,40}")
+_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~=-]{2,199}")
+_OWN = frozenset({"tmp", "locks", "users"})
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+@attrs.frozen
+class Freed:
+    """What a collection removed: how many entries, and the bytes of disk that they took."""
+
+    entries: int = 0
+    size: int = 0
+
+
+@attrs.frozen(order=True)
+class _Use:
+    """When an entry was last used, in nanoseconds; orders entries from the longest unused."""
+
+    when: int
+    path: Path
+
+
+class Cache:
+    """A cache below one directory, made when first written to, and readable by its owner only (mode 0700).
+
+    Several threads and processes may use one cache at once.
+    """
+
+    SUSPECT = 300
+    """Seconds before a boot's last write whose entries are not trusted after the next boot.
+
+    Linux writes dirty pages back after 30 s (vm.dirty_expire_centisecs) plus a round of 5 s; the rest is for slow
+    disks.
+    """
+
+    def __init__(self, path: Path, *, boot_id: str | None = None) -> None:
+        """Name the directory; nothing is read or made yet.
+
+        Args:
+            path: the directory.
+            boot_id: what tells one boot of the machine from the next; by default the kernel's.
+        """
+        self.path = path
+        self._boot_id = boot_id
+        self._temporary = Temporary(path / "tmp")
+        self._users = Temporary(path / "users")
+        self._is_open = False
+
+    def get(self, kind: str, key: str) -> Path | None:
+        """Return where an entry is, and count it as used now; None when there is none."""
+        self._open()
+        path = self._entry(kind, key)
+        with storing(path):
+            try:
+                _use(path)
+            except FileNotFoundError:
+                return None
+        return path
+
+    def put(self, kind: str, key: str, write: Callable[[BinaryIO], object] | bytes) -> Path:
+        """Make a file entry of what `write` writes, or of bytes, in place of any that is there; return where it is.
+
+        Raises:
+            StoreError: the disk is full, or refuses; nothing is left of the entry then.
+            Whatever `write` raises: nothing is left then either.
+        """
+        with self.writing(kind, key) as stream:
+            if isinstance(write, bytes):
+                stream.write(write)
+            else:
+                write(stream)
+        return self._entry(kind, key)
+
+    @contextlib.contextmanager
+    def writing(self, kind: str, key: str) -> Iterator[BinaryIO]:
+        """Give a stream; what was written to it by the end of the block is the entry, unless the block raises.
+
+        Raises:
+            StoreError: the disk is full, or refuses; nothing is left of the entry then.
+        """
+        self._open()
+        path = self._entry(kind, key)
+        with Writing(self._temporary) as stream:
+            yield stream
+            stream.commit(path)
+
+    @contextlib.contextmanager
+    def directory(self, kind: str, key: str) -> Iterator[Path]:
+        """Give an empty directory; what it holds at the end of the block is the entry, unless the block raises.
+
+        An entry that is there already is kept, and what the block made is dropped. The directory has mode 0700.
+
+        Raises:
+            StoreError: the disk refuses; nothing is left of the entry then.
+        """
+        path = self._entry(kind, key)
+        with self.scratch() as tree:
+            yield tree
+            with storing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                os.utime(tree)  # the time of writing, for `SUSPECT`
+                if not path.exists():
+                    tree.rename(path)
+
+    @contextlib.contextmanager
+    def scratch(self, *, remove: Callable[[Path], None] = remove_tree) -> Iterator[Path]:
+        """Give an empty directory on the cache's file system, removed after the block; mode 0700.
+
+        Args:
+            remove: removes it; one of its own where a part of the tree belongs to a subordinate uid.
+        """
+        self._open()
+        descriptor, tree = self._temporary.directory()
+        try:
+            yield tree
+        finally:
+            try:
+                with storing(tree):
+                    remove(tree)
+            finally:
+                os.close(descriptor)
+
+    def adopt(self, kind: str, key: str, path: Path) -> Path:
+        """Make an entry of a file of the same file system (see `scratch`) by renaming it; return where it is now."""
+        self._open()
+        target = self._entry(kind, key)
+        with storing(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.utime(path)  # the time of writing, for `SUSPECT`
+            path.replace(target)
+        return target
+
+    def place(self, kind: str, key: str) -> Path:
+        """Return where an entry is or would be, its directory made: for one that appears there by a rename.
+
+        Whoever writes there must do it atomically, and under `lock` if it resumes what another began.
+        """
+        self._open()
+        path = self._entry(kind, key)
+        with storing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    @contextlib.contextmanager
+    def lock(self, kind: str, key: str) -> Iterator[None]:
+        """Hold an entry's lock during a block, so that no two processes make the same thing; wait for whoever has it.
+
+        Look with `get` again once inside. The lock ends with its process, however that ends.
+        """
+        self._open()
+        with locked(self.path / "locks" / f"{self._entry(kind, key).parent.parent.name}-{key}"):
+            yield
+
+    @contextlib.contextmanager
+    def using(self) -> Iterator[None]:
+        """Keep what is used during the block from being collected by another process."""
+        self._open()
+        with self._users.living():
+            yield
+
+    def remove(self, kind: str, key: str) -> None:
+        """Remove an entry; nothing is wrong when there is none."""
+        path = self._entry(kind, key)
+        with storing(path):
+            self._drop(path, remove_tree)
+
+    def gc(
+        self,
+        *,
+        now: int,
+        max_age: int | None = None,
+        max_size: int | None = None,
+        remove: Callable[[Path], None] = remove_tree,
+    ) -> Freed:
+        """Remove what is too old, then the longest unused until the rest fits, and what dead processes left.
+
+        Args:
+            now: seconds since the epoch.
+            max_age: seconds since the last use beyond which an entry goes; None for no limit.
+            max_size: bytes of disk that may stay; None for no limit.
+            remove: removes a file or a tree; one of its own where trees belong to subordinate uids.
+
+        What a running build has used (see `using`) stays.
+
+        Returns:
+            What was removed.
+
+        Raises:
+            StoreError: something cannot be removed.
+        """
+        if not self.path.is_dir():
+            return Freed()
+        entries = freed = 0
+        with storing(self.path):
+            busy_since = self._users.oldest()
+            uses = sorted(self._uses())
+            sizes = {use.path: weigh(use.path) for use in uses}
+            left = sum(sizes.values())
+            for use in uses:
+                is_old = max_age is not None and use.when < (now - max_age) * 1_000_000_000
+                is_surplus = max_size is not None and left > max_size
+                if (is_old or is_surplus) and self._drop_unused(use, busy_since, remove):
+                    left -= sizes[use.path]
+                    freed += sizes[use.path]
+                    entries += 1
+            sweep_locks(self.path / "locks")
+        return Freed(entries, freed + self._temporary.sweep(remove))
+
+    def _entry(self, kind: str, key: str) -> Path:
+        if not _KIND.fullmatch(kind) or kind in _OWN:
+            raise StoreError(f"cache: kind {kind[:80]!r}: expected lower case letters, digits and dashes")
+        if not _KEY.fullmatch(key):
+            raise StoreError(f"cache: key {key[:80]!r}: expected 3 to 200 letters, digits and ._+~=-")
+        return self.path / kind / key[:2] / key
+
+    def _open(self) -> None:
+        """Make the directory at the first use, and distrust the last writes of an earlier boot."""
+        if self._is_open:
+            return
+        with storing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            marker = self.path / "boot"
+            if not _holds(marker, self._boot()):
+                with locked(self.path / "locks" / "boot"):
+                    self._settle(marker)
+        self._is_open = True
+
+    def _boot(self) -> str:
+        if self._boot_id is None:
+            self._boot_id = _BOOT_ID.read_text(encoding="ascii").strip() if _BOOT_ID.exists() else ""
+        return self._boot_id
+
+    def _settle(self, marker: Path) -> None:
+        """Remove what an earlier boot wrote last; whoever comes second finds the marker of this boot."""
+        if _holds(marker, self._boot()):
+            return
+        if marker.exists():
+            written = {use.path: use.path.lstat().st_mtime for use in self._uses()}
+            suspect = max(written.values(), default=0) - self.SUSPECT
+            for path in sorted(path for path, when in written.items() if when >= suspect):
+                self._drop(path, remove_tree)
+        with Writing(self._temporary) as stream:
+            stream.write(self._boot().encode())
+            stream.commit(marker, durable=True)
+
+    def _uses(self) -> Iterator[_Use]:
+        for kind in sorted(self.path.iterdir()):
+            if kind.name in _OWN or not kind.is_dir():
+                continue
+            for path in sorted(kind.glob("??/*")):
+                with contextlib.suppress(FileNotFoundError):
+                    yield _Use(path.lstat().st_atime_ns, path)
+
+    def _drop_unused(self, use: _Use, busy_since: int | None, remove: Callable[[Path], None]) -> bool:
+        """Drop an entry that nobody has used since it was looked at, and that no running build has used."""
+        if (busy_since is not None and use.when >= busy_since) or _last_use(use.path) != use.when:
+            return False
+        self._drop(use.path, remove)
+        return True
+
+    def _drop(self, path: Path, remove: Callable[[Path], None]) -> None:
+        """Remove an entry so that nobody ever sees half of it."""
+        descriptor, grave = self._temporary.directory()
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                path.rename(grave / "entry")
+            remove(grave)
+        finally:
+            os.close(descriptor)
+
+
+def _holds(marker: Path, text: str) -> bool:
+    try:
+        return marker.read_text(encoding="ascii") == text
+    except FileNotFoundError:
+        return False
+
+
+def _use(path: Path) -> None:
+    """Set the time of last use (atime) to now, and keep the time of writing (mtime)."""
+    os.utime(path, ns=(time.time_ns(), path.lstat().st_mtime_ns), follow_symlinks=False)
+
+
+def _last_use(path: Path) -> int | None:
+    """Return when an entry was last used, in nanoseconds; None when it is gone."""
+    try:
+        return path.lstat().st_atime_ns
+    except FileNotFoundError:
+        return None
