@@ -1,0 +1,41 @@
+"""One error out of several: at each URL of a file, and of several files."""
+
+from __future__ import annotations
+
+from imgforge.errors import FetchError, IntegrityError
+from imgforge.fetch.request import NotFoundError, Request, redact
+from imgforge.fetch.response import PassingError
+
+_NAMED = 10
+"""Failures that are named in one text."""
+
+Failure = FetchError | IntegrityError
+
+
+def at(url: str, error: Failure) -> Failure:
+    """Return the error with the URL in its text, and its class, which says whose fault it is, kept."""
+    said = type(error) if not isinstance(error, PassingError) else FetchError
+    return said(f"{redact(url)}: {error}")
+
+
+def summed(request: Request, failures: list[Failure]) -> Failure:
+    """Return one error for the failures at all URLs: of wrong bytes first, of "not there" only when all say so."""
+    wrong = [error for error in failures if isinstance(error, IntegrityError)]
+    other = [error for error in failures if not isinstance(error, NotFoundError)]
+    kind = type((wrong or other or [NotFoundError("")])[0])
+    texts = [str(error) for error in failures] or ["no URL to fetch it from"]
+    return kind(f"{request.what}: " + "; ".join(texts))
+
+
+def gathered(failures: list[FetchError]) -> FetchError:
+    """Return one error for several files, of their common class, with the notes of each kept once."""
+    if len(failures) == 1:
+        return failures[0]
+    kinds = {type(error) for error in failures}
+    kind = kinds.pop() if len(kinds) == 1 else FetchError
+    lines = sorted(str(error) for error in failures)
+    more = [f"… and {len(lines) - _NAMED} more"] if len(lines) > _NAMED else []
+    gathered = kind("\n".join([f"{len(lines)} files could not be fetched:", *lines[:_NAMED], *more]))
+    for note in dict.fromkeys(note for error in failures for note in getattr(error, "__notes__", ())):
+        gathered.add_note(note)
+    return gathered

@@ -1,0 +1,312 @@
+"""The downloader: http, https and file URLs, tried in order, resumed, retried, capped and verified.
+
+Bytes become a file under their real name only when they are what the request says. What a digest or a size refutes is
+dropped: the next URL is tried, the same one never again. What fails on the way is tried again with growing pauses, and
+goes on where it stopped if the server can do that (RFC 9110, section 14).
+
+Not here: what to fetch, and from which mirror. Proxies and netrc of the environment count, as `requests` reads them.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+from imgforge import late
+from imgforge.errors import FetchError, IntegrityError
+from imgforge.fetch.failures import Failure, at, gathered, summed
+from imgforge.fetch.local import copy
+from imgforge.fetch.request import (
+    Answer,
+    Known,
+    OfflineError,
+    Patience,
+    RefusedError,
+    Request,
+    WrongBytesError,
+    redact,
+)
+from imgforge.fetch.response import PassingError, read, reason
+from imgforge.fetch.sink import Memory, Part, Sink, resumed
+from imgforge.report import Progress, Reporter, Step, running
+
+requests = late.module("requests")
+adapters = late.module("requests.adapters")
+
+_PROGRESS = 64 * 1024
+"""Bytes of progress after which an attempt does not count as a failure."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Fetcher:
+    """Fetches files; to be shared by threads, and closed when done (it is a context manager)."""
+
+    def __init__(
+        self,
+        *,
+        jobs: int = 8,
+        offline: bool = False,
+        reporter: Reporter | None = None,
+        patience: Patience | None = None,
+        proxies: tuple[tuple[str, str], ...] = (),
+        credentials: Callable[[str], tuple[str, str] | None] = lambda _url: None,
+    ) -> None:
+        """Open nothing yet.
+
+        Args:
+            jobs: transfers at once.
+            offline: refuse every URL but ``file``.
+            reporter: hears of each transfer as a step ``fetch``.
+            patience: how long to try.
+            proxies: pairs of ``http``, ``https`` or ``http://host`` and the proxy's URL, empty for none; they
+                count before the environment's.
+            credentials: returns user and password for a URL, or None.
+        """
+        self.jobs = jobs
+        self.offline = offline
+        self.reporter = reporter or Reporter()
+        self._patience = patience or Patience()
+        self._proxies = dict(proxies)
+        self._credentials = credentials
+        self._lock = threading.Lock()
+        self._session: Any = None
+        self._stopping = threading.Event()
+        self._dead: frozenset[str] = frozenset()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._lock:
+            if self._session is not None:
+                self._session.close()
+            self._session = None
+
+    def fetch(self, request: Request, target: Path) -> Path:
+        """Make `target` the file that is asked for, and return it.
+
+        Bytes of an interrupted fetch wait beside it in ``NAME.part``. Two threads or processes must not fetch one
+        target at once.
+
+        Raises:
+            OfflineError: no URL may be used.
+            NotFoundError: no URL has it.
+            FetchError: it could not be had; the text says why at each URL.
+            WrongBytesError: at least one URL served something else, and no URL the right bytes.
+            TooLargeError: likewise, and the wrong bytes are too many.
+            StoreError: the disk refuses.
+        """
+        step = Step("fetch", request.what, request.size or 0)
+        with resumed(target, request) as part, running(self.reporter, step) as progress:
+            advance = _Advance(progress)
+            failures: list[Failure] = []
+            for url in self._allowed(request):
+                try:
+                    self._fill(url, part, request=request, told=advance)
+                except (FetchError, IntegrityError) as error:
+                    failures.append(at(url, error))
+                    if isinstance(error, IntegrityError):
+                        part.restart()
+                else:
+                    part.settle(target)
+                    return target
+            raise summed(request, failures)
+
+    def read(self, request: Request, known: Known | None = None) -> Answer:
+        """Return a small file's bytes, from the first URL that has it.
+
+        Args:
+            request: its cap is what may be held in memory; a digest is not looked at.
+            known: what was said of the bytes that the caller has; sent to the URL that said so.
+
+        Raises:
+            OfflineError, NotFoundError, FetchError, TooLargeError: as `fetch`.
+        """
+        failures: list[Failure] = []
+        for url in self._allowed(request):
+            memory = Memory()
+            headers = _conditions(url, known)
+            try:
+                answered = self._persist(url, memory, request=request, headers=headers, told=lambda _position: None)
+            except (FetchError, IntegrityError) as error:
+                failures.append(at(url, error))
+                continue
+            if answered is None and known is not None:
+                return Answer(None, known)
+            got = answered or {}
+            return Answer(bytes(memory.data), Known(url, got.get("ETag", ""), got.get("Last-Modified", "")))
+        raise summed(request, failures)
+
+    def fetch_all(self, wanted: Iterable[tuple[Request, Path]]) -> Iterator[tuple[Request, Path]]:
+        """Fetch several files at once and yield each when it is there; see `each` for what it raises."""
+        return self.each(lambda pair: (pair[0], self.fetch(*pair)), wanted)
+
+    def each(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Call a function for each item in `jobs` threads, and yield its results in the order of completion.
+
+        When the caller stops early, or on an error that is no FetchError, what runs is told to stop.
+
+        Raises:
+            FetchError: after all others are done: what could not be had. One failure is raised as it is.
+            IntegrityError, StoreError: at once.
+        """
+        failures: list[FetchError] = []
+        executor = concurrent.futures.ThreadPoolExecutor(self.jobs, thread_name_prefix="fetch")
+        try:
+            futures = [executor.submit(function, item) for item in items]
+            for future in concurrent.futures.as_completed(futures):
+                try:
+                    result = future.result()
+                except FetchError as error:
+                    failures.append(error)
+                    continue
+                yield result
+        except BaseException:
+            self._stopping.set()
+            raise
+        finally:
+            executor.shutdown(wait=True, cancel_futures=True)
+            self._stopping.clear()
+        if failures:
+            raise gathered(failures)
+
+    def _allowed(self, request: Request) -> tuple[str, ...]:
+        urls = tuple(url for url in request.urls if not self.offline or url.startswith("file:"))
+        if not urls and request.urls:
+            error = OfflineError(f"{request.what}: not in the cache, and offline")
+            error.add_note("run once without `--offline` to fetch it")
+            raise error
+        return urls
+
+    def _fill(self, url: str, part: Part, *, request: Request, told: Callable[[int], None]) -> None:
+        """Fill a ``.part`` file from one URL and check it."""
+        had = part.position
+        if not (had and had == request.size):
+            self._persist(url, part, request=request, headers={}, told=told)
+        try:
+            part.check(request)
+        except WrongBytesError:
+            if not had:
+                raise
+            # What was resumed may be the part that is wrong: it came from another time or mirror.
+            part.restart()
+            self._persist(url, part, request=request, headers={}, told=told)
+            part.check(request)
+
+    def _persist(
+        self, url: str, sink: Sink, *, request: Request, headers: Mapping[str, str], told: Callable[[int], None]
+    ) -> Mapping[str, str] | None:
+        """Try one URL until it has given all, or patience ends; return the answer's headers, None for "not modified".
+
+        An attempt that brought a good piece is not a failure, so a file comes through a line that drops often; the
+        number of all attempts is bounded all the same.
+        """
+        patience, failed = self._patience, 0
+        most = 1 if self._is_dead(url) else patience.attempts
+        for _ in range(most * 10):
+            before = sink.position
+            try:
+                return self._attempt(url, sink, request=request, headers=headers, told=told)
+            except PassingError as error:
+                failed = 0 if sink.position - before >= _PROGRESS else failed + 1
+                wait = min(patience.delay * 2 ** max(failed - 1, 0), patience.ceiling)
+                wait = wait if error.wait is None else error.wait
+                if wait > patience.ceiling:
+                    raise FetchError(f"{error}, asks to wait {wait:.0f} s") from None
+                if failed >= most:
+                    self._bury(url, sink)
+                    raise FetchError(f"{error} (tried {failed} times)" if failed > 1 else str(error)) from None
+                self.reporter.noted(f"{request.what}: {redact(url)}: {error}; trying again in {wait:g} s")
+                self._pause(wait)
+        raise FetchError("too many interruptions")
+
+    def _attempt(
+        self, url: str, sink: Sink, *, request: Request, headers: Mapping[str, str], told: Callable[[int], None]
+    ) -> Mapping[str, str] | None:
+        """Make one request for what the sink has not yet."""
+        if url.startswith("file:"):
+            copy(url, sink, request=request, told=told)
+            return {}
+        headers = {"Accept-Encoding": "identity", "User-Agent": "imgforge", **headers}
+        if sink.position:
+            headers["Range"] = f"bytes={sink.position}-"
+        with self._open(url, headers) as response:
+            if response.status_code == 304 and ("If-None-Match" in headers or "If-Modified-Since" in headers):
+                return None
+            read(response, sink, request=request, patience=self._patience, told=self._watched(told))
+            answered: Mapping[str, str] = response.headers
+            return answered
+
+    def _open(self, url: str, headers: Mapping[str, str]) -> Any:
+        timeout = (self._patience.connect, self._patience.stall)
+        settings = {"proxies": self._proxies, "auth": self._credentials(url), "timeout": timeout, "stream": True}
+        try:
+            return self._connections().get(url, headers=headers, **settings)
+        except requests.exceptions.SSLError as error:
+            raise RefusedError(f"the certificate or the encryption is refused: {reason(error)}") from None
+        except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+            raise PassingError(reason(error)) from None
+        except (requests.RequestException, ValueError) as error:
+            raise RefusedError(f"cannot be asked for: {reason(error)}") from None
+
+    def _connections(self) -> Any:
+        with self._lock:
+            if self._session is None:
+                session = requests.Session()
+                session.max_redirects = 5
+                adapter = adapters.HTTPAdapter(pool_connections=self.jobs, pool_maxsize=self.jobs)
+                session.mount("http://", adapter)
+                session.mount("https://", adapter)
+                self._session = session
+            return self._session
+
+    def _watched(self, told: Callable[[int], None]) -> Callable[[int], None]:
+        def tell(position: int) -> None:
+            told(position)
+            if self._stopping.is_set():
+                raise FetchError("stopped")
+
+        return tell
+
+    def _pause(self, seconds: float) -> None:
+        if self._stopping.wait(seconds):
+            raise FetchError("stopped")
+
+    def _is_dead(self, url: str) -> bool:
+        return urlsplit(url).netloc in self._dead
+
+    def _bury(self, url: str, sink: Sink) -> None:
+        """Remember a host that never gave a byte, so that thirty more files do not wait for it as patiently."""
+        if not sink.position:
+            with self._lock:
+                self._dead |= {urlsplit(url).netloc}
+
+
+class _Advance:
+    """Turns positions, which fall back when a transfer starts anew, into progress, which does not."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._furthest = 0
+
+    def __call__(self, position: int) -> None:
+        if position > self._furthest:
+            self._progress.advance(position - self._furthest)
+            self._furthest = position
+
+
+def _conditions(url: str, known: Known | None) -> dict[str, str]:
+    if known is None or known.url != url:
+        return {}
+    conditions = {"If-None-Match": known.etag, "If-Modified-Since": known.modified}
+    return {name: value for name, value in conditions.items() if value}

@@ -1,0 +1,49 @@
+"""File URLs: a mirror on this machine, read with the same caps as any other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import unquote, urlsplit
+
+from imgforge.errors import StoreError
+from imgforge.fetch.request import NotFoundError, RefusedError, Request, TooLargeError
+from imgforge.fetch.sink import Sink
+
+_CHUNK = 1 << 20
+
+
+def copy(url: str, sink: Sink, *, request: Request, told: Callable[[int], None]) -> None:
+    """Write a file of this machine to a sink, from its beginning.
+
+    Raises:
+        NotFoundError: there is no such file.
+        RefusedError: the URL names a host or a directory, or the file must not be read.
+        TooLargeError: it has more bytes than the request allows.
+        StoreError: the disk cannot read it.
+    """
+    parts = urlsplit(url)
+    path = Path(unquote(parts.path))
+    if parts.netloc not in ("", "localhost") or not path.is_absolute():
+        raise RefusedError("a file URL names an absolute path and no host")
+    sink.restart()
+    try:
+        stream = path.open("rb")
+    except FileNotFoundError:
+        raise NotFoundError("not there") from None
+    except OSError as error:
+        raise RefusedError(f"cannot be read: {error.strerror}") from None
+    with stream:
+        while data := _piece(stream, path):
+            if sink.position + len(data) > request.limit:
+                raise TooLargeError(f"{request.what}: expected at most {request.limit} bytes, got more")
+            sink.write(data)
+            told(sink.position)
+
+
+def _piece(stream: BinaryIO, path: Path) -> bytes:
+    try:
+        return stream.read(_CHUNK)
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror or error}") from error
