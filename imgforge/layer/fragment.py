@@ -1,0 +1,240 @@
+"""The fragment: the normalised content of one .deb, a pure function of its bytes and of the path rules.
+
+A fragment's tar holds everything but directories: those are shared between packages, so they are written
+once per layer (`imgforge.layer.group`) and fragments can be concatenated. It also holds what dpkg keeps of
+a package below ``/var/lib/dpkg/info``. What scripts do is not here: that is the state layer.
+
+Sources: deb(5); dpkg's `tarobject`, `pkg_infodb` and `write_filehash_except` for what an unpack leaves behind;
+deb-triggers(5); deb-conffiles(5).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import attrs
+
+from imgforge.deb import DebPackage
+from imgforge.layer.rules import PathRules
+from imgforge.tar import writer
+from imgforge.tree import ROOT, Entry, Kind, raw
+
+FORMAT = 1
+"""Raise it when the bytes of a fragment change for the same .deb: every cached one is then made anew."""
+
+INFO = "var/lib/dpkg/info"
+_CHUNK = 1 << 20
+
+
+@attrs.frozen
+class Fragment:
+    """What is known of a fragment besides its bytes.
+
+    Attributes:
+        package: binary package name.
+        version: its version.
+        architecture: its architecture.
+        info_name: the stem of its files in ``info/``: ``name`` or ``name:arch`` for ``Multi-Arch: same``.
+        control: the control stanza, as the package has it.
+        conffiles: path (absolute) and MD5 of each conffile, in the package's order.
+        scripts: names of its maintainer scripts.
+        triggers: the text of its ``triggers`` control file.
+        timestamp: newest member time of the .deb, seconds since the epoch.
+        directories: its directories, placed, in the package's order.
+        entries: everything else, placed, in the tar's order.
+        shipped: every path the package ships, as it names them (absolute): what activates file triggers.
+        size: bytes of the tar.
+    """
+
+    package: str
+    version: str
+    architecture: str
+    info_name: str
+    control: str
+    conffiles: tuple[tuple[str, str], ...]
+    scripts: tuple[str, ...]
+    triggers: str
+    timestamp: int
+    directories: tuple[Entry, ...]
+    entries: tuple[Entry, ...]
+    shipped: tuple[str, ...]
+    size: int
+
+
+SCRIPTS = ("config", "postinst", "postrm", "preinst", "prerm")
+
+
+class _Hashed:
+    """A content reader that takes the MD5 of what passes, when dpkg will want it."""
+
+    def __init__(self, content: BinaryIO) -> None:
+        self._content = content
+        self.md5 = hashlib.md5(usedforsecurity=False)
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._content.read(size)
+        self.md5.update(data)
+        return data
+
+
+def write(deb: DebPackage, sink: BinaryIO, *, rules: PathRules) -> Fragment:
+    """Write the fragment's tar, without the end-of-archive blocks, and return what is known of it.
+
+    Args:
+        deb: an opened package, its content not read yet.
+        sink: takes the bytes.
+        rules: the image's path aliases and filters.
+
+    Raises:
+        DebError: the package is not what deb(5) says, or is hostile.
+    """
+    members = {entry.path: (entry, data) for entry, data in deb.members}
+    content = _Content(deb, rules=rules, members={name: data for name, (_, data) in members.items()})
+    counter = _Counting(sink)
+    tar = writer.Writer(counter)
+    for entry, stream in content.files():
+        tar.add(entry, stream)
+    name = info_name(deb.control["Package"], deb.control["Architecture"], deb.control.get("Multi-Arch", ""))
+    info = tuple(_info_files(name, members, content=content, timestamp=deb.timestamp))
+    for entry, data in info:
+        tar.add(entry, data)
+    return Fragment(
+        package=deb.control["Package"],
+        version=deb.control["Version"],
+        architecture=deb.control["Architecture"],
+        info_name=name,
+        control=deb.control_text,
+        conffiles=content.conffile_digests(),
+        scripts=tuple(script for script in SCRIPTS if script in members),
+        triggers=_text(members, "triggers"),
+        timestamp=deb.timestamp,
+        directories=tuple(content.directories),
+        entries=(*content.entries, *(entry for entry, _ in info)),
+        shipped=tuple(content.shipped),
+        size=counter.written,
+    )
+
+
+def info_name(package: str, architecture: str, multi_arch: str) -> str:
+    """Return the stem under which dpkg keeps a package's control files (dpkg's `pkg_infodb_get_file`)."""
+    return f"{package}:{architecture}" if multi_arch == "same" else package
+
+
+class _Counting:
+    """Passes bytes on and counts them."""
+
+    def __init__(self, sink: BinaryIO) -> None:
+        self._sink = sink
+        self.written = 0
+
+    def write(self, data: bytes) -> int:
+        self.written += len(data)
+        return self._sink.write(data)
+
+
+class _Content:
+    """The walk over data.tar: what enters the image, and what dpkg's database says of it."""
+
+    def __init__(self, deb: DebPackage, *, rules: PathRules, members: dict[str, bytes]) -> None:
+        self._deb = deb
+        self._rules = rules
+        self._conffiles = _conffiles(members.get("conffiles", b""))
+        self._needs_md5 = set(self._conffiles) if "md5sums" in members else None
+        self.md5: dict[str, str] = {}
+        self.directories: list[Entry] = []
+        self.entries: list[Entry] = []
+        self.shipped: list[str] = []
+        self.left_out: set[str] = set()
+
+    def files(self) -> Iterator[tuple[Entry, BinaryIO | _Hashed | None]]:
+        """Yield every entry but directories, placed in the image."""
+        for entry, stream in self._deb.entries():
+            is_directory = entry.kind is Kind.DIRECTORY
+            if not self._rules.admits(entry.path, is_directory=is_directory):
+                self.left_out.add(entry.path)
+                continue
+            self.shipped.append("/." if entry.path == ROOT else "/" + entry.path)
+            placed = self._placed(entry)
+            if is_directory:
+                self.directories.append(placed)
+                continue
+            self.entries.append(placed)
+            yield placed, self._watched(entry, stream)
+            if entry.kind is Kind.FILE and self._last is not None:
+                self.md5["/" + entry.path] = self._last.md5.hexdigest()
+
+    def _placed(self, entry: Entry) -> Entry:
+        target = self._rules.place(entry.target) if entry.kind is Kind.HARDLINK else entry.target
+        return attrs.evolve(entry, path=self._rules.place(entry.path), target=target)
+
+    def _watched(self, entry: Entry, stream: BinaryIO) -> BinaryIO | _Hashed | None:
+        self._last = None
+        if entry.kind is not Kind.FILE:
+            return None
+        if self._needs_md5 is not None and "/" + entry.path not in self._needs_md5:
+            return stream
+        self._last = _Hashed(stream)
+        return self._last
+
+    _last: _Hashed | None = None
+
+    def conffile_digests(self) -> tuple[tuple[str, str], ...]:
+        """Return path and MD5 of each conffile that is in the image (Policy 10.7, dpkg's `Conffiles` field)."""
+        return tuple((path, self.md5[path]) for path in self._conffiles if path in self.md5)
+
+
+def _conffiles(text: bytes) -> tuple[str, ...]:
+    """Return the paths of a ``conffiles`` file, without those marked remove-on-upgrade (deb-conffiles(5))."""
+    lines = (line.strip() for line in text.decode("utf-8", "surrogateescape").splitlines())
+    return tuple(line for line in lines if line.startswith("/"))
+
+
+def _text(members: dict[str, tuple[Entry, bytes]], name: str) -> str:
+    return members[name][1].decode("utf-8", "surrogateescape") if name in members else ""
+
+
+def _info_files(
+    name: str, members: dict[str, tuple[Entry, bytes]], *, content: _Content, timestamp: int
+) -> Iterator[tuple[Entry, bytes]]:
+    """Yield dpkg's database files of the package in the order of their names."""
+    files = {
+        member: (entry.mode, entry.mtime, data)
+        for member, (entry, data) in members.items()
+        if entry.kind is Kind.FILE and "/" not in member and member != "control"
+    }
+    files["list"] = (0o644, timestamp, _listing(content.shipped))
+    if "md5sums" not in files:
+        generated = _generated_md5sums(content)
+        if generated:
+            files["md5sums"] = (0o644, timestamp, generated)
+    elif content.left_out:
+        mode, mtime, data = files["md5sums"]
+        files["md5sums"] = (mode, mtime, _trimmed_md5sums(data, content.left_out))
+    for member in sorted(files):
+        mode, mtime, data = files[member]
+        path = f"{INFO}/{name}.{member}"
+        yield Entry(path, Kind.FILE, mode=mode, mtime=mtime, size=len(data)), data
+
+
+def _listing(shipped: list[str]) -> bytes:
+    lines = shipped if shipped[:1] == ["/."] else ["/.", *shipped]
+    return b"".join(raw(path) + b"\n" for path in lines)
+
+
+def _generated_md5sums(content: _Content) -> bytes:
+    """Return what dpkg writes for a package without ``md5sums``: every file that is no conffile."""
+    conffiles = {path for path, _ in content.conffile_digests()}
+    lines = io.BytesIO()
+    for path, digest in content.md5.items():
+        if path not in conffiles:
+            lines.write(digest.encode() + b"  " + raw(path[1:]) + b"\n")
+    return lines.getvalue()
+
+
+def _trimmed_md5sums(data: bytes, left_out: set[str]) -> bytes:
+    """Drop the lines of filtered paths, so that ``dpkg --verify`` tells what the image really lacks."""
+    absent = {raw(path) for path in left_out}
+    return b"".join(line for line in data.splitlines(keepends=True) if line[34:].rstrip(b"\n") not in absent)

@@ -1,0 +1,169 @@
+"""What must not enter a layer, or not as it is: logs, locks of the day, random ids, dates of today.
+
+Runs chrooted into the image, after its packages are configured. Each rule answers one pitfall that was measured
+between two builds of one lock; the list is in docs/determinism.md. Nothing here looks at the clock: dates that
+remain come from `epoch`.
+
+Sources: machine-id(5) for the empty file; shadow(5) for the day of the last change; the Java KeyStore format is
+described in OpenJDK's ``sun.security.provider.JavaKeyStore``.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import os
+import shutil
+import stat
+import struct
+from collections.abc import Callable, Iterator
+
+VOLATILE = (
+    "etc/*.dpkg-bak",
+    "root/.cache/*",
+    "var/cache/apt/*.bin",
+    "var/cache/apt/archives/*.deb",
+    "var/cache/apt/archives/lock",
+    "var/cache/debconf/*-old",
+    "var/cache/ldconfig/aux-cache",
+    "var/cache/man/*",
+    "var/lib/apt/lists/*",
+    "var/lib/dbus/machine-id",
+    "var/lib/dpkg/*-old",
+    "var/lib/systemd/random-seed",
+    "var/lib/urandom/*",
+    "var/tmp/*",
+)
+"""Patterns of files that a build leaves behind and that differ between two builds, or serve only the build."""
+
+_SECONDS_A_DAY = 86400
+_SHADOWS = ("etc/shadow", "etc/shadow-")
+_KEYSTORE = "etc/ssl/certs/java/cacerts"
+_KEYSTORE_PASSWORD = "changeit"  # noqa: S105 -- the fixed, public password of every Java trust store
+_READ_LIMIT = 64 << 20
+
+
+def normalise(*, epoch: int, is_new: Callable[[str], bool]) -> None:
+    """Make the tree below the current root the same whenever and wherever it was configured.
+
+    Args:
+        epoch: seconds since 1970 that stand for every date of today.
+        is_new: tells whether a path (relative) was made or changed since the packages were unpacked.
+    """
+    for path in _volatile():
+        if is_new(path):
+            _remove(path)
+    for path in _logs("var/log"):
+        if is_new(path):
+            _remove(path)
+    if is_new("etc/machine-id"):
+        _replace("etc/machine-id", b"")
+    for path in _SHADOWS:
+        if is_new(path):
+            _edit(path, lambda text: clamp_shadow(text, epoch=epoch))
+    if is_new(_KEYSTORE):
+        _edit(_KEYSTORE, lambda data: normalise_keystore(data, epoch=epoch))
+
+
+def _volatile() -> Iterator[str]:
+    for pattern in VOLATILE:
+        directory, _, glob = pattern.rpartition("/")
+        for name in _names(directory):
+            if fnmatch.fnmatchcase(name, glob):
+                yield f"{directory}/{name}"
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return sorted(os.listdir("/" + directory))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _logs(directory: str) -> Iterator[str]:
+    """Yield log files that have content; empty ones with an owner of their own (wtmp, btmp) are state."""
+    for name in _names(directory):
+        path = f"{directory}/{name}"
+        status = os.lstat("/" + path)
+        if stat.S_ISDIR(status.st_mode):
+            yield from _logs(path)
+        elif status.st_size:
+            yield path
+
+
+def _remove(path: str) -> None:
+    absolute = "/" + path
+    if stat.S_ISDIR(os.lstat(absolute).st_mode):
+        shutil.rmtree(absolute)
+    else:
+        os.unlink(absolute)
+
+
+def _replace(path: str, data: bytes) -> None:
+    """Write a regular file's content in place: its owner, mode and name stay."""
+    descriptor = os.open("/" + path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+
+
+def _edit(path: str, change: Callable[[bytes], bytes]) -> None:
+    absolute = "/" + path
+    status = os.lstat(absolute)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > _READ_LIMIT:
+        return
+    with open(os.open(absolute, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+        before = file.read()
+    after = change(before)
+    if after != before:
+        _replace(path, after)
+
+
+def clamp_shadow(text: bytes, *, epoch: int) -> bytes:
+    """Set the day of the last password change to the epoch's where it is later (shadow(5), third field)."""
+    day = epoch // _SECONDS_A_DAY
+    lines = []
+    for line in text.split(b"\n"):
+        fields = line.split(b":")
+        if len(fields) > 2 and fields[2].isdigit() and int(fields[2]) > day:  # noqa: PLR2004 -- the third field
+            fields[2] = str(day).encode()
+        lines.append(b":".join(fields))
+    return b"\n".join(lines)
+
+
+def normalise_keystore(data: bytes, *, epoch: int) -> bytes:
+    """Sort a Java trust store by alias and date every entry at the epoch.
+
+    Only version 2 stores of trusted certificates are touched: magic 0xfeedfeed, per entry tag 2, alias, date in
+    milliseconds, certificate type, DER; at the end SHA-1 over password, "Mighty Aphrodite" and the content.
+    Anything else is returned as it is.
+    """
+    entries = _keystore_entries(data)
+    if entries is None:
+        return data
+    body = struct.pack(">III", 0xFEEDFEED, 2, len(entries))
+    for alias, certificate in sorted(entries):
+        body += struct.pack(">I", 2) + alias + struct.pack(">Q", epoch * 1000) + certificate
+    seal = hashlib.sha1(_KEYSTORE_PASSWORD.encode("utf-16-be"), usedforsecurity=False)
+    seal.update(b"Mighty Aphrodite" + body)
+    return body + seal.digest()
+
+
+def _keystore_entries(data: bytes) -> list[tuple[bytes, bytes]] | None:
+    """Return alias and certificate of each entry, still encoded, or None where the format is another."""
+    try:
+        magic, version, count = struct.unpack_from(">III", data)
+        if (magic, version) != (0xFEEDFEED, 2):
+            return None
+        at, entries = 12, []
+        for _ in range(count):
+            (tag,) = struct.unpack_from(">I", data, at)
+            alias_end = at + 6 + struct.unpack_from(">H", data, at + 4)[0]
+            type_end = alias_end + 10 + struct.unpack_from(">H", data, alias_end + 8)[0]
+            end = type_end + 4 + struct.unpack_from(">I", data, type_end)[0]
+            if tag != 2:  # noqa: PLR2004 -- a trusted certificate; tag 1 is a private key
+                return None
+            entries.append((data[at + 4 : alias_end], data[alias_end + 8 : end]))
+            at = end
+    except struct.error:
+        return None
+    return entries if len(data) == at + hashlib.sha1(usedforsecurity=False).digest_size else None

@@ -1,0 +1,124 @@
+"""The outside of the workshop: starts the worker when the first job comes and speaks to it.
+
+One worker does one job at a time; callers in several threads take turns. A worker that dies takes its
+namespaces, mounts and processes with it.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import imgforge.errors
+from imgforge.errors import BuildError, ImgforgeError, SandboxError
+from imgforge.sandbox.rung import Rung, choose
+from imgforge.workshop.steps import ScriptRun, Step, dump
+
+_PACKAGES = str(Path(imgforge.errors.__file__).parent.parent)
+_START = f"import sys; sys.path.insert(0, {_PACKAGES!r}); from imgforge.workshop.worker import main; main()"
+
+
+class Workshop:
+    """Puts root filesystems together, in a process of its own.
+
+    Args:
+        rung: the sandbox's rung by name, or None for the best that this machine allows.
+    """
+
+    def __init__(self, rung: str | None = None) -> None:
+        self._wanted = rung
+        self._turn = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start the worker ahead of its first job, so that the two overlap. Idempotent."""
+        with self._turn:
+            self._started()
+
+    def _started(self) -> subprocess.Popen[str]:
+        if self._process is None:
+            rung = choose(Rung[self._wanted.upper()] if self._wanted else None)
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-c", _START, rung.name],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                errors="surrogateescape",
+                env={"LC_ALL": "C.UTF-8", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+            )
+        return self._process
+
+    def extract(self, tars: tuple[Path, ...], target: Path, *, lowers: tuple[Path, ...] = ()) -> None:
+        """Unpack tars, in order, into a new tree that later mounts can use.
+
+        Raises:
+            IntegrityError: the tars would write outside the tree.
+        """
+        self._ask("extract", tars=_texts(tars), target=str(target), lowers=_texts(lowers))
+
+    def configure(
+        self, steps: tuple[Step, ...], *, base: tuple[Path, ...], work: Path, output: Path, epoch: int
+    ) -> tuple[ScriptRun, ...]:
+        """Do the steps on a root above `base` and write what they changed to the tar `output`.
+
+        Raises:
+            BuildError: a script failed; its last words are in the notes.
+        """
+        answer = self._ask(
+            "configure", base=_texts(base), steps_text=dump(steps), work=str(work), output=str(output), epoch=epoch
+        )
+        return tuple(ScriptRun(label, seconds) for label, seconds in answer["runs"])
+
+    def remove(self, trees: tuple[Path, ...]) -> None:
+        """Delete trees that `extract` made."""
+        self._ask("remove", paths=_texts(trees))
+
+    def close(self) -> None:
+        """End the worker; it finishes the job it has. Idempotent."""
+        with self._turn:
+            if self._process is None:
+                return
+            self._process.communicate()
+            self._process = None
+
+    def _ask(self, verb: str, **arguments: Any) -> dict[str, Any]:
+        with self._turn:
+            worker = self._started()
+            if worker.stdin is None or worker.stdout is None:
+                raise SandboxError("the workshop's worker has no pipes")
+            try:
+                worker.stdin.write(json.dumps({"verb": verb, "arguments": arguments}) + "\n")
+                worker.stdin.flush()
+                line = worker.stdout.readline()
+            except BrokenPipeError:
+                line = ""
+            if not line:
+                raise SandboxError(f"{verb}: the workshop's worker ended with status {worker.wait()}")
+        return _checked(verb, json.loads(line))
+
+
+def _texts(paths: tuple[Path, ...]) -> list[str]:
+    return [str(path) for path in paths]
+
+
+def _checked(verb: str, answer: dict[str, Any]) -> dict[str, Any]:
+    if "error" not in answer:
+        return answer
+    kind = getattr(imgforge.errors, answer["error"], None)
+    known = isinstance(kind, type) and issubclass(kind, ImgforgeError) and kind is not imgforge.errors.ManifestError
+    error = kind(answer["text"]) if known and kind is not None else BuildError(f"{verb}: {answer['text']}")
+    for note in answer["notes"]:
+        error.add_note(note)
+    raise error

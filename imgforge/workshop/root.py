@@ -1,0 +1,154 @@
+"""A root filesystem while it is worked on: trees of the cache below, everything that changes on top.
+
+With namespaces it is an overlay whose upper directory lies on a tmpfs, where fsync is free and nothing stays
+behind; the trees of the cache are never written to. Without namespaces it is a copy, compared afterwards with
+what it was.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from imgforge.errors import BuildError
+from imgforge.rootfs import capture, copy, snapshot
+from imgforge.rootfs.owners import Owners
+from imgforge.sandbox import mounts
+from imgforge.tree import Entry
+
+Changes = Iterator[tuple[Entry, Callable[[], BinaryIO]]]
+
+
+class Root(Protocol):
+    """A root filesystem under construction."""
+
+    path: Path
+
+    def show(self, trees: tuple[Path, ...]) -> None:
+        """Make these trees, lowest first, visible below everything that was changed so far."""
+
+    def is_new(self, path: str) -> bool:
+        """Tell whether a path was made or changed since its tree was shown; may be asked after a chroot."""
+
+    def changes(self, *, epoch: int) -> Changes:
+        """Yield what was changed, as a layer has it."""
+
+
+class OverlayRoot:
+    """A root on overlayfs, in this process's own mount namespace.
+
+    Args:
+        work: an empty directory of this process alone.
+        owners: how ownership is kept on this rung.
+        in_user_namespace: overlay keeps its own attributes in ``user.overlay.*``.
+    """
+
+    def __init__(self, work: Path, *, owners: Owners, in_user_namespace: bool) -> None:
+        self.path = work / "root"
+        self._owners = owners
+        self._userxattr = in_user_namespace
+        self._trees: tuple[Path, ...] = ()
+        top = work / "top"
+        for directory in (self.path, top):
+            directory.mkdir()
+        mounts.tmpfs(top, mode=0o755)
+        if in_user_namespace and not mounts.supports_user_xattrs(top):
+            mounts.unmount(top)  # before Linux 6.6 a tmpfs keeps no user.* attributes: use the disk
+        self._upper, self._work = top / "upper", top / "work"
+        for directory in (self._upper, self._work):
+            directory.mkdir(mode=0o755)
+        self._upper_descriptor = os.open(self._upper, os.O_PATH | os.O_DIRECTORY)
+        self._mounted = False
+
+    def show(self, trees: tuple[Path, ...]) -> None:
+        """Mount the overlay anew; see `Root`."""
+        if self._mounted:
+            mounts.unmount(self.path)
+        self._trees = trees
+        mounts.overlay(trees, self._upper, self._work, self.path, userxattr=self._userxattr)
+        self._mounted = True
+
+    def is_new(self, path: str) -> bool:
+        """Tell whether the upper directory has the path; see `Root`."""
+        try:
+            status = os.stat(path, dir_fd=self._upper_descriptor, follow_symlinks=False)
+        except OSError:
+            return False
+        return not (stat.S_ISCHR(status.st_mode) and status.st_rdev == 0)
+
+    def changes(self, *, epoch: int) -> Changes:
+        """Yield the upper directory as layer entries; see `Root`."""
+        return capture.capture(self._upper, owners=self._owners, lowers=self._trees, epoch=epoch)
+
+
+class CopiedRoot:
+    """A root that is a copy of its trees, for machines that forbid namespaces."""
+
+    def __init__(self, work: Path, *, owners: Owners) -> None:
+        self.path = work / "root"
+        self.path.mkdir()
+        self._owners = owners
+        self._shown: tuple[Path, ...] = ()
+        self._before = snapshot.snapshot(self.path)
+
+    def show(self, trees: tuple[Path, ...]) -> None:
+        """Copy the trees that are not there yet, around what was changed; see `Root`."""
+        changed = snapshot.changed_paths(self.path, self._before)
+        for tree in trees:
+            if tree not in self._shown:
+                copy.copy_tree(tree, self.path, keep=changed)
+        self._shown = trees
+        self._before = snapshot.merge(snapshot.snapshot(self.path), kept=self._before, changed=changed)
+
+    def is_new(self, path: str) -> bool:
+        """Compare one path with the snapshot; see `Root`."""
+        return snapshot.is_changed("/" + path, path, self._before)
+
+    def changes(self, *, epoch: int) -> Changes:
+        """Yield every difference from the snapshot; see `Root`."""
+        return snapshot.changes(self.path, self._before, epoch=epoch, owners=self._owners)
+
+
+def inside(root: Path, work: Callable[[], None]) -> None:
+    """Run a function in a child process that has chrooted into `root`.
+
+    Raises:
+        BuildError: the function raised; the text is the child's error.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _in_child(root, work, writing)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        complaint = pipe.read().decode(errors="replace")
+    _, status = os.waitpid(child, 0)
+    if status:
+        raise BuildError(f"a file of the image could not be edited: {complaint.strip() or status}")
+
+
+def _in_child(root: Path, work: Callable[[], None], writing: int) -> None:
+    try:
+        os.chroot(root)
+        os.chdir("/")
+        os.umask(0o022)
+        work()
+    except BaseException:  # noqa: BLE001 -- the child must never return into the parent's code
+        os.write(writing, traceback.format_exc(limit=-3).encode(errors="replace")[-4000:])
+        os._exit(1)
+    os._exit(0)
+
+
+def clear(directory: Path) -> None:
+    """Delete a working directory or a tree of the cache, whatever its modes say."""
+    for parent, names, _ in os.walk(directory):
+        for name in names:
+            path = os.path.join(parent, name)
+            if not os.path.islink(path):
+                os.chmod(path, 0o700)
+    shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,122 @@
+"""What a worker is told to do, as values: the configuring of an image stays visible step by step.
+
+Values travel as JSON between two processes of one machine, so bytes are text through `surrogateescape`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import attrs
+
+
+@attrs.frozen
+class Mount:
+    """Show these trees, lowest first, above the base; what was written so far stays on top."""
+
+    trees: tuple[str, ...]
+
+
+@attrs.frozen
+class Write:
+    """Write a file as root, mode as given, unless one is there and `keep` is set."""
+
+    path: str
+    text: str
+    mode: int = 0o644
+    keep: bool = False
+
+
+@attrs.frozen
+class Append:
+    """Add lines to a file, which is made if it is missing."""
+
+    path: str
+    text: str
+
+
+@attrs.frozen
+class Link:
+    """Make a symlink and the directory that it points to, unless the name is taken."""
+
+    path: str
+    target: str
+
+
+@attrs.frozen
+class Copy:
+    """Bring a file of this machine into the image for the time of the build."""
+
+    source: str
+    path: str
+
+
+@attrs.frozen
+class Remove:
+    """Take files away that were brought in for the build; missing ones are fine."""
+
+    paths: tuple[str, ...]
+
+
+@attrs.frozen
+class Run:
+    """Run a command in the image.
+
+    Attributes:
+        label: what it is, for people and for the record: ``preinst dash``, ``configure``.
+        argv: the command.
+        environment: what is added to the build's fixed environment.
+    """
+
+    label: str
+    argv: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+@attrs.frozen
+class Divert:
+    """Move what packages shipped at paths that scripts have diverted since the trees were mounted.
+
+    Attributes:
+        shipped: path and package for every shipped path that could be hit, absolute.
+    """
+
+    shipped: tuple[tuple[str, str], ...]
+
+
+Step = Mount | Write | Append | Link | Copy | Remove | Run | Divert
+
+_KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind for kind in (Mount, Write, Append, Link, Copy, Remove, Run, Divert)
+}
+
+
+def dump(steps: tuple[Step, ...]) -> str:
+    """Return the steps as JSON."""
+    return json.dumps([{"step": type(step).__name__, **attrs.asdict(step)} for step in steps])
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def load(text: str) -> tuple[Step, ...]:
+    """Return the steps that `dump` wrote."""
+    rows = json.loads(text)
+    return tuple(
+        _KINDS[row["step"]](**{key: _tuples(value) for key, value in row.items() if key != "step"}) for row in rows
+    )
+
+
+@attrs.frozen
+class ScriptRun:
+    """One thing that ran in the image while its packages were configured.
+
+    Attributes:
+        label: ``preinst NAME``, ``configure NAME``, ``trigger NAME``, or the command's own label.
+        seconds: wall clock.
+    """
+
+    label: str
+    seconds: float
