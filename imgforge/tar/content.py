@@ -37,16 +37,19 @@ class Content(io.BufferedIOBase, BinaryIO):
         """
         if self.closed:
             raise ValueError(f"{self._what}: read after the archive moved on to its next entry")
-        whole = size is None or size < 0
-        wanted = self.left if size is None or size < 0 else min(size, self.left)
+        if size is None or size < 0:
+            return b"".join(iter(self._some, b""))
+        return self._some(size)
+
+    def _some(self, size: int = 1 << 20) -> bytes:
+        """Read at most `size` bytes."""
+        wanted = min(size, self.left)
         if not wanted:
             return b""
         data = self._stream.read(wanted)
         if not data:
             raise TarError(f"{self._what}: truncated, {self.left} bytes of content are missing")
         self.left -= len(data)
-        if whole and self.left:
-            return data + self.read()
         return data
 
     def location(self) -> tuple[int, int] | None:

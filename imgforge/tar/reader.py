@@ -7,6 +7,7 @@ Whiteouts are plain entries here; `imgforge.rootfs.extract` knows what they mean
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -74,7 +75,8 @@ class _Walk:
         self._total = 0
         self._content = Content(stream, 0, what=what)
         self._padding = 0
-        self._seekable = stream.seekable()
+        self._is_file = _is_file(stream)
+        self._seekable = self._is_file or type(stream) is io.BytesIO
         self._position = stream.tell() if self._seekable else 0
         self._end = stream.seek(0, 2) if self._seekable else 0
         if self._seekable:
@@ -185,18 +187,24 @@ class _Walk:
             raise TarError(f"{self._what}: {entry.path!r}: {entry.size} bytes are more than is accepted")
         self._total += entry.size
         self._padding = -entry.size % BLOCK
-        offset = self._advance(entry) if self._seekable else None
+        start = self._advance(entry) if self._seekable else 0
+        offset = start if self._is_file else None
         self._content = Content(self._stream, entry.size, what=f"{self._what}: {entry.path!r}", offset=offset)
         return entry, self._content
 
     def _advance(self, entry: Entry) -> int:
-        """Note where the next header stands in a real file; return where this content does."""
+        """Note where the next header stands, when seeking there is cheap; return where this content does."""
         start = self._position
         self._position += entry.size + self._padding
         if self._position > self._end:
             missing = self._position - self._end
             raise TarError(f"{self._what}: {entry.path!r}: truncated, {missing} bytes of content are missing")
         return start
+
+
+def _is_file(stream: BinaryIO) -> bool:
+    """Whether offsets in the stream are offsets in its descriptor; a `gzip.GzipFile` has a descriptor too, and lies."""
+    return type(stream) is io.FileIO or (type(stream) is io.BufferedReader and type(stream.raw) is io.FileIO)
 
 
 def _entry(block: bytes, extended: dict[bytes, bytes], *, what: str) -> Entry:

@@ -7,7 +7,7 @@ Numeric owners only; no user names, no access times, no sparse files (docs/decis
 from __future__ import annotations
 
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Protocol, Self
 
 import attrs
 
@@ -50,6 +50,13 @@ def header(entry: Entry) -> bytes:
     return _with_pax(entry, path, link)
 
 
+class Sink(Protocol):
+    """Takes bytes: a file, a hash, a compressor."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take all of these bytes."""
+
+
 class Writer:
     """Writes entries one after the other; a context manager that ends the archive when all went well.
 
@@ -57,7 +64,7 @@ class Writer:
         stream: receives the bytes; is not closed.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: Sink) -> None:
         self._stream = stream
         self.offset = 0
         """Bytes written so far."""
