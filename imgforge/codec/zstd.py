@@ -1,0 +1,115 @@
+"""zstd: read block by block, written in frames of a fixed size.
+
+Several frames are one content (RFC 8878, section 3.1). The library's streaming readers neither bound the output of
+one call nor tell a frame that is cut off from one that is whole; so the blocks are walked here and decoded one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from functools import partial
+from typing import Any
+
+from imgforge import late
+from imgforge.codec import ordered, source
+
+zstandard = late.module("zstandard")
+
+MAGIC = b"\x28\xb5\x2f\xfd"
+FRAME = 16 << 20
+"""Bytes of content in each frame but the last: part of what a layer's bytes depend on."""
+
+LEVEL = 3
+COMPRESSOR_ID = f"zstd/1.5.7;l{LEVEL};t1;{FRAME >> 20}M"
+"""Names all that compressed bytes depend on beside the content; caches of compressed layers are keyed by it."""
+
+_WINDOW = 128 << 20  # what every decoder must accept is 8 MiB; zstd's own limit without --long is this
+
+
+def is_skippable(begin: bytes) -> bool:
+    """Whether a frame that holds no content starts here (RFC 8878, section 3.1.2)."""
+    return 0x50 <= (begin or b"\0")[0] <= 0x5F and begin[1:4] == b"\x2a\x4d\x18"
+
+
+def expand(stream: source.Source) -> Iterator[bytes]:
+    """Yield the content of one or more zstd frames.
+
+    Raises:
+        IntegrityError: a frame is damaged, cut off, or wants too large a window.
+    """
+    decoder = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
+    while begin := stream.peek(4):
+        if is_skippable(begin):
+            _skip(stream)
+        elif begin == MAGIC:
+            yield from _frame(stream, decoder)
+        else:
+            raise stream.damaged("zstd", "something else follows its end")
+
+
+def _skip(stream: source.Source) -> None:
+    """Pass over a skippable frame."""
+    left = int.from_bytes(stream.exactly(8)[4:], "little")
+    while left:
+        data = stream.take(left)
+        if not data:
+            raise stream.truncated()
+        left -= len(data)
+
+
+def _frame(stream: source.Source, decoder: Any) -> Iterator[bytes]:
+    """Yield the content of one frame; a call decodes one block, which is at most 128 KiB of output."""
+    frame = decoder.decompressobj()
+    header, has_checksum = _header(stream)
+    try:
+        frame.decompress(header)
+        is_last = False
+        while not is_last:
+            mark = stream.exactly(3)
+            word = int.from_bytes(mark, "little")
+            is_last, kind, size = bool(word & 1), word >> 1 & 3, word >> 3
+            block = mark + stream.exactly(1 if kind == 1 else size)
+            if is_last and has_checksum:
+                block += stream.exactly(4)
+            if piece := frame.decompress(block):
+                yield piece
+    except zstandard.ZstdError as error:
+        raise stream.damaged("zstd", error) from None
+    if not frame.eof:
+        raise stream.damaged("zstd", "a frame does not end where its last block does")
+
+
+def _header(stream: source.Source) -> tuple[bytes, bool]:
+    """Return a frame's header and whether a checksum ends the frame (RFC 8878, section 3.1.1.1)."""
+    descriptor = stream.peek(5)[4:]
+    if not descriptor:
+        raise stream.truncated()
+    flags = descriptor[0]
+    is_single = bool(flags & 0x20)
+    content_size = (1 if is_single else 0, 2, 4, 8)[flags >> 6]
+    dictionary = (0, 1, 2, 4)[flags & 3]
+    size = 5 + (0 if is_single else 1) + dictionary + content_size
+    return stream.exactly(size), bool(flags & 4)
+
+
+def compress(data: bytes | memoryview, level: int = LEVEL) -> bytes:
+    """Return one frame that states its size.
+
+    The threaded path with one thread: zstd promises the same bytes for any number of threads but none.
+    """
+    frame: bytes = zstandard.ZstdCompressor(level=level, threads=1, write_content_size=True).compress(data)
+    return frame
+
+
+class ZstdWriter(ordered.OrderedWriter):
+    """Compresses what is written to it as zstd frames of `FRAME` bytes, in parallel, in order.
+
+    Args:
+        sink: called with each compressed frame, in the thread that writes.
+        executor: compresses; zstd releases the interpreter's lock.
+        level: zstd's, 1 to 22.
+    """
+
+    def __init__(self, sink: ordered.Sink, executor: Executor, *, level: int = LEVEL) -> None:
+        super().__init__(sink, executor, size=FRAME, compress=partial(compress, level=level))
