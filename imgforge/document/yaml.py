@@ -1,0 +1,237 @@
+"""Reads YAML (and so JSON) text as nodes; what could make the reader itself work too much is refused.
+
+Built on libyaml's events rather than its composed tree: an event loop has no recursion that a deep text could
+overflow, sees every alias before it is expanded, and stops at a cap before memory is spent.
+What imgforge's formats leave out of YAML: tags, merge keys, keys that are not text, several documents.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import attrs
+import yaml
+
+from imgforge.document.node import Mapping, Node, Scalar, Sequence, quoted, shown
+from imgforge.errors import Position, Problem
+
+# Characters that YAML forbids, and those that make a text read otherwise than it is parsed: line breaks that
+# editors do not show (NEL, LS, PS), a byte order mark inside the text, and the bidirectional controls of
+# CVE-2021-42574. All of them can be written as escapes in a double-quoted scalar.
+_FORBIDDEN = re.compile(
+    "[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u2028-\u202e\u2066-\u2069\ufeff]"
+)
+_BREAK = re.compile("\r\n|\r|\n")
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@attrs.frozen
+class Limits:
+    """How much a document may hold, aliases expanded.
+
+    Attributes:
+        characters: of the text.
+        nodes: scalars, lists and mappings; an alias counts as all that it stands for.
+        depth: of lists and mappings in each other.
+    """
+
+    characters: int = 1 << 20
+    nodes: int = 50_000
+    depth: int = 32
+
+
+@attrs.frozen
+class Reading:
+    """What came of a text: its root node (None when there is none to be had) and what is wrong with it."""
+
+    root: Node | None
+    problems: tuple[Problem, ...] = ()
+
+
+def read(text: str, *, file: str, limits: Limits = Limits()) -> Reading:
+    """Return the one document of a text.
+
+    A syntax error or a text over the limits ends the reading; duplicate keys, tags and keys that are not text are
+    collected, so that they are reported together with what is wrong about the values.
+
+    Args:
+        text: a byte order mark at its start is ignored.
+        file: the text's name in positions.
+        limits: see `Limits`.
+    """
+    if len(text) > limits.characters:
+        problem = Problem(Position(file, 1, 1), f"expected at most {limits.characters} characters, got {len(text)}")
+        return Reading(None, (problem,))
+    text = text.removeprefix("\ufeff")
+    if odd := _FORBIDDEN.search(text):
+        message = f"the character U+{ord(odd[0]):04X} is not allowed here (in a quoted text it may be an escape)"
+        return Reading(None, (Problem(_position(text, odd.start(), file), message),))
+    builder = _Builder(file, limits)
+    try:
+        for event in _events(text):
+            builder.take(event)
+    except yaml.MarkedYAMLError as error:
+        builder.problems.append(_syntax(error, text, file))
+        return Reading(None, tuple(builder.problems))
+    except _RefusedError as error:
+        return Reading(None, (*builder.problems, error.problem))
+    if builder.root is None:
+        builder.problems.append(Problem(Position(file, 1, 1), "is empty"))
+    return Reading(builder.root, tuple(builder.problems))
+
+
+def _events(text: str) -> Iterator[yaml.Event]:
+    events: Iterator[yaml.Event] = yaml.parse(text, Loader=_LOADER)
+    return events
+
+
+def _position(text: str, index: int, file: str) -> Position:
+    breaks = [found.end() for found in _BREAK.finditer(text, 0, index)]
+    return Position(file, len(breaks) + 1, index - (breaks[-1] if breaks else 0) + 1)
+
+
+def _syntax(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
+    mark = error.problem_mark or error.context_mark
+    line, column = (mark.line, mark.column) if mark else (0, 0)
+    lines = _BREAK.split(text)
+    if mark and line < len(lines) and lines[line][column : column + 1] == "\t":
+        return Problem(Position(file, line + 1, column + 1), "a tab may not stand here: YAML indents with spaces")
+    said = ", ".join(part for part in (error.context, error.problem) if part)
+    return Problem(Position(file, line + 1, column + 1), said or "is no YAML")
+
+
+class _RefusedError(Exception):
+    """The text is over a limit: nothing more of it is read."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+@attrs.define
+class _Open:
+    """A list or mapping whose end has not come yet."""
+
+    start: yaml.CollectionStartEvent
+    position: Position
+    items: list[Node] = attrs.Factory(list)
+    pairs: dict[str, tuple[Scalar, Node]] = attrs.Factory(dict)
+    key: Scalar | None = None
+    is_key_next: bool = True
+    weight: int = 1
+    height: int = 1
+
+
+class _Builder:
+    """Takes events and builds nodes, with its own stack."""
+
+    def __init__(self, file: str, limits: Limits) -> None:
+        self.root: Node | None = None
+        self.problems: list[Problem] = []
+        self._file = file
+        self._limits = limits
+        self._stack: list[_Open] = []
+        self._anchors: dict[str, tuple[Node, int, int]] = {}
+        self._nodes = 0
+        self._documents = 0
+
+    def take(self, event: yaml.Event) -> None:
+        """Take the next event of the text."""
+        match event:
+            case yaml.ScalarEvent():
+                self._scalar(event)
+            case yaml.AliasEvent():
+                self._alias(event)
+            case yaml.CollectionStartEvent():
+                self._open(event)
+            case yaml.CollectionEndEvent():
+                self._close()
+            case yaml.DocumentStartEvent():
+                self._documents += 1
+                if self._documents > 1:
+                    raise self._refuse(event, "expected one document, a second one starts here")
+            case _:
+                pass
+
+    def _at(self, event: yaml.Event) -> Position:
+        mark = event.start_mark
+        return Position(self._file, mark.line + 1, mark.column + 1) if mark else Position(self._file, 1, 1)
+
+    def _refuse(self, event: yaml.Event, text: str) -> _RefusedError:
+        return _RefusedError(Problem(self._at(event), text))
+
+    def _count(self, event: yaml.Event, *, weight: int, height: int) -> None:
+        self._nodes += weight
+        if self._nodes > self._limits.nodes:
+            raise self._refuse(event, f"expected at most {self._limits.nodes} values, aliases expanded, got more")
+        if len(self._stack) + height > self._limits.depth:
+            raise self._refuse(event, f"expected at most {self._limits.depth} levels of lists and mappings, got more")
+
+    def _tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
+        if event.tag not in (None, "!"):
+            self.problems.append(
+                Problem(self._at(event), f"the tag {quoted(event.tag)} is not understood: leave it out")
+            )
+
+    def _scalar(self, event: yaml.ScalarEvent) -> None:
+        self._count(event, weight=1, height=0)
+        self._tag(event)
+        scalar = Scalar(event.value, plain=not event.style and event.tag is None, position=self._at(event))
+        self._add(scalar, event.anchor, weight=1, height=0)
+
+    def _alias(self, event: yaml.AliasEvent) -> None:
+        if event.anchor not in self._anchors:
+            raise self._refuse(event, f"the alias '*{event.anchor}' stands inside its own anchor or before it")
+        node, weight, height = self._anchors[event.anchor]
+        self._count(event, weight=weight, height=height)
+        self._add(node, None, weight=weight, height=height)
+
+    def _open(self, event: yaml.CollectionStartEvent) -> None:
+        self._count(event, weight=1, height=1)
+        self._tag(event)
+        if event.anchor:
+            self._anchors.pop(event.anchor, None)
+        self._stack.append(_Open(event, self._at(event)))
+
+    def _close(self) -> None:
+        done = self._stack.pop()
+        node: Node = Sequence(tuple(done.items), done.position)
+        if isinstance(done.start, yaml.MappingStartEvent):
+            node = Mapping(tuple(done.pairs.values()), done.position)
+        self._add(node, done.start.anchor, weight=done.weight, height=done.height)
+
+    def _add(self, node: Node, anchor: str | None, *, weight: int, height: int) -> None:
+        """Put a finished node where it belongs: under its key, into its list, or at the root."""
+        if anchor:
+            self._anchors[anchor] = (node, weight, height)
+        if not self._stack:
+            self.root = node
+            return
+        parent = self._stack[-1]
+        parent.weight += weight
+        parent.height = max(parent.height, height + 1)
+        if isinstance(parent.start, yaml.SequenceStartEvent):
+            parent.items.append(node)
+        elif parent.is_key_next:
+            parent.key = self._key(node, parent)
+            parent.is_key_next = False
+        else:
+            if parent.key is not None:
+                parent.pairs[parent.key.text] = (parent.key, node)
+            parent.is_key_next = True
+
+    def _key(self, node: Node, parent: _Open) -> Scalar | None:
+        """Return a key that may stand; report any other and drop it with its value."""
+        if not isinstance(node, Scalar) or node.kind != "text":
+            hint = ": quote it" if isinstance(node, Scalar) and node.kind != "nothing" else ""
+            self.problems.append(Problem(node.position, f"a key must be text, got {shown(node)}{hint}"))
+            return None
+        if node.plain and node.text == "<<":
+            self.problems.append(Problem(node.position, "merge keys ('<<') are not supported: write the keys out"))
+            return None
+        if node.text in parent.pairs:
+            first = f"first on line {parent.pairs[node.text][0].position.line}"
+            self.problems.append(Problem(node.position, f"duplicate key {quoted(node.text)} ({first})"))
+            return None
+        return node

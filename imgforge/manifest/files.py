@@ -1,0 +1,180 @@
+"""Manifests on this disk: found by name, read, and the files that they name, none of which may lie elsewhere.
+
+The only module of this room that reads the disk.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+import attrs
+
+from imgforge.document.node import quoted
+from imgforge.errors import ManifestError, Position, Problem, UsageError
+from imgforge.manifest import load
+from imgforge.manifest.model import Manifest
+
+_BYTES_MAX = 4 << 20
+_KEYS_MAX = 4 << 20
+_DEPTH_MAX = 8
+_SUFFIXES = (".yaml", ".yml")
+_INSIDE = tuple(f"manifest{suffix}" for suffix in _SUFFIXES)
+_TREE = "manifests"
+
+
+@attrs.frozen
+class ManifestFile:
+    """A manifest and where it was found.
+
+    Attributes:
+        path: the file, absolute.
+        tree: the directory of manifests that it belongs to; keys may lie at its root.
+        manifest: what it says.
+    """
+
+    path: Path
+    tree: Path
+    manifest: Manifest
+
+    @property
+    def lock(self) -> Path:
+        """Where its lock is, or will be."""
+        return self.path.parent / f"{self.manifest.name}.lock.json"
+
+    def source(self, name: PurePosixPath, *, position: Position | None = None) -> Path:
+        """Return a file or directory that the manifest copies, without symbolic links in its path.
+
+        Raises:
+            ManifestError: it is not there, or not below the manifest's directory.
+        """
+        return _below((self.path.parent,), name, position or Position(str(self.path), 1, 1))
+
+    def keys(self, name: PurePosixPath, *, position: Position | None = None) -> bytes:
+        """Return the certificates of a ``signed-by``: beside the manifest, or at the root of its tree.
+
+        Raises:
+            ManifestError: the file is not there, lies elsewhere or is no file of keys.
+        """
+        where = position or Position(str(self.path), 1, 1)
+        path = _below((self.path.parent, self.tree), name, where)
+        return _bytes(path, most=_KEYS_MAX, position=where)
+
+
+def tree_of(path: Path) -> Path:
+    """Return the tree that a manifest belongs to: the nearest directory above it called ``manifests``, or its own."""
+    parents = path.absolute().parents
+    return next((parent for parent in parents if parent.name == _TREE), parents[0])
+
+
+def read(path: Path) -> ManifestFile:
+    """Read a manifest; a directory stands for the ``manifest.yaml`` in it.
+
+    Raises:
+        ManifestError: it is no good manifest.
+        UsageError: it is not there or cannot be read.
+    """
+    if path.is_dir():
+        found = [path / name for name in _INSIDE if (path / name).is_file()]
+        if not found:
+            raise UsageError(f"{path}: expected a manifest, got a directory without '{_INSIDE[0]}'")
+        path = found[0]
+    start = Position(str(path), 1, 1)
+    try:
+        text = _bytes(path, most=_BYTES_MAX, position=start).decode()
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start]
+        line, column = before.count(b"\n") + 1, len(before) - (before.rfind(b"\n") + 1) + 1
+        text = f"expected UTF-8, got the byte 0x{error.object[error.start]:02x}"
+        raise ManifestError((Problem(Position(str(path), line, column), text),)) from None
+    return ManifestFile(path.absolute(), tree_of(path), load(text, file=str(path)))
+
+
+def find(name: str, directories: Iterable[Path]) -> Path:
+    """Return the manifest of a name.
+
+    It is ``NAME.yaml`` or ``NAME/manifest.yaml``, at any depth below the first directory that has one.
+
+    Args:
+        name: an image's name.
+        directories: where to look, in order.
+
+    Raises:
+        UsageError: no directory has it, or one has it twice.
+    """
+    looked = []
+    for directory in directories:
+        found = [path for path in manifests(directory) if _called(path) == name]
+        if len(found) > 1:
+            raise UsageError(f"{name}: expected one manifest, got {' and '.join(map(str, found))}")
+        if found:
+            return found[0]
+        looked.append(str(directory))
+    raise UsageError(f"{name}: no manifest of this name below {', '.join(looked) or 'any directory'}")
+
+
+def manifests(directory: Path) -> Iterator[Path]:
+    """Yield what may be manifests below a directory, in the order of their paths; links are not followed."""
+    yield from _walk(directory, _DEPTH_MAX)
+
+
+def _walk(directory: Path, depth: int) -> Iterator[Path]:
+    try:
+        entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
+    except OSError:
+        return
+    inside = [Path(entry.path) for entry in entries if entry.name in _INSIDE and entry.is_file()]
+    if inside:
+        # What lies beside a manifest.yaml is its material; other manifests do not.
+        yield inside[0]
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False) and depth and not entry.name.startswith("."):
+            yield from _walk(Path(entry.path), depth - 1)
+        elif entry.name.endswith(_SUFFIXES) and entry.is_file():
+            yield Path(entry.path)
+
+
+def _called(path: Path) -> str:
+    return path.parent.name if path.name in _INSIDE else path.stem
+
+
+def _below(directories: tuple[Path, ...], name: PurePosixPath, position: Position) -> Path:
+    """Return the first that is there of a name below directories.
+
+    Raises:
+        ManifestError: none is, or it leads elsewhere.
+    """
+    for directory in directories:
+        root = directory.resolve()
+        path = root / name
+        if not os.path.lexists(path):
+            continue
+        real = path.resolve()
+        if not real.is_relative_to(root):
+            raise ManifestError((Problem(position, f"{quoted(str(name))} leads out of {directory}"),))
+        if not real.exists():
+            raise ManifestError((Problem(position, f"{quoted(str(name))} is a link to nothing"),))
+        return real
+    places = " or ".join(str(directory) for directory in dict.fromkeys(directories))
+    raise ManifestError((Problem(position, f"{quoted(str(name))} is not below {places}"),))
+
+
+def _bytes(path: Path, *, most: int, position: Position) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        ManifestError: it is larger than allowed.
+        UsageError: it cannot be read.
+    """
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path}: expected a file, got a directory, pipe or device")
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(most + 1)
+    except OSError as error:
+        raise UsageError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    if len(data) > most:
+        raise ManifestError((Problem(position, f"{path}: expected at most {most} bytes, got more"),))
+    return data
