@@ -20,8 +20,8 @@ REPOSITORY = Path(__file__).parents[1]
 FLOORS = (
     ("errors", "report", "late"),
     ("digest", "tree"),
-    ("tar", "codec"),
-    ("oci", "deb", "store", "fetch", "sandbox"),
+    ("tar", "codec", "oci", "document"),
+    ("deb", "store", "fetch", "sandbox"),
     ("manifest", "lock", "policy", "apt", "rootfs", "layer", "registry"),
     ("solver", "plan", "image", "families", "workshop", "settings"),
     ("signing", "attest"),
@@ -33,7 +33,7 @@ FLOORS = (
 
 PURE = re.compile(
     r"""imgforge\.(
-        digest | tree | tar(\..+)? | oci(\..+)? | deb(\..+)? | manifest(?!\.files)(\..+)? | lock | policy(\..+)?
+        digest | tree | document(\..+)? | tar(\..+)? | oci(\..+)? | deb(\..+)? | manifest(?!\.files)(\..+)? | lock | policy(\..+)?
         | solver(\..+)? | plan | image | apt\.(values|release|sources|index|universe|status) | layer\.(writer|diff)
         | signing\.formats?(\..+)?
     )""",
