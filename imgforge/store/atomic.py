@@ -213,13 +213,13 @@ class Writing(io.BufferedWriter):
             with storing(target):
                 if durable:
                     os.fsync(self.fileno())
+                os.close(os.dup(self.fileno()))  # at a close NFS and quotas say that the disk is full
                 target.parent.mkdir(parents=True, exist_ok=True)
                 self.path.replace(target)
         except BaseException:
             self.discard()
             raise
-        with storing(target):
-            self._file.close()  # some file systems only now say that the disk is full
+        self._file.close()
 
     def discard(self) -> None:
         """Remove the file, unless it was committed."""

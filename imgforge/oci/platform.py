@@ -1,0 +1,65 @@
+"""A platform: operating system, architecture, variant.
+
+Source: OCI image-spec v1.1, image-index.md, "platform"; values of os and architecture are Go's GOOS and GOARCH.
+"""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+
+from imgforge.errors import UsageError
+from imgforge.oci.document import Node
+
+_TEXT = re.compile(r"([a-z0-9_]{1,32})/([a-z0-9_]{1,32})(?:/([a-z0-9_.]{1,32}))?")
+
+_DEFAULT_VARIANTS = {"arm64": "v8", "arm": "v7", "amd64": "v1"}
+"""The variant that a platform without one means (containerd, platforms/database.go)."""
+
+
+@attrs.frozen(order=True)
+class Platform:
+    """``os/architecture[/variant]``, for example ``linux/amd64``."""
+
+    os: str
+    architecture: str
+    variant: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Platform:
+        """Read ``linux/arm/v7``.
+
+        Raises:
+            UsageError: the text is no platform.
+        """
+        found = _TEXT.fullmatch(text)
+        if not found:
+            raise UsageError(f"platform {text[:80]!r}: expected os/architecture[/variant], for example linux/amd64")
+        return cls(found[1], found[2], found[3] or "")
+
+    @classmethod
+    def read(cls, node: Node) -> Platform:
+        """Read a descriptor's ``platform``, or the same members of a config.
+
+        Raises:
+            DocumentError: a member is missing or no text.
+        """
+        variant = node.find("variant")
+        return cls(node.need("os").text(), node.need("architecture").text(), variant.text() if variant else "")
+
+    def __str__(self) -> str:
+        """Return ``os/architecture[/variant]``."""
+        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+    def to_json(self) -> dict[str, str]:
+        """Return the members of a ``platform`` object."""
+        members = {"os": self.os, "architecture": self.architecture, "variant": self.variant}
+        return {key: value for key, value in members.items() if value}
+
+    def is_met_by(self, other: Platform) -> bool:
+        """Say whether an image for another platform is one for this platform."""
+        return self._plain() == other._plain()
+
+    def _plain(self) -> tuple[str, str, str]:
+        return self.os, self.architecture, self.variant or _DEFAULT_VARIANTS.get(self.architecture, "")
