@@ -1,0 +1,194 @@
+"""A binary package as a stanza of a ``Packages`` file or of dpkg's status file describes it.
+
+Only what the resolver and the lock need is read; the raw stanza is kept beside it. Values of relation fields stay
+text: a solve reaches a few hundred of an archive's 60,000 packages, and only those are parsed further.
+
+Source: https://www.debian.org/doc/debian-policy/ch-controlfields.html and
+https://wiki.debian.org/DebianRepository/Format#A.22Packages.22_Indices
+"""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+
+from imgforge import tree
+from imgforge.apt.values import IndexFile
+from imgforge.deb import version as versions
+from imgforge.digest import Digest
+from imgforge.errors import IntegrityError
+
+STANZA_MAX = 4 << 20
+"""The most bytes that one stanza may have; the longest of Debian's main archive has 76 kB."""
+
+SIZE_MAX = 1 << 40
+"""The most bytes that a package may claim to have, so that a hostile number cannot be reserved on a disk."""
+
+_FIELDS = (
+    "Package", "Version", "Architecture", "Multi-Arch", "Essential", "Important", "Protected", "Priority", "Section",
+    "Pre-Depends", "Depends", "Recommends", "Conflicts", "Breaks", "Replaces", "Provides", "Filename", "Size", "SHA256",
+    "Source", "Installed-Size", "Status",
+)  # fmt: skip
+_FIELD = re.compile(rb"^(" + "|".join(_FIELDS).encode() + rb"):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE | re.IGNORECASE)
+_CANONICAL = {name.lower(): name for name in _FIELDS}
+_NAME = re.compile(r"[a-z0-9A-Z][a-zA-Z0-9+.-]*")
+_ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]*")
+_SOURCE = re.compile(r"(\S+)(?:\s+\(([^)\s]+)\))?")
+
+
+class StanzaError(IntegrityError):
+    """A stanza of an index or of dpkg's status is not what the format says."""
+
+
+@attrs.frozen(cache_hash=True)
+class Package:
+    """One version of one binary package. Two are equal when name, version, architecture and digest are.
+
+    Attributes:
+        name: the field ``Package``.
+        version: as written.
+        architecture: ``all`` or a machine's.
+        multi_arch: ``no``, ``same``, ``foreign`` or ``allowed``.
+        essential: ``Essential: yes``.
+        protected: ``Protected: yes``, or its older name ``Important: yes``.
+        priority: in lower case; empty when the stanza has none.
+        section: as written; empty when the stanza has none.
+        depends: and the other relations: the fields' text, empty when absent.
+        filename: the path below the mirror's base; empty for an installed package.
+        size: bytes of the ``.deb``; 0 for an installed package.
+        digest: sha256 of the ``.deb``; None for an installed package.
+        source_name: the source package, which is the name itself where the stanza has no ``Source``.
+        source_version: its version, which is the package's own where the stanza does not say.
+        installed_size: KiB.
+        index: the index that lists it; None for an installed package.
+        control: the whole stanza, without the empty line that ends it.
+    """
+
+    name: str
+    version: str
+    architecture: str
+    multi_arch: str = attrs.field(default="no", eq=False)
+    essential: bool = attrs.field(default=False, eq=False)
+    protected: bool = attrs.field(default=False, eq=False)
+    priority: str = attrs.field(default="", eq=False)
+    section: str = attrs.field(default="", eq=False)
+    pre_depends: str = attrs.field(default="", eq=False)
+    depends: str = attrs.field(default="", eq=False)
+    recommends: str = attrs.field(default="", eq=False)
+    conflicts: str = attrs.field(default="", eq=False)
+    breaks: str = attrs.field(default="", eq=False)
+    replaces: str = attrs.field(default="", eq=False)
+    provides: str = attrs.field(default="", eq=False)
+    filename: str = attrs.field(default="", eq=False)
+    size: int = attrs.field(default=0, eq=False)
+    digest: Digest | None = None
+    source_name: str = attrs.field(default="", eq=False)
+    source_version: str = attrs.field(default="", eq=False)
+    installed_size: int = attrs.field(default=0, eq=False)
+    index: IndexFile | None = attrs.field(default=None, eq=False, repr=False)
+    control: bytes = attrs.field(default=b"", eq=False, repr=False)
+
+    def __str__(self) -> str:
+        """Return ``name:architecture=version``, as APT's command line writes it."""
+        return f"{self.name}:{self.architecture}={self.version}"
+
+
+def fields(stanza: bytes, *, what: str) -> dict[str, str]:
+    """Return the fields of a stanza that this module knows, under their canonical names.
+
+    Args:
+        stanza: the bytes, without the empty line that ends it.
+        what: the file and the package, for the message.
+
+    Raises:
+        StanzaError: it is too long, not UTF-8 in one of these fields, or gives a field twice.
+    """
+    if len(stanza) > STANZA_MAX:
+        raise StanzaError(f"{what}: expected a stanza of at most {STANZA_MAX} bytes, got {len(stanza)}")
+    found: dict[str, str] = {}
+    for raw_name, raw_value in _FIELD.findall(stanza):
+        name = _CANONICAL[raw_name.decode("ascii").lower()]
+        if name in found:
+            raise StanzaError(f"{what}: field '{name}' is given twice")
+        try:
+            found[name] = raw_value.decode("utf-8").strip()
+        except UnicodeDecodeError:
+            raise StanzaError(f"{what}: field '{name}': expected UTF-8, got {raw_value[:80]!r}") from None
+    return found
+
+
+def parse(stanza: bytes, *, what: str, index: IndexFile | None) -> Package:
+    """Return the package that a stanza describes.
+
+    Args:
+        stanza: the bytes, without the empty line that ends it.
+        what: the file, for the message.
+        index: the index that it stands in; None for dpkg's status, whose stanzas name no file.
+
+    Raises:
+        StanzaError: a field is absent or malformed, or the file's name would leave the mirror.
+    """
+    found = fields(stanza, what=what)
+    name = _matching(found, "Package", _NAME, what=what)
+    what = f"{what}: {name}"
+    version = found.get("Version", "")
+    try:
+        versions.validate(version)
+    except IntegrityError as error:
+        raise StanzaError(f"{what}: {error}") from error
+    source = _SOURCE.fullmatch(found.get("Source", name))
+    if source is None:
+        raise StanzaError(f"{what}: field 'Source': expected a name and a version, got {found['Source'][:80]!r}")
+    package = Package(
+        name=name,
+        version=version,
+        architecture=_matching(found, "Architecture", _ARCHITECTURE, what=what),
+        multi_arch=found.get("Multi-Arch", "no").lower(),
+        essential=_is_yes(found, "Essential"),
+        protected=_is_yes(found, "Protected") or _is_yes(found, "Important"),
+        priority=found.get("Priority", "").lower(),
+        section=found.get("Section", ""),
+        pre_depends=found.get("Pre-Depends", ""),
+        depends=found.get("Depends", ""),
+        recommends=found.get("Recommends", ""),
+        conflicts=found.get("Conflicts", ""),
+        breaks=found.get("Breaks", ""),
+        replaces=found.get("Replaces", ""),
+        provides=found.get("Provides", ""),
+        source_name=source[1],
+        source_version=source[2] or version,
+        installed_size=_number(found, "Installed-Size", what=what),
+        control=stanza,
+    )
+    return package if index is None else _with_file(package, found, what=what, index=index)
+
+
+def _with_file(package: Package, found: dict[str, str], *, what: str, index: IndexFile) -> Package:
+    for required in ("Filename", "Size", "SHA256"):
+        if not found.get(required):
+            raise StanzaError(f"{what}: field '{required}' is absent")
+    try:
+        filename = tree.safe_path(found["Filename"], what=what)
+        digest = Digest("sha256", found["SHA256"].lower())
+    except IntegrityError as error:
+        raise StanzaError(f"{what}: {error}") from error
+    return attrs.evolve(package, filename=filename, size=_number(found, "Size", what=what), digest=digest, index=index)
+
+
+def _matching(found: dict[str, str], field: str, pattern: re.Pattern[str], *, what: str) -> str:
+    value = found.get(field, "")
+    if not pattern.fullmatch(value):
+        raise StanzaError(f"{what}: field '{field}': expected {pattern.pattern}, got {value[:80]!r}")
+    return value
+
+
+def _is_yes(found: dict[str, str], field: str) -> bool:
+    return found.get(field, "").lower() == "yes"
+
+
+def _number(found: dict[str, str], field: str, *, what: str) -> int:
+    value = found.get(field, "0")
+    if not value.isascii() or not value.isdigit() or len(value) > 15 or int(value) > SIZE_MAX:
+        raise StanzaError(f"{what}: field '{field}': expected a number up to {SIZE_MAX}, got {value[:40]!r}")
+    return int(value)

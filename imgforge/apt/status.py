@@ -1,0 +1,41 @@
+"""dpkg's status file, read: which packages a root filesystem has.
+
+Source: https://www.debian.org/doc/debian-policy/ch-relationships.html and dpkg(1), "Information about packages".
+"""
+
+from __future__ import annotations
+
+from imgforge.apt.package import Package, StanzaError, fields, parse
+
+_ABSENT = frozenset({"not-installed", "config-files"})
+_STATES = _ABSENT | {
+    "half-installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending", "installed",
+}  # fmt: skip
+
+
+def parse_status(text: bytes | str, *, what: str = "dpkg/status") -> tuple[Package, ...]:
+    """Return the installed packages, in the order of the file.
+
+    Packages that were removed and left their configuration behind are not among them: they satisfy nothing.
+
+    Args:
+        text: the whole file.
+        what: its name, for messages.
+
+    Raises:
+        StanzaError: a stanza is malformed, or a package stands there twice.
+    """
+    data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+    installed: dict[tuple[str, str], Package] = {}
+    for stanza in data.split(b"\n\n"):
+        if not stanza.strip():
+            continue
+        words = fields(stanza.strip(b"\n"), what=what).get("Status", "install ok installed").split()
+        if len(words) != 3 or words[2] not in _STATES:
+            raise StanzaError(f"{what}: field 'Status': expected three words and a known state, got {words!r}")
+        if words[2] in _ABSENT:
+            continue
+        package = parse(stanza.strip(b"\n"), what=what, index=None)
+        if installed.setdefault((package.name, package.architecture), package) is not package:
+            raise StanzaError(f"{what}: {package.name}:{package.architecture}: is there twice")
+    return tuple(installed.values())

@@ -1,0 +1,118 @@
+"""The resolver's one verb: find the packages that answer requests, as ``apt-get install`` would.
+
+Source: apt 2.6, apt-private/private-install.cc (DoCacheManipulationFromCommandLine): all requests are marked first,
+then each is completed in the order in which they were made. Unlike APT this never removes an installed package: a request
+that would is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+
+from imgforge.apt.package import Package
+from imgforge.apt.universe import Universe
+from imgforge.errors import ResolveError
+from imgforge.solver import explain
+from imgforge.solver.marking import DEPTH_MAX, Marking
+from imgforge.solver.order import arrange
+from imgforge.solver.state import State
+from imgforge.solver.values import Request, Solution
+
+_FRAMES = 6
+"""Python frames that one package on the way to another takes at most."""
+
+
+def solve(
+    requests: Sequence[Request],
+    *,
+    universe: Universe,
+    installed: Sequence[Package] = (),
+    recommends: bool = False,
+    without: frozenset[str] = frozenset(),
+    essential: bool = False,
+) -> Solution:
+    """Return the packages to install.
+
+    Args:
+        requests: what must be there afterwards.
+        universe: what the sources offer.
+        installed: what the base has, from dpkg's status.
+        recommends: follow Recommends.
+        without: names that are never installed; the next alternative is taken, or the request fails.
+        essential: also bring in all Essential packages and those of priority ``required``: a base from nothing.
+
+    Raises:
+        ResolveError: no such packages; the text names both sides of the conflict.
+        IntegrityError: a stanza that was needed is malformed.
+    """
+    state = State(universe=universe, installed=installed, recommends=recommends, without=without)
+    basis = [package for package in universe.important() if package.name not in without] if essential else []
+    wanted = _unique([*basis, *(_select(request, state) for request in requests)])
+    _refuse_excluded(wanted, without)
+    marking = Marking(state)
+    with _deep_recursion():
+        for package in wanted:
+            marking.request(package)
+        for package in wanted:
+            marking.complete(package.name)
+    explain.refuse_broken(state, wanted)
+    chosen = tuple(state.marked().values())
+    return Solution(
+        install=arrange(chosen, state),
+        keep=tuple(package for name, package in state.installed.items() if state.chosen(name) is package),
+        requested=frozenset(package.name for package in wanted),
+        reasons=explain.reasons(chosen, requested=wanted, state=state),
+    )
+
+
+def _unique(packages: Sequence[Package]) -> list[Package]:
+    """Return each name once, at its first place, in the version that was asked for last."""
+    return list({package.name: package for package in packages}.values())
+
+
+def _refuse_excluded(wanted: Sequence[Package], without: frozenset[str]) -> None:
+    for package in wanted:
+        if package.name in without:
+            raise ResolveError(f"{package.name}: is asked for and excluded at once")
+
+
+def _select(request: Request, state: State) -> Package:
+    """Return the version of a package that answers a request: the candidate, or the best one that fits."""
+    universe, name = state.universe, request.name
+    current = state.current(name)
+    candidate = universe.candidate(name, current)
+    if candidate is None:
+        return _select_provider(request, state)
+    if request.fits(candidate):
+        return candidate
+    versions = [package for package in universe.versions(name) if request.fits(package)]
+    if current is not None and request.fits(current):
+        return current
+    allowed = [package for package in versions if universe.priority(package) > 0]
+    if not allowed:
+        explain.refuse_version(request, candidate, universe)
+    return max(allowed, key=universe.priority)
+
+
+def _select_provider(request: Request, state: State) -> Package:
+    """Return the only package that provides a virtual name; APT asks for a choice when there are several."""
+    found: dict[str, Package] = {}
+    for owner, _ in state.providers(request.name):
+        if state.candidate(owner.name) is owner:
+            found.setdefault(owner.name, owner)
+    if len(found) == 1 and request.operator is None:
+        return next(iter(found.values()))
+    return explain.refuse_unknown(request, tuple(found), state.universe)
+
+
+@contextlib.contextmanager
+def _deep_recursion() -> Iterator[None]:
+    """Let packages pull each other in as deep as APT lets them; Python counts its own frames, not the C stack's."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _FRAMES * DEPTH_MAX + 1000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)

@@ -1,0 +1,335 @@
+"""What a resolve has decided so far about each name, and which relations hold because of it.
+
+APT keeps, for each relation, whether it is met by what will be installed and by the candidates; it renews these answers
+for a name when the name's mark changes, and *not* when a candidate is given up. Later choices depend on that delay, so
+it is kept here: a `_View` holds what a target's answers were made from, until `State.renew` replaces it.
+
+Source: apt 2.6, apt-pkg/depcache.cc (Update, CheckDep, DependencyState).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+
+import attrs
+
+from imgforge.apt.package import Package
+from imgforge.apt.universe import ANY, Universe, priority_rank, provisions
+from imgforge.solver.relations import Group, Link, groups
+
+
+class Mark(enum.Enum):
+    """What is to happen to a name."""
+
+    KEEP = "keep"
+    INSTALL = "install"
+    DELETE = "delete"
+
+
+@attrs.frozen(eq=False)
+class _View:
+    """Who answers to a target: versions by name, (owner, provided version), for what will be there and what could."""
+
+    own: Package | None
+    own_candidate: Package | None
+    provided: tuple[tuple[str, str | None], ...]
+    provided_candidates: tuple[tuple[str, str | None], ...]
+
+
+class State:
+    """The marks of one resolve. Changes go through its methods; nothing outside this room sees it."""
+
+    def __init__(
+        self, *, universe: Universe, installed: Sequence[Package], recommends: bool, without: frozenset[str]
+    ) -> None:
+        """Start from what is installed, with nothing marked.
+
+        Args:
+            universe: what there is to choose from.
+            installed: what is there; the order is kept where APT would go by it.
+            recommends: Recommends bring packages in.
+            without: names that must not be installed anew.
+        """
+        self.universe = universe
+        self.recommends = recommends
+        self.without = without
+        self.installed = {package.name: self._known(package) for package in installed}
+        self.protected: set[str] = set()
+        self.requested: set[str] = set()
+        self._chosen: dict[str, Package | None] = {}
+        self._candidates: dict[str, Package | None] = {}
+        self._marks: dict[str, Mark] = {}
+        self._views: dict[str, _View] = {}
+        self._upgradable: tuple[tuple[str, Package], ...] | None = None
+        self._dependents: dict[str, tuple[tuple[str, tuple[Link, ...]], ...]] | None = None
+        self._unlisted: dict[str, list[tuple[Package, str | None]]] | None = None
+
+    def _known(self, package: Package) -> Package:
+        return self.universe.version(package.name, package.version) or package
+
+    # Names
+
+    def current(self, name: str) -> Package | None:
+        """Return the installed version."""
+        return self.installed.get(name)
+
+    def chosen(self, name: str) -> Package | None:
+        """Return the version that will be there; None for none."""
+        return self._chosen[name] if name in self._chosen else self.installed.get(name)
+
+    def candidate(self, name: str) -> Package | None:
+        """Return the version that could be installed."""
+        if name in self._candidates:
+            return self._candidates[name]
+        return self.first_candidate(name)
+
+    def first_candidate(self, name: str) -> Package | None:
+        """Return the candidate as it was before anything was given up."""
+        current = self.installed.get(name)
+        return current if name in self.without else self.universe.candidate(name, current)
+
+    def mark(self, name: str) -> Mark:
+        """Return the mark of a name."""
+        return self._marks.get(name, Mark.KEEP)
+
+    def marked(self) -> dict[str, Package]:
+        """Return what is to be installed, by name, in the order in which it was first marked."""
+        found = {name: self._chosen.get(name) for name, mark in self._marks.items() if mark is Mark.INSTALL}
+        return {name: package for name, package in found.items() if package is not None}
+
+    def removed(self) -> tuple[Package, ...]:
+        """Return the installed packages that would go."""
+        return tuple(package for name, package in self.installed.items() if self.chosen(name) is None)
+
+    def put(self, name: str, mark: Mark, chosen: Package | None) -> None:
+        """Mark a name and renew the answers that depend on it."""
+        self._marks[name] = mark
+        self._chosen[name] = chosen
+        self.renew(name)
+
+    def set_mark(self, name: str, mark: Mark) -> None:
+        """Change the mark only, as APT does when it gives up a candidate that it had not marked yet."""
+        self._marks[name] = mark
+
+    def set_candidate(self, name: str, candidate: Package | None) -> None:
+        """Choose another candidate. Answers stay as they are until `renew`, see the module's text."""
+        self._candidates[name] = candidate
+
+    # Answers
+
+    def renew(self, name: str) -> None:
+        """Make anew the answers for a name and for everything that its installed version and its candidate provide."""
+        targets = {name: None}
+        for package in (self.installed.get(name), self.candidate(name)):
+            if package is not None:
+                targets.update(dict.fromkeys(self.targets(package)))
+        for target in targets:
+            self._views[target] = self._look(target)
+
+    def targets(self, package: Package) -> list[str]:
+        """Return every target that a package answers to."""
+        return [package.name, *(target for target, _ in self._provisions(package))]
+
+    def providers(self, target: str) -> list[tuple[Package, str | None]]:
+        """Return every known version of every provider of a target, with the version provided."""
+        return [*self.universe.providers(target), *self._unlisted_providers().get(target, ())]
+
+    def _unlisted_providers(self) -> dict[str, list[tuple[Package, str | None]]]:
+        """Map targets to the installed packages that answer to them and that no index lists."""
+        if self._unlisted is None:
+            self._unlisted = {}
+            for package in self.installed.values():
+                if package.index is None:
+                    for target, version in self._provisions(package):
+                        self._unlisted.setdefault(target, []).append((package, version))
+        return self._unlisted
+
+    def _provisions(self, package: Package) -> list[tuple[str, str | None]]:
+        found = list(provisions(package, self.universe.architecture))
+        if package.multi_arch == "allowed":
+            found += [(name + ANY, version) for name, version in found if not name.endswith(ANY)]
+            found.append((package.name + ANY, package.version))
+        return found
+
+    def _look(self, target: str) -> _View:
+        providers = self.providers(target)
+        return _View(
+            own=self.chosen(target),
+            own_candidate=self.candidate(target),
+            provided=tuple((owner.name, version) for owner, version in providers if self.chosen(owner.name) is owner),
+            provided_candidates=tuple(
+                (owner.name, version) for owner, version in providers if self.candidate(owner.name) is owner
+            ),
+        )
+
+    def _view(self, target: str) -> _View:
+        """Return the answers for a target; before its first renewal, those of the very beginning."""
+        view = self._views.get(target)
+        if view is None:
+            providers = self.providers(target)
+            view = self._views[target] = _View(
+                own=self.installed.get(target),
+                own_candidate=self.first_candidate(target),
+                provided=tuple(
+                    (owner.name, version) for owner, version in providers if self.installed.get(owner.name) is owner
+                ),
+                provided_candidates=tuple(
+                    (owner.name, version) for owner, version in providers if self.first_candidate(owner.name) is owner
+                ),
+            )
+        return view
+
+    def is_met(self, group: Group, link: Link) -> bool:
+        """Tell whether what will be there answers to a link; of a negative group, whether something does."""
+        view = self._view(link.target)
+        return _answers(group, link, view.own, view.provided)
+
+    def is_meetable(self, group: Group, link: Link) -> bool:
+        """Tell the same of the candidates."""
+        view = self._view(link.target)
+        return _answers(group, link, view.own_candidate, view.provided_candidates)
+
+    def holds(self, group: Group) -> bool:
+        """Tell whether a group holds with what will be there."""
+        if group.is_negative:
+            return not self.is_met(group, group.links[0])
+        return any(self.is_met(group, link) for link in group.links)
+
+    def matters(self, group: Group) -> bool:
+        """Tell whether a group brings packages in or forbids them."""
+        return self.recommends or group.is_critical
+
+    def groups(self, package: Package) -> tuple[Group, ...]:
+        """Return the relations of a package."""
+        return groups(package, self.universe.architecture)
+
+    def is_broken(self, name: str, *, policy: bool = False) -> bool:
+        """Tell whether the chosen version of a name lacks something, under `policy` also a Recommends that counts."""
+        package = self.chosen(name)
+        if package is None:
+            return False
+        for group in self.groups(package):
+            if (group.is_critical or (policy and self.recommends)) and not self.holds(group):
+                return True
+        return False
+
+    def final_answers(self, group: Group, link: Link) -> list[str]:
+        """Return the names that will be there and answer to a link, the package called so first."""
+        view = self._look(link.target)
+        found = [view.own.name] if view.own is not None and link.fits(view.own.version) else []
+        found += [name for name, version in view.provided if link.fits(version)]
+        return [name for name in dict.fromkeys(found) if not (group.is_negative and name == group.owner)]
+
+    def held(self, group: Group) -> bool:
+        """Tell whether a group is met by what is installed now."""
+        for link in group.links:
+            current = self.installed.get(link.target)
+            if current is not None and link.fits(current.version):
+                return True
+            for owner, version in self.providers(link.target):
+                if self.installed.get(owner.name) is owner and link.fits(version):
+                    return True
+        return False
+
+    def upgradable(self) -> tuple[tuple[str, Package], ...]:
+        """Return the installed names whose first candidate is another version."""
+        if self._upgradable is None:
+            self._upgradable = tuple(
+                (name, package) for name, package in self.installed.items() if self.first_candidate(name) is not package
+            )
+        return self._upgradable
+
+    def dependents(self, name: str) -> tuple[tuple[str, tuple[Link, ...]], ...]:
+        """Return the installed names with the links of theirs, neither negative nor idle, that name `name`."""
+        if self._dependents is None:
+            found: dict[str, dict[str, list[Link]]] = {}
+            for owner, package in self.installed.items():
+                for group in self.groups(package):
+                    if self.matters(group) and not group.is_negative:
+                        for link in group.links:
+                            found.setdefault(link.target, {}).setdefault(owner, []).append(link)
+            self._dependents = {
+                target: tuple((owner, tuple(links)) for owner, links in owners.items())
+                for target, owners in found.items()
+            }
+        return self._dependents.get(name, ())
+
+    # Choices
+
+    def answers(self, group: Group, *, now: bool = False) -> list[Package]:
+        """Return who could meet a group, the best first: the candidates, or what is installed (`now`).
+
+        What is installed already goes before everything new, whichever alternative it meets.
+        """
+        upgrades: list[Package] = []
+        new: list[Package] = []
+        for link in group.links:
+            for package in self._ordered(self._answering(group, link, now=now), link.target):
+                (upgrades if package.name in self.installed else new).append(package)
+        found: list[Package] = []
+        for package in upgrades + new:
+            if not found or found[-1] is not package:
+                found.append(package)
+        return found if group.is_negative else [package for package in found if not self._is_forbidden(package.name)]
+
+    def every_answer(self, group: Group) -> set[Package]:
+        """Return who could meet a group, candidates and installed together."""
+        found = [*self._all(group, now=False), *self._all(group, now=True)]
+        return {package for package in found if not self._is_forbidden(package.name)}
+
+    def _all(self, group: Group, *, now: bool) -> list[Package]:
+        return [package for link in group.links for package in self._answering(group, link, now=now)]
+
+    def _is_forbidden(self, name: str) -> bool:
+        if name not in self.protected:
+            return False
+        mark = self.mark(name)
+        return mark is Mark.DELETE or (mark is Mark.KEEP and name not in self.installed)
+
+    def _answering(self, group: Group, link: Link, *, now: bool) -> list[Package]:
+        if not link.target or (not now and not self.is_meetable(group, link)):
+            return []
+        version_of = self.current if now else self.candidate
+        found = []
+        own = version_of(link.target)
+        if own is not None and not (group.is_negative and own.name == group.owner) and link.fits(own.version):
+            found.append(own)
+        for owner, version in self.providers(link.target):
+            if group.is_negative and owner.name == group.owner:
+                continue
+            if version_of(owner.name) is owner and link.fits(version):
+                found.append(owner)
+        return found
+
+    def _ordered(self, packages: list[Package], target: str) -> list[Package]:
+        """Sort packages that meet one link as APT prefers them (depcache.cc, CompareProviders)."""
+        if len(packages) < 2:
+            return packages
+        keyed = sorted(((self._preference(package, target), package) for package in packages), key=lambda item: item[0])
+        keys = [key for key, _ in keyed]
+        if len(set(keys)) == len(keys):
+            return [package for _, package in keyed]
+        # Only a tie needs the order of names, which costs a search through the index.
+        keyed.sort(key=lambda item: self.universe.rank(item[1].name), reverse=True)
+        keyed.sort(key=lambda item: item[0])
+        return [package for _, package in keyed]
+
+    def _preference(self, package: Package, target: str) -> tuple[bool, bool, bool, bool, bool, bool, int]:
+        is_installed = package.name in self.installed
+        return (
+            package.name not in self.protected,
+            not (package.multi_arch == "same" and is_installed),
+            not is_installed,
+            package.name != target,
+            not package.essential,
+            not package.protected,
+            priority_rank(package),
+        )
+
+
+def _answers(group: Group, link: Link, own: Package | None, provided: tuple[tuple[str, str | None], ...]) -> bool:
+    negative = group.is_negative
+    if own is not None and not (negative and own.name == group.owner) and link.fits(own.version):
+        return True
+    return any(not (negative and name == group.owner) and link.fits(version) for name, version in provided)

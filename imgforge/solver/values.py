@@ -1,0 +1,74 @@
+"""What a resolve is asked, and what it answers."""
+
+from __future__ import annotations
+
+import attrs
+
+from imgforge.apt.package import Package
+from imgforge.deb import version as versions
+
+
+@attrs.frozen
+class Request:
+    """A package that must be there afterwards.
+
+    Attributes:
+        name: a package's, or a virtual name that exactly one package provides.
+        operator: one of the relations of Policy 7.1, or None when any version will do.
+        version: what the operator compares with.
+    """
+
+    name: str
+    operator: str | None = None
+    version: str | None = None
+
+    def __str__(self) -> str:
+        """Return the request as a relation field would write it."""
+        return f"{self.name} ({self.operator} {self.version})" if self.operator else self.name
+
+    def fits(self, package: Package) -> bool:
+        """Tell whether a version of the package answers the request."""
+        if self.operator is None or self.version is None:
+            return True
+        return versions.satisfies(package.version, self.operator, self.version)
+
+
+@attrs.frozen
+class Reason:
+    """One link of the chain that brings a package in.
+
+    Attributes:
+        package: the name of the package that needs something.
+        field: the relation field that says so, or ``Essential`` or ``Priority`` for a base from nothing.
+        relation: the group of alternatives, as the field writes it; empty when the package itself was asked for.
+    """
+
+    package: str
+    field: str = ""
+    relation: str = ""
+
+    def __str__(self) -> str:
+        """Return the link for people."""
+        return f"{self.package} {self.field}: {self.relation}" if self.field else self.package
+
+
+@attrs.frozen
+class Solution:
+    """The answer.
+
+    Attributes:
+        install: packages to unpack and configure, in a good order: what a package needs stands before it, except
+            inside a cycle; what it pre-depends on, always.
+        keep: installed packages that stay as they are.
+        requested: names of the packages that were asked for: APT marks them as installed by hand.
+        reasons: for each package to install, the shortest chain from a request to it.
+    """
+
+    install: tuple[Package, ...]
+    keep: tuple[Package, ...]
+    requested: frozenset[str]
+    reasons: dict[str, tuple[Reason, ...]] = attrs.field(factory=dict, eq=False, repr=False)
+
+    def reason(self, name: str) -> tuple[Reason, ...]:
+        """Return the chain that brings a package in, from the request on; empty when the solution has no such name."""
+        return self.reasons.get(name, ())
