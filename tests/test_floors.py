@@ -20,15 +20,16 @@ REPOSITORY = Path(__file__).parents[1]
 FLOORS = (
     ("errors", "report", "late"),
     ("digest", "tree"),
-    ("tar", "codec", "oci", "document"),
+    ("record", "tar", "codec", "oci", "document"),
     ("deb", "store", "fetch", "sandbox"),
-    ("manifest", "lock", "policy", "apt", "rootfs", "layer", "registry"),
+    ("manifest", "lock", "policy", "apt", "rootfs", "layer", "registry", "configuration"),
     ("solver", "plan", "image", "families", "workshop", "settings"),
     ("signing", "attest"),
     ("transport",),
     ("pipeline",),
     ("__init__",),
-    ("cli", "__main__"),
+    ("cli",),
+    ("__main__",),
 )
 
 PURE = re.compile(

@@ -1,0 +1,140 @@
+"""Where imgforge keeps things and how it works on this machine: nothing here may change an image's bytes.
+
+What an image is stands in the manifest and the lock. `Settings.default()` takes what its caller does not give from
+the environment and the configuration files (docs/cli.md), so a script names only what it cares about.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from imgforge import configuration
+from imgforge.errors import UsageError
+from imgforge.report import Reporter
+
+_ITS_CHECKOUT = Path(__file__).parents[1] / "manifests"
+_ITS_INSTALLATION = Path(sys.prefix) / "share" / "imgforge" / "manifests"
+
+
+def _base(variable: str, fallback: str) -> Path | None:
+    """Return a base directory of the XDG specification (0.8, "Basics": a relative value is ignored), if there is one."""
+    given = Path(os.environ.get(variable) or "")
+    if given.is_absolute():
+        return given
+    try:
+        return Path.home() / fallback
+    except RuntimeError:  # a container's user may have no entry in /etc/passwd
+        return None
+
+
+def _place(what: str, variable: str, fallback: str) -> Path:
+    given = os.environ.get(f"IMGFORGE_{what.upper()}")
+    if given:
+        return Path(given)
+    base = _base(variable, fallback)
+    if base is None:
+        error = UsageError(f"home directory: this user has none, and the {what} goes below it")
+        error.add_note(f"say where with --{what} or IMGFORGE_{what.upper()}")
+        raise error
+    return base / "imgforge"
+
+
+def _store() -> Path:
+    return _place("store", "XDG_DATA_HOME", ".local/share")
+
+
+def _cache() -> Path:
+    return _place("cache", "XDG_CACHE_HOME", ".cache")
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _is_positive(_instance: Settings, attribute: attrs.Attribute[int], value: int) -> None:
+    if value < 1:
+        raise UsageError(f"{attribute.name}: expected 1 or more, got {value}")
+
+
+def _now() -> int:
+    return int(time.time())
+
+
+def _absolute(path: Path) -> Path:
+    return path.absolute()
+
+
+def shipped_manifests() -> Path:
+    """Return the directory of the manifests that come with imgforge: the checkout's, else the installed one."""
+    return _ITS_CHECKOUT if (_ITS_CHECKOUT / "base").is_dir() else _ITS_INSTALLATION
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """How this caller's imgforge works.
+
+    Attributes:
+        store: the OCI image layout that holds images.
+        cache: everything that may be deleted at no loss.
+        manifests: directories where a manifest's name is looked up, after the tree of the manifest that says it.
+        mirrors: pairs of a suite, or the beginning of a URI, and the URI to use in its stead; the first that fits.
+        offline: never open a connection; what is not in the cache is missing.
+        jobs: how many threads work on bytes at once; the processors that this process may use unless given.
+        sandbox: the rung of the sandbox ladder to use, or None for the best that works (docs/sandbox.md).
+        reporter: hears of progress.
+        now: seconds since the epoch, against which an archive's Valid-Until is held.
+    """
+
+    store: Path = attrs.field(factory=_store, converter=_absolute)
+    cache: Path = attrs.field(factory=_cache, converter=_absolute)
+    manifests: tuple[Path, ...] = attrs.field(factory=lambda: (shipped_manifests(),))
+    mirrors: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
+    offline: bool = False
+    jobs: int = attrs.field(factory=_processors, validator=_is_positive)
+    sandbox: str | None = None
+    reporter: Reporter = attrs.field(factory=Reporter)
+    now: int = attrs.field(factory=_now)
+
+    @classmethod
+    def default(
+        cls, *, manifests: tuple[Path, ...] = (), mirrors: tuple[tuple[str, str], ...] = (), **given: Any
+    ) -> Settings:
+        """Return what is given, and the rest as this machine and its user have it.
+
+        Args:
+            manifests: count before the shipped ones.
+            mirrors: count before those of the configuration files.
+            given: other fields.
+
+        Raises:
+            UsageError: a configuration file cannot be read, or no home directory says where things go.
+            ManifestError: a configuration file is not what its format says.
+        """
+        home = _base("XDG_CONFIG_HOME", ".config")
+        files = tuple(configuration.read(path) for path in configuration.places(home))
+        return cls(
+            manifests=(*manifests, shipped_manifests()),
+            mirrors=(*mirrors, *(pair for file in files for pair in file.mirrors)),
+            **given,
+        )
+
+    @staticmethod
+    def mirror(text: str) -> tuple[str, str]:
+        """Return what is mirrored and the mirror's URI, from ``SUITE=URI`` or ``FROM=TO``.
+
+        Raises:
+            UsageError: the text has neither form.
+        """
+        of, _, uri = text.partition("=")
+        if configuration.MIRRORED.refuses_text(of) or configuration.URI.refuses_text(uri):
+            # the text itself is not repeated: a URI may hold a password
+            error = UsageError("mirror: expected SUITE=URI or FROM=TO, got something else")
+            error.add_note("for example --mirror bookworm=https://mirrors.wikimedia.org/debian")
+            raise error
+        return of, uri
