@@ -1,0 +1,75 @@
+"""What is to be run, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+
+from imgforge.sandbox.rung import Rung
+
+
+@attrs.frozen
+class User:
+    """Who a command is inside."""
+
+    uid: int = 0
+    gid: int = 0
+    groups: tuple[int, ...] = ()
+
+
+@attrs.frozen
+class Command:
+    """One command in its sandbox.
+
+    Attributes:
+        argv: the program, looked for in `env`'s PATH when it has no slash, and its arguments.
+        root: the directory that becomes ``/``.
+        rung: where the process that asks for it has been taken by `enter`.
+        env: the whole environment.
+        workdir: where it starts, inside.
+        user: who it is.
+        timeout: seconds until everything inside is killed; None waits for ever.
+        interactive: whether it has the caller's input, output and terminal.
+    """
+
+    argv: tuple[str, ...]
+    root: Path
+    rung: Rung
+    env: Mapping[str, str]
+    workdir: str = "/"
+    user: User = User()
+    timeout: float | None = None
+    interactive: bool = False
+
+
+@attrs.frozen
+class Owner:
+    """The owner of one file that cannot carry it as an attribute of its own: a symlink, a device, a fifo."""
+
+    path: str
+    uid: int
+    gid: int
+
+
+@attrs.frozen
+class Outcome:
+    """How a command ended.
+
+    Attributes:
+        exit_code: the command's own; 128 + N when signal N ended it; 126 or 127 when it could not be executed.
+        seconds: wall clock.
+        tail: the last `process.TAIL` bytes of its output and error output.
+        timed_out: whether it was killed for taking too long.
+        owners: `Rung.SINGLE` only: owners that are not recorded on the file itself, in order of path.
+        acted_as: `Rung.SINGLE` only: user and group ids that a process wanted to become. It was told that it did, but
+            files that it made then have the wrong owner.
+    """
+
+    exit_code: int
+    seconds: float
+    tail: bytes = b""
+    timed_out: bool = False
+    owners: tuple[Owner, ...] = ()
+    acted_as: tuple[int, ...] = ()

@@ -1,0 +1,67 @@
+"""Tries rungs for real, in a process of its own: ``python -m imgforge.sandbox.probe RUNG…``.
+
+Prints one JSON object: why each rung that was tried does not work, empty for the first one that does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from imgforge.errors import SandboxError
+from imgforge.sandbox import mounts, process
+from imgforge.sandbox.enter import enter
+from imgforge.sandbox.rung import Rung
+
+_NOT_FOUND = 127
+
+
+def main(names: list[str]) -> None:
+    """Print the reasons of the rungs named, from the first to the one that works."""
+    answer: dict[str, str] = {}
+    for name in names:
+        answer[name] = reason(Rung(name))
+        if not answer[name]:
+            break
+    sys.stdout.write(json.dumps(answer))
+
+
+def reason(rung: Rung) -> str:
+    """Return why a rung does not work here, empty when it does; this process stays where it is."""
+    reading, writing = os.pipe()
+    with tempfile.TemporaryDirectory(prefix="imgforge-probe-") as directory:
+        child = os.fork()
+        if child == 0:
+            os.write(writing, _try(rung, Path(directory)).encode(errors="replace")[:4096])
+            os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading, "rb") as pipe:
+            said = pipe.read()
+        os.waitpid(child, 0)
+    return said.decode(errors="replace").removeprefix("+") if said else "the probe was killed"
+
+
+def _try(rung: Rung, directory: Path) -> str:
+    """Do what a build does, on nothing: a command that is not there is looked for in an empty root."""
+    try:
+        enter(rung)
+        if rung.has_mounts:
+            mounts.tmpfs(directory)
+        root, upper, work = (directory / name for name in ("root", "upper", "work"))
+        for path in (root, upper, work):
+            path.mkdir()
+        if rung.has_mounts:
+            mounts.overlay([root], upper=upper, work=work, target=root, userxattr=rung.has_user_namespace)
+        outcome = process.run(("/nothing",), root=root, rung=rung, env={})
+    except SandboxError as error:
+        return "+" + str(error).removeprefix(f"sandbox {rung.value}: ")
+    except BaseException as error:  # noqa: BLE001 a forked process must not unwind into its parent's frames
+        return f"+{type(error).__name__}: {error}"
+    return "+" if outcome.exit_code == _NOT_FOUND else f"+the command ended with {outcome.exit_code}"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

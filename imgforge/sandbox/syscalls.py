@@ -1,0 +1,174 @@
+"""The kernel's calls that Python 3.11 has no function for, by ctypes; thin, and each raises OSError.
+
+Not a sandbox yet: what to call, and in which order, is the other modules' knowledge. Constants are those of
+linux/sched.h, sys/mount.h, linux/prctl.h and linux/capability.h; they are the same on every machine.
+Numbers of calls that glibc has no function for are in `_NUMBERS`, from the kernel's syscall tables.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+MS_RDONLY = 0x1
+MS_NOSUID = 0x2
+MS_NODEV = 0x4
+MS_NOEXEC = 0x8
+MS_REMOUNT = 0x20
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_PRIVATE = 0x40000
+MNT_DETACH = 2
+
+PR_SET_PDEATHSIG = 1
+PR_CAPBSET_DROP = 24
+PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
+
+_CLOSE_RANGE = 436  # one number on every machine, as all calls since 5.1 (include/uapi/asm-generic/unistd.h)
+_OPENAT2 = 437
+_CLOSE_RANGE_CLOEXEC = 4
+_RESOLVE_IN_ROOT = 0x10
+_KEYCTL_JOIN_SESSION_KEYRING = 1
+_CAPABILITY_VERSION_3 = 0x20080522
+_NUMBERS = {
+    "x86_64": {"seccomp": 317, "keyctl": 250},
+    "aarch64": {"seccomp": 277, "keyctl": 219},
+}
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_LIBC.syscall.restype = ctypes.c_long
+
+
+def _failed(what: str) -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number), what)
+
+
+def _syscall(name: str, number: int, *arguments: object) -> int:
+    result = int(_LIBC.syscall(ctypes.c_long(number), *arguments))
+    if result < 0:
+        raise _failed(name)
+    return result
+
+
+def number(name: str) -> int:
+    """Return the number of a call on this machine.
+
+    Raises:
+        OSError: ENOSYS, the machine's numbers are not known here.
+    """
+    known = _NUMBERS.get(os.uname().machine)
+    if known is None:
+        raise OSError(errno.ENOSYS, "system call numbers of this machine are not known", os.uname().machine)
+    return known[name]
+
+
+def unshare(flags: int) -> None:
+    """Give the calling process namespaces of its own (unshare(2))."""
+    if _LIBC.unshare(ctypes.c_int(flags)) != 0:
+        raise _failed(f"unshare {flags:#x}")
+
+
+def mount(source: str, target: str, *, kind: str = "", flags: int = 0, options: str = "") -> None:
+    """Mount (mount(2)); empty `kind` and `options` are passed as NULL."""
+    result = _LIBC.mount(
+        os.fsencode(source),
+        os.fsencode(target),
+        os.fsencode(kind) or None,
+        ctypes.c_ulong(flags),
+        os.fsencode(options) or None,
+    )
+    if result != 0:
+        raise _failed(f"mount {kind or source} on {target}")
+
+
+def unmount(target: str, flags: int = 0) -> None:
+    """Unmount (umount2(2))."""
+    if _LIBC.umount2(os.fsencode(target), ctypes.c_int(flags)) != 0:
+        raise _failed(f"unmount {target}")
+
+
+def pivot_root(new: str, old: str) -> None:
+    """Make `new` the root of the mount namespace and put the former root at `old` (pivot_root(2))."""
+    if _LIBC.pivot_root(os.fsencode(new), os.fsencode(old)) != 0:
+        raise _failed(f"pivot_root {new}")
+
+
+def prctl(option: int, argument: int = 0) -> None:
+    """Change a property of the process (prctl(2))."""
+    zero = ctypes.c_ulong(0)
+    if _LIBC.prctl(ctypes.c_int(option), ctypes.c_ulong(argument), zero, zero, zero) != 0:
+        raise _failed(f"prctl {option}")
+
+
+def set_host_name(name: bytes) -> None:
+    """Name the host, and clear the NIS domain, of the UTS namespace (sethostname(2), setdomainname(2))."""
+    if _LIBC.sethostname(name, ctypes.c_size_t(len(name))) != 0:
+        raise _failed("sethostname")
+    if _LIBC.setdomainname(b"(none)", ctypes.c_size_t(6)) != 0:
+        raise _failed("setdomainname")
+
+
+def limit_capabilities(keep: frozenset[int]) -> None:
+    """Leave the process, and whatever it executes, no capability but `keep` (capabilities(7)).
+
+    Raises:
+        OSError: EPERM without CAP_SETPCAP.
+    """
+    for capability in range(64):
+        if capability not in keep and _LIBC.prctl(PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0) != 0:
+            if ctypes.get_errno() == errno.EINVAL:  # past the last one that the kernel knows
+                break
+            raise _failed("prctl PR_CAPBSET_DROP")
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    bits = sum(1 << capability for capability in keep) & _permitted()
+    low, high = bits & 0xFFFFFFFF, bits >> 32
+    data = (ctypes.c_uint32 * 6)(low, low, 0, high, high, 0)
+    if _LIBC.capset(header, data) != 0:
+        raise _failed("capset")
+
+
+def _permitted() -> int:
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    data = (ctypes.c_uint32 * 6)()
+    if _LIBC.capget(header, data) != 0:
+        raise _failed("capget")
+    return int(data[1]) | int(data[4]) << 32
+
+
+def close_on_exec(first: int) -> None:
+    """Mark every descriptor from `first` on to be closed by execve (close_range(2), or one by one before 5.11)."""
+    try:
+        _syscall("close_range", _CLOSE_RANGE, ctypes.c_uint(first), ctypes.c_uint(0xFFFFFFFF), _CLOSE_RANGE_CLOEXEC)
+    except OSError:
+        for descriptor in range(first, os.sysconf("SC_OPEN_MAX")):
+            try:
+                os.set_inheritable(descriptor, False)
+            except OSError:
+                continue
+
+
+def join_new_keyring() -> None:
+    """Leave the user's session keyring behind, so that nothing inside can read its keys (keyctl(2))."""
+    _syscall("keyctl", number("keyctl"), ctypes.c_int(_KEYCTL_JOIN_SESSION_KEYRING), None)
+
+
+def open_in_root(root: int, path: bytes, flags: int) -> int:
+    """Open a path as if the directory `root` were ``/``: symlinks and ``..`` stay below it (openat2(2))."""
+    how = (ctypes.c_uint64 * 3)(flags | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT)
+    return _syscall("openat2", _OPENAT2, ctypes.c_int(root), path, how, ctypes.c_size_t(24))
+
+
+def seccomp(operation: int, flags: int, argument: ctypes.Array[ctypes.c_char] | ctypes.Structure) -> int:
+    """Change the filter of this process; `argument` is passed by reference (seccomp(2))."""
+    pointer = ctypes.byref(argument)
+    return _syscall("seccomp", number("seccomp"), ctypes.c_uint(operation), ctypes.c_uint(flags), pointer)
