@@ -11,6 +11,7 @@ A field called ``position`` is given the position of its object.
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import PurePosixPath
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -20,6 +21,7 @@ import attrs
 from imgforge import late
 from imgforge.document.node import Mapping, Node, Scalar, Sequence, quoted, shown
 from imgforge.document.rule import TEXT, ContradictionError, Distinct, Keyed, Rule, choice
+from imgforge.document.yaml import PROBLEMS_MAX, TOO_MANY
 from imgforge.errors import ImgforgeError, Position, Problem
 
 difflib = late.module("difflib")
@@ -27,6 +29,8 @@ difflib = late.module("difflib")
 _FAILED: Any = object()
 _TRUE = ("true", "True", "TRUE")
 _DIGITS = 19
+_LONGEST_KEY = 64
+_SIMPLE = re.compile(r"[A-Za-z0-9_./+@\[\]\-]{1,64}")
 
 
 @functools.cache
@@ -44,6 +48,8 @@ def keys(owner: type) -> dict[str, attrs.Attribute[Any]]:
 
 def nearest(text: str, known: tuple[str, ...]) -> str:
     """Return ``(did you mean …?)`` with a blank before it, or nothing."""
+    if len(text) > _LONGEST_KEY:
+        return ""
     close = difflib.get_close_matches(text, known, 1, 0.6)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
@@ -57,6 +63,17 @@ def _converted(text: str, hint: Any, rule: Rule) -> Any:
     if hint is int:
         return int(text, 8 if rule.is_octal else 10)
     return hint(text) if hint in (str, PurePosixPath) else hint.parse(text)
+
+
+def joined(path: str, key: str) -> str:
+    """Return the path of a key's value; a key that is long or could trouble a terminal is quoted."""
+    if not _SIMPLE.fullmatch(key):
+        return f"{path}[{quoted(key)}]"
+    return f"{path}.{key}" if path else key
+
+
+class _TooManyError(Exception):
+    """Enough problems are known."""
 
 
 class Binder:
@@ -75,12 +92,18 @@ class Binder:
             hint: the type that is wanted, see the module's text.
             path: where the node stands, as in ``packages[3].name``.
         """
-        value = self._value(node, hint, path)
+        try:
+            value = self._value(node, hint, path)
+        except _TooManyError:
+            self.problems.append(Problem(self.problems[-1].position, TOO_MANY))
+            return None
         return None if value is _FAILED else value
 
     def report(self, position: Position, path: str, text: str) -> Any:
         """Note a problem; returns the mark of a value that could not be had."""
         self.problems.append(Problem(position, f"{path}: {text}" if path else text))
+        if len(self.problems) >= PROBLEMS_MAX:
+            raise _TooManyError
         return _FAILED
 
     def _value(self, node: Node, hint: Any, path: str) -> Any:
@@ -168,7 +191,7 @@ class Binder:
             return self.report(node.position, path, f"must be a mapping, got {shown(node)}")
         values = []
         for key, item in node.items:
-            inner = f"{path}.{key.text}"
+            inner = joined(path, key.text)
             values += [self._value(key, hints[0], inner), self._value(item, hints[1], inner)]
         return _FAILED if _FAILED in values else tuple(zip(values[::2], values[1::2], strict=True))
 
@@ -176,7 +199,7 @@ class Binder:
         if not isinstance(node, Mapping):
             return self.report(node.position, path, f"must be a mapping, got {shown(node)}")
         values = []
-        paths = [f"{path}.{key.text}" for key, _ in node.items]
+        paths = [joined(path, key.text) for key, _ in node.items]
         for (key, item), inner in zip(node.items, paths, strict=True):
             name = self._value(key, keys(hint)[attribute].type, inner)
             values.append(self._object(item, hint, inner, given={attribute: name}))
@@ -207,7 +230,7 @@ class Binder:
                 self.report(key.position, path, f"unknown key {quoted(key.text)}{nearest(key.text, tuple(known))}")
                 continue
             field = known[key.text]
-            values[field.name] = self._value(item, field.type, f"{path}.{key.text}" if path else key.text)
+            values[field.name] = self._value(item, field.type, joined(path, key.text))
         self._missing(node, known, values, path)
         return self._made(node, owner, values, path)
 
@@ -225,7 +248,7 @@ class Binder:
             return owner(**values)
         except ContradictionError as error:
             for place, text in error.places:
-                inner = f"{path}.{place}" if path else place
+                inner = joined(path, place)
                 self.report(self.positions.get(inner, node.position), inner, text)
             return _FAILED
         except ValueError as error:

@@ -23,6 +23,12 @@ _FORBIDDEN = re.compile(
     "[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u2028-\u202e\u2066-\u2069\ufeff]"
 )
 _BREAK = re.compile("\r\n|\r|\n")
+
+PROBLEMS_MAX = 100
+"""How many problems of one document are reported: nobody reads more, and a hostile text could have any number."""
+
+TOO_MANY = f"more than {PROBLEMS_MAX} problems: what follows is not looked at"
+
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -161,6 +167,11 @@ class _Builder:
     def _refuse(self, event: yaml.Event, text: str) -> _RefusedError:
         return _RefusedError(Problem(self._at(event), text))
 
+    def _report(self, position: Position, text: str) -> None:
+        self.problems.append(Problem(position, text))
+        if len(self.problems) >= PROBLEMS_MAX:
+            raise _RefusedError(Problem(position, TOO_MANY))
+
     def _count(self, event: yaml.Event, *, weight: int, height: int) -> None:
         self._nodes += weight
         if self._nodes > self._limits.nodes:
@@ -170,9 +181,8 @@ class _Builder:
 
     def _tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
         if event.tag not in (None, "!"):
-            self.problems.append(
-                Problem(self._at(event), f"the tag {quoted(event.tag)} is not understood: leave it out")
-            )
+            written = event.tag.replace("tag:yaml.org,2002:", "!!", 1)
+            self._report(self._at(event), f"the tag {quoted(written)} is not understood: leave it out")
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         self._count(event, weight=1, height=0)
@@ -225,13 +235,13 @@ class _Builder:
         """Return a key that may stand; report any other and drop it with its value."""
         if not isinstance(node, Scalar) or node.kind != "text":
             hint = ": quote it" if isinstance(node, Scalar) and node.kind != "nothing" else ""
-            self.problems.append(Problem(node.position, f"a key must be text, got {shown(node)}{hint}"))
+            self._report(node.position, f"a key must be text, got {shown(node)}{hint}")
             return None
         if node.plain and node.text == "<<":
-            self.problems.append(Problem(node.position, "merge keys ('<<') are not supported: write the keys out"))
+            self._report(node.position, "merge keys ('<<') are not supported: write the keys out")
             return None
         if node.text in parent.pairs:
             first = f"first on line {parent.pairs[node.text][0].position.line}"
-            self.problems.append(Problem(node.position, f"duplicate key {quoted(node.text)} ({first})"))
+            self._report(node.position, f"duplicate key {quoted(node.text)} ({first})")
             return None
         return node

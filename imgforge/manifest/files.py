@@ -114,6 +114,11 @@ def find(name: str, directories: Iterable[Path]) -> Path:
     raise UsageError(f"{name}: no manifest of this name below {', '.join(looked) or 'any directory'}")
 
 
+def has(name: str, directory: Path) -> bool:
+    """Tell whether a manifest of this name lies below a directory."""
+    return any(_called(path) == name for path in manifests(directory))
+
+
 def manifests(directory: Path) -> Iterator[Path]:
     """Yield what may be manifests below a directory, in the order of their paths; links are not followed."""
     yield from _walk(directory, _DEPTH_MAX)
