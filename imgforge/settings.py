@@ -23,7 +23,7 @@ _ITS_INSTALLATION = Path(sys.prefix) / "share" / "imgforge" / "manifests"
 
 
 def _base(variable: str, fallback: str) -> Path | None:
-    """Return a base directory of the XDG specification (0.8, "Basics": a relative value is ignored), if there is one."""
+    """Return a base directory of the XDG specification, if there is one (0.8, "Basics": a relative one is ignored)."""
     given = Path(os.environ.get(variable) or "")
     if given.is_absolute():
         return given
@@ -33,7 +33,7 @@ def _base(variable: str, fallback: str) -> Path | None:
         return None
 
 
-def _place(what: str, variable: str, fallback: str) -> Path:
+def _place(what: str, variable: str, fallback: str, *, below: str) -> Path:
     given = os.environ.get(f"IMGFORGE_{what.upper()}")
     if given:
         return Path(given)
@@ -42,15 +42,15 @@ def _place(what: str, variable: str, fallback: str) -> Path:
         error = UsageError(f"home directory: this user has none, and the {what} goes below it")
         error.add_note(f"say where with --{what} or IMGFORGE_{what.upper()}")
         raise error
-    return base / "imgforge"
+    return base / below
 
 
 def _store() -> Path:
-    return _place("store", "XDG_DATA_HOME", ".local/share")
+    return _place("store", "XDG_DATA_HOME", ".local/share", below="imgforge/store")
 
 
 def _cache() -> Path:
-    return _place("cache", "XDG_CACHE_HOME", ".cache")
+    return _place("cache", "XDG_CACHE_HOME", ".cache", below="imgforge")
 
 
 def _processors() -> int:

@@ -14,13 +14,13 @@ def test_places_follow_the_xdg_base_directories(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("XDG_DATA_HOME", "/srv/data")
     monkeypatch.setenv("XDG_CACHE_HOME", "/srv/cache")
     got = Settings.default()
-    assert (got.store, got.cache) == (Path("/srv/data/imgforge"), Path("/srv/cache/imgforge"))
+    assert (got.store, got.cache) == (Path("/srv/data/imgforge/store"), Path("/srv/cache/imgforge"))
 
 
 def test_a_relative_base_directory_is_ignored_as_the_specification_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", "data")
     monkeypatch.setenv("HOME", "/home/ada")
-    assert Settings.default().store == Path("/home/ada/.local/share/imgforge")
+    assert Settings.default().store == Path("/home/ada/.local/share/imgforge/store")
 
 
 def test_the_environment_says_where_the_store_and_the_cache_are(monkeypatch: pytest.MonkeyPatch) -> None:
