@@ -6,23 +6,29 @@ An image is its manifest's bytes; layers are named by descriptor and diff_id, an
 
 from __future__ import annotations
 
-import datetime
-from collections.abc import Iterable
+import datetime as dt
+from collections.abc import Callable, Iterable, Iterator
+from typing import BinaryIO
 
 import attrs
 
+from imgforge.codec.stream import decompress
 from imgforge.digest import Digest
 from imgforge.errors import IntegrityError
 from imgforge.oci import media
 from imgforge.oci.config import Execution, History, ImageConfig, Overrides
 from imgforge.oci.descriptor import Descriptor
-from imgforge.oci.manifest import Manifest
+from imgforge.oci.manifest import Index, Manifest, parse
 from imgforge.oci.platform import Platform
+from imgforge.oci.verified import verified
 
 BASE_NAME = "org.opencontainers.image.base.name"
 BASE_DIGEST = "org.opencontainers.image.base.digest"
 CREATED = "org.opencontainers.image.created"
 TITLE = "org.opencontainers.image.title"
+
+LAYER_CAP = 64 << 30
+"""Bytes of a layer's tar that are accepted."""
 
 _LAST_SECOND = 253_402_300_799
 """9999-12-31T23:59:59Z: RFC 3339 has years of four digits."""
@@ -66,6 +72,33 @@ class Image:
             raise IntegrityError(f"{what}: expected {diff_ids} layers as its config says, got {layers}")
         for layer in self.manifest.layers:
             media.oci_layer(layer.media_type, what=what)
+
+    @classmethod
+    def load(
+        cls, read: Callable[[Digest], bytes], descriptor: Descriptor, *, platform: Platform | None, what: str
+    ) -> Image:
+        """Read the image that a descriptor stands for, or the one for a platform where it stands for an index.
+
+        Args:
+            read: returns a blob's bytes, checked against its digest and capped.
+            descriptor: of a manifest or an index.
+            platform: what the image must run on; None to take it as it is, which an index does not allow.
+            what: the image's name in messages.
+
+        Raises:
+            UsageError: the index has none for the platform, or more than one and no platform was named.
+            IntegrityError: something is not what its format says, or is for another platform, or is no image.
+        """
+        document = parse(read(descriptor.digest), what=f"{what}: {descriptor.digest}")
+        if isinstance(document, Index):
+            chosen = document.select(platform, what=what)
+            document = Manifest.parse(read(chosen.digest), what=f"{what}: {chosen.digest}")
+        if document.config.media_type not in media.CONFIGS:
+            raise IntegrityError(f"{what}: expected an image, got a config of type {document.config.media_type!r}")
+        config = ImageConfig.parse(read(document.config.digest), what=f"{what}: config")
+        if platform and not platform.is_met_by(config.platform):
+            raise IntegrityError(f"{what}: expected an image for {platform}, got {config.platform}")
+        return cls(document, config)
 
     @property
     def digest(self) -> Digest:
@@ -122,15 +155,14 @@ def assemble(
     if base and not platform.is_met_by(base.image.config.platform):
         raise IntegrityError(f"base {base.name}: expected {platform}, got {base.image.config.platform}")
     created = timestamp(epoch)
-    below = base.image.layers if base else ()
     above = tuple(layers)
-    steps = [History(created, layer.created_by, layer.comment) for layer in above]
-    settings = [History(created, f"imgforge: {line}", is_empty=True) for line in changes.describe()]
+    below = base.image.layers if base else ()
+    old = base.image.config if base else None
     config = ImageConfig.make(
-        base.image.config.platform if base else platform,
+        old.platform if old else platform,
         tuple(layer.diff_id for layer in (*below, *above)),
-        history=(*(base.image.config.full_history if base else ()), *steps, *settings),
-        execution=(base.image.config.execution if base else Execution()).override(changes),
+        history=(*(old.full_history if old else ()), *_steps(above, changes, created)),
+        execution=(old.execution if old else Execution()).override(changes),
         created=created,
     )
     standard = ((CREATED, created), *(((BASE_NAME, base.name), (BASE_DIGEST, str(base.image.digest))) if base else ()))
@@ -142,9 +174,34 @@ def assemble(
     return Image(manifest, config)
 
 
+def _steps(layers: tuple[Layer, ...], changes: Overrides, created: str) -> Iterator[History]:
+    for layer in layers:
+        yield History(created, layer.created_by, layer.comment)
+    for line in changes.describe():
+        yield History(created, f"imgforge: {line}", is_empty=True)
+
+
 def packages_step(packages: Iterable[tuple[str, str]]) -> str:
     """Return the history's text for a layer of packages, given their names and versions; sorted."""
     return " ".join(("imgforge: packages", *(f"{name}={version}" for name, version in sorted(packages))))
+
+
+def open_tar(
+    layer: Layer, open_blob: Callable[[Descriptor], BinaryIO], *, cap: int = LAYER_CAP, threads: int = 1
+) -> BinaryIO:
+    """Open a layer as its tar, which raises IntegrityError when it turns out not to have the diff_id.
+
+    Whoever reads it must read to the end (`imgforge.oci.verified.drain`), past the end of the archive.
+
+    Args:
+        layer: which.
+        open_blob: opens the bytes that a descriptor names, verified.
+        cap: bytes of the tar that are accepted.
+        threads: how many may decompress.
+    """
+    what = f"layer {layer.descriptor.digest}"
+    tar = decompress(open_blob(layer.descriptor), what=what, cap=cap, threads=threads)
+    return verified(tar, digest=layer.diff_id, size=None, what=f"{what}: diff_id")
 
 
 def timestamp(epoch: int) -> str:
@@ -155,7 +212,7 @@ def timestamp(epoch: int) -> str:
     """
     if not 0 <= epoch <= _LAST_SECOND:
         raise IntegrityError(f"epoch {epoch}: expected 0 to {_LAST_SECOND} seconds")
-    return datetime.datetime.fromtimestamp(epoch, tz=datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return dt.datetime.fromtimestamp(epoch, tz=dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _as_oci(layer: Descriptor) -> Descriptor:

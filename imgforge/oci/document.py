@@ -38,6 +38,18 @@ def parse(raw: bytes, *, what: str, cap: int = CAP) -> Node:
     Raises:
         DocumentError: it is too long, or no JSON object, or ambiguous.
     """
+    node = parse_any(raw, what=what, cap=cap)
+    if not isinstance(node.value, dict):
+        raise node.wrong("an object")
+    return node
+
+
+def parse_any(raw: bytes, *, what: str, cap: int = CAP) -> Node:
+    """Read one JSON value, as `parse` does.
+
+    Raises:
+        DocumentError: it is too long, or no JSON, or ambiguous.
+    """
     if len(raw) > cap:
         raise DocumentError(f"{what}: expected at most {cap} bytes, got {len(raw)}")
     try:
@@ -47,13 +59,11 @@ def parse(raw: bytes, *, what: str, cap: int = CAP) -> Node:
             json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate is escaped text that no UTF-8 can hold
     except (ValueError, RecursionError) as error:
         raise DocumentError(f"{what}: expected JSON: {_reason(error)}") from None
-    if not isinstance(value, dict):
-        raise DocumentError(f"{what}: expected an object, got {_kind(value)}")
     return Node(what, value)
 
 
-def dump(value: Mapping[str, Any]) -> bytes:
-    """Return the canonical bytes of a JSON object."""
+def dump(value: Mapping[str, Any] | list[Any]) -> bytes:
+    """Return the canonical bytes of a JSON object or array."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 

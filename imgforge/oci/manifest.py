@@ -157,19 +157,19 @@ class Index:
         """The index's own descriptor."""
         return Descriptor(self.media_type, self.digest, len(self.raw))
 
-    def select(self, platform: Platform, *, what: str) -> Descriptor:
-        """Return the first manifest for a platform; of a single one without a platform, that one.
+    def select(self, platform: Platform | None, *, what: str) -> Descriptor:
+        """Return the first manifest for a platform; of a single one that names none, or when None is asked for, that.
 
         Raises:
             UsageError: there is none; the text lists those that are there.
         """
         for manifest in self.manifests:
-            if manifest.platform and platform.is_met_by(manifest.platform):
+            if platform and manifest.platform and platform.is_met_by(manifest.platform):
                 return manifest
-        if len(self.manifests) == 1 and not self.manifests[0].platform:
+        if len(self.manifests) == 1 and not (platform and self.manifests[0].platform):
             return self.manifests[0]
         there = ", ".join(sorted({str(manifest.platform or "no platform") for manifest in self.manifests})) or "none"
-        raise UsageError(f"{what}: expected an image for {platform}, got {there}")
+        raise UsageError(f"{what}: expected one image for {platform or 'any platform'}, got {there}")
 
 
 def parse(raw: bytes, *, what: str) -> Manifest | Index:

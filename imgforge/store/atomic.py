@@ -75,8 +75,12 @@ def _is_still(descriptor: int, path: Path) -> bool:
     return (found.st_dev, found.st_ino) == (opened.st_dev, opened.st_ino)
 
 
-def _lock_file(path: Path, operation: int) -> int:
-    """Open a lock file, made when missing, and lock it; a file that was removed meanwhile is made anew."""
+def lock_file(path: Path, operation: int = fcntl.LOCK_EX) -> int:
+    """Open a lock file, made when missing, and lock it; a file that was removed meanwhile is made anew.
+
+    Raises:
+        OSError: it cannot be made.
+    """
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         try:
@@ -98,7 +102,7 @@ def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
     """
     with storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = _lock_file(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        descriptor = lock_file(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
     try:
         yield
     finally:
@@ -193,8 +197,9 @@ class Writing(io.BufferedWriter):
     A context manager: leaving the block without `commit` removes it.
     """
 
-    def __init__(self, temporary: Temporary) -> None:
-        descriptor, self.path = temporary.file()
+    def __init__(self, made: tuple[int, Path]) -> None:
+        """Take over a file that was made and locked: by `Temporary.file`, or with `lock_file`."""
+        descriptor, self.path = made
         self._file = _File(descriptor, self.path)
         super().__init__(self._file, BUFFER)
 

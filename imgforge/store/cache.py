@@ -105,7 +105,7 @@ class Cache:
         """
         self._open()
         path = self._entry(kind, key)
-        with Writing(self._temporary) as stream:
+        with Writing(self._temporary.file()) as stream:
             yield stream
             stream.commit(path)
 
@@ -215,21 +215,26 @@ class Cache:
         """
         if not self.path.is_dir():
             return Freed()
-        entries = freed = 0
         with storing(self.path):
-            busy_since = self._users.oldest()
-            uses = sorted(self._uses())
-            sizes = {use.path: weigh(use.path) for use in uses}
-            left = sum(sizes.values())
-            for use in uses:
-                is_old = max_age is not None and use.when < (now - max_age) * 1_000_000_000
-                is_surplus = max_size is not None and left > max_size
-                if (is_old or is_surplus) and self._drop_unused(use, busy_since, remove):
-                    left -= sizes[use.path]
-                    freed += sizes[use.path]
-                    entries += 1
+            freed = self._evict(None if max_age is None else (now - max_age) * 1_000_000_000, max_size, remove)
             sweep_locks(self.path / "locks")
-        return Freed(entries, freed + self._temporary.sweep(remove))
+        return attrs.evolve(freed, size=freed.size + self._temporary.sweep(remove))
+
+    def _evict(self, oldest: int | None, max_size: int | None, remove: Callable[[Path], None]) -> Freed:
+        """Remove entries last used before `oldest` (in nanoseconds), then the longest unused beyond `max_size`."""
+        busy_since = self._users.oldest()
+        uses = sorted(self._uses())
+        sizes = {use.path: weigh(use.path) for use in uses}
+        left = sum(sizes.values())
+        entries = freed = 0
+        for use in uses:
+            is_old = oldest is not None and use.when < oldest
+            is_surplus = max_size is not None and left > max_size
+            if (is_old or is_surplus) and self._drop_unused(use, busy_since, remove):
+                left -= sizes[use.path]
+                freed += sizes[use.path]
+                entries += 1
+        return Freed(entries, freed)
 
     def _entry(self, kind: str, key: str) -> Path:
         if not _KIND.fullmatch(kind) or kind in _OWN:
@@ -264,7 +269,7 @@ class Cache:
             suspect = max(written.values(), default=0) - self.SUSPECT
             for path in sorted(path for path, when in written.items() if when >= suspect):
                 self._drop(path, remove_tree)
-        with Writing(self._temporary) as stream:
+        with Writing(self._temporary.file()) as stream:
             stream.write(self._boot().encode())
             stream.commit(marker, durable=True)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import attrs
 
 from imgforge.digest import Digest
 from imgforge.errors import StoreError
-from imgforge.store.atomic import Temporary, Writing
+from imgforge.store.atomic import Writing
 
 
 @attrs.frozen
@@ -23,8 +24,8 @@ class Blob:
 class Ingest(Writing):
     """A blob being written; its digest is known, and its name given, at the end of the block (`Layout.ingest`)."""
 
-    def __init__(self, temporary: Temporary) -> None:
-        super().__init__(temporary)
+    def __init__(self, made: tuple[int, Path]) -> None:
+        super().__init__(made)
         self._hash = hashlib.sha256()
         self._size = 0
         self._blob: Blob | None = None

@@ -166,7 +166,7 @@ class Layout:
             StoreError: the disk is full, or refuses. Nothing is left behind in either case.
         """
         self.create()
-        with Ingest(self._temporary) as stream:
+        with Ingest(self._temporary.file()) as stream:
             yield stream
             blob = stream.finish()
             if expected not in (None, blob.digest):
@@ -251,7 +251,7 @@ class Layout:
             self._write_index(names.without(name))
 
     def _write_index(self, names: Names) -> None:
-        with Writing(self._temporary) as stream:
+        with Writing(self._temporary.file()) as stream:
             stream.write(names.dump())
             stream.commit(self.path / "index.json", durable=True)
 
@@ -289,7 +289,7 @@ class Layout:
         with locked(self._index_lock):
             if not (self.path / "index.json").exists():
                 self._write_index(Names.empty(self.path))
-            with Writing(self._temporary) as stream:
+            with Writing(self._temporary.file()) as stream:
                 stream.write(MARKER)
                 stream.commit(self.path / "oci-layout")
 

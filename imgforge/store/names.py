@@ -60,6 +60,16 @@ class Names:
         except StoreError as error:
             error.add_note(f"expected an OCI image layout in {path}")
             raise
+        return cls.parse(path, marker=marker, index=index)
+
+    @classmethod
+    def parse(cls, path: Path, *, marker: bytes, index: bytes) -> Self:
+        """Read the two files of a layout, wherever they were found.
+
+        Raises:
+            StoreError: the layout's version is not known.
+            DocumentError: one of them is not what its format says.
+        """
         version = parse(marker, what=f"{path}/oci-layout").need("imageLayoutVersion")
         if version.text() != _VERSION:
             raise StoreError(f"{version.where}: expected {_VERSION!r}, got {version.text()[:80]!r}")

@@ -1,0 +1,1 @@
+"""Where images come from and go to: one module for each kind of place, and one table of them."""
