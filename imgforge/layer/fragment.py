@@ -40,7 +40,11 @@ class Fragment:
         info_name: the stem of its files in ``info/``: ``name`` or ``name:arch`` for ``Multi-Arch: same``.
         control: the control stanza, as the package has it.
         conffiles: path (absolute) and MD5 of each conffile, in the package's order.
-        scripts: names of its maintainer scripts.
+        preinst: the text of its preinst script, empty where it has none.
+        pre_depends: the field Pre-Depends.
+        depends: the field Depends.
+        provides: the field Provides.
+        source: source package name.
         triggers: the text of its ``triggers`` control file.
         timestamp: newest member time of the .deb, seconds since the epoch.
         directories: its directories, placed, in the package's order.
@@ -55,16 +59,17 @@ class Fragment:
     info_name: str
     control: str
     conffiles: tuple[tuple[str, str], ...]
-    scripts: tuple[str, ...]
+    preinst: str
+    pre_depends: str
+    depends: str
+    provides: str
+    source: str
     triggers: str
     timestamp: int
     directories: tuple[Entry, ...]
     entries: tuple[Entry, ...]
     shipped: tuple[str, ...]
     size: int
-
-
-SCRIPTS = ("config", "postinst", "postrm", "preinst", "prerm")
 
 
 class _Hashed:
@@ -108,7 +113,11 @@ def write(deb: DebPackage, sink: BinaryIO, *, rules: PathRules) -> Fragment:
         info_name=name,
         control=deb.control_text,
         conffiles=content.conffile_digests(),
-        scripts=tuple(script for script in SCRIPTS if script in members),
+        preinst=_text(members, "preinst"),
+        pre_depends=deb.control.get("Pre-Depends", ""),
+        depends=deb.control.get("Depends", ""),
+        provides=deb.control.get("Provides", ""),
+        source=deb.control.get("Source", deb.control["Package"]).split(" ", 1)[0],
         triggers=_text(members, "triggers"),
         timestamp=deb.timestamp,
         directories=tuple(content.directories),

@@ -6,6 +6,7 @@ namespaces, mounts and processes with it.
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import Any, Self
 import imgforge.errors
 from imgforge.errors import BuildError, ImgforgeError, SandboxError
 from imgforge.sandbox.rung import Rung, choose
+from imgforge.store.atomic import remove_tree
 from imgforge.workshop.steps import ScriptRun, Step, dump
 
 _PACKAGES = str(Path(imgforge.errors.__file__).parent.parent)
@@ -48,9 +50,8 @@ class Workshop:
 
     def _started(self) -> subprocess.Popen[str]:
         if self._process is None:
-            rung = choose(Rung[self._wanted.upper()] if self._wanted else None)
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-c", _START, rung.name],
+                [sys.executable, "-I", "-c", _START, self.rung.name],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -59,6 +60,26 @@ class Workshop:
                 env={"LC_ALL": "C.UTF-8", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
             )
         return self._process
+
+    @functools.cached_property
+    def rung(self) -> Rung:
+        """The rung of the sandbox that this machine allows.
+
+        Raises:
+            SandboxError: none; the text says why each failed.
+        """
+        return choose(Rung[self._wanted.upper()] if self._wanted else None)
+
+    @property
+    def tree_kind(self) -> str:
+        """The cache's kind of this rung's trees: each rung keeps ownership in its own way."""
+        return f"trees-{self.rung.name.lower()}"
+
+    def clear(self, directory: Path) -> None:
+        """Delete a working directory, whoever owns what lies in it."""
+        if self._process is not None:
+            self.remove((directory,))
+        remove_tree(directory)
 
     def extract(self, tars: tuple[Path, ...], target: Path, *, lowers: tuple[Path, ...] = ()) -> None:
         """Unpack tars, in order, into a new tree that later mounts can use.

@@ -28,13 +28,60 @@ CORE = ("base-passwd", "base-files", "libc6", "perl-base", "dpkg")
 
 @attrs.frozen
 class Unit:
-    """One package to configure: what is known of it, and the tree that holds its files."""
+    """One package to configure.
+
+    Attributes:
+        fragment: what is known of it.
+        tree: the tree that holds its files.
+        pre_depends: packages of the same job that its Pre-Depends can mean.
+        depends: packages of the same job that its Depends can mean.
+    """
 
     fragment: Fragment
     tree: str
-    preinst: str = ""
     pre_depends: tuple[str, ...] = ()
     depends: tuple[str, ...] = ()
+
+
+def units(fragments: tuple[Fragment, ...], *, trees: tuple[str, ...], architecture: str) -> tuple[Unit, ...]:
+    """Return the packages of a job with what ties them to each other."""
+    providers: dict[str, list[str]] = {}
+    for fragment in fragments:
+        providers.setdefault(fragment.package, []).append(fragment.package)
+        for group in relation.parse(fragment.provides, architecture=architecture):
+            providers.setdefault(group[0].name, []).append(fragment.package)
+
+    def meant(field: str) -> tuple[str, ...]:
+        names = (item.name for group in relation.parse(field, architecture=architecture) for item in group)
+        return tuple(dict.fromkeys(provider for name in names for provider in providers.get(name, ())))
+
+    return tuple(
+        Unit(fragment, tree, pre_depends=meant(fragment.pre_depends), depends=meant(fragment.depends))
+        for fragment, tree in zip(fragments, trees, strict=True)
+    )
+
+
+def in_order(units: tuple[Unit, ...]) -> tuple[Unit, ...]:
+    """Return units with what they need before them, Pre-Depends first; a cycle is cut where it is entered.
+
+    The order depends on the packages alone, not on the order in which they are given: a lock has none.
+    """
+    by_name = {unit.fragment.package: unit for unit in sorted(units, key=lambda unit: unit.fragment.package)}
+    placed: dict[str, Unit] = {}
+    entered: set[str] = set()
+    for start in by_name:
+        stack = [start]
+        while stack:
+            name = stack[-1]
+            entered.add(name)
+            needs = (need for need in (*by_name[name].pre_depends, *by_name[name].depends) if need not in entered)
+            need = next(needs, None)
+            if need is not None:
+                stack.append(need)
+                continue
+            placed.setdefault(name, by_name[name])
+            stack.pop()
+    return tuple(placed.values())
 
 
 @attrs.frozen
@@ -138,10 +185,10 @@ def _trees(job: Job, units: tuple[Unit, ...]) -> tuple[str, ...]:
 
 def _preinsts(units: tuple[Unit, ...]) -> Iterator[Step]:
     for unit in units:
-        if not unit.preinst:
+        if not unit.fragment.preinst:
             continue
         path = f"{ADMIN}/tmp.ci/preinst"
-        yield Write(path, unit.preinst, mode=0o755)
+        yield Write(path, unit.fragment.preinst, mode=0o755)
         yield Run(f"preinst {unit.fragment.package}", (f"/{path}", "install"), _script_environment(unit))
         yield Remove((path, f"{ADMIN}/tmp.ci"))
 
@@ -242,7 +289,7 @@ def waves(units: tuple[Unit, ...]) -> dict[str, int]:
     wave = dict.fromkeys(by_name, 0)
     for unit in units:
         needed = tuple(name for name in unit.pre_depends if name in by_name)
-        if not unit.preinst or not needed:
+        if not unit.fragment.preinst or not needed:
             continue
         below = _reach(by_name, needed)
         if unit.fragment.package not in below:
@@ -251,7 +298,7 @@ def waves(units: tuple[Unit, ...]) -> dict[str, int]:
 
 
 def _needed(units: tuple[Unit, ...]) -> tuple[str, ...]:
-    return tuple(name for unit in units if unit.preinst for name in unit.pre_depends)
+    return tuple(name for unit in units if unit.fragment.preinst for name in unit.pre_depends)
 
 
 def _reach(by_name: Mapping[str, Unit], names: tuple[str, ...]) -> set[str]:
@@ -275,12 +322,6 @@ def _closure(
         for unit in units
         if unit.fragment.package in reached and wave_of[unit.fragment.package] < below
     )
-
-
-def related(field: str, *, architecture: str, providers: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """Return the packages of a job that a relation field can mean, by name or by what they provide."""
-    names = (item.name for group in relation.parse(field, architecture=architecture) for item in group)
-    return tuple(dict.fromkeys(provider for name in names for provider in providers.get(name, ())))
 
 
 def _mark_automatic(job: Job) -> Iterator[Step]:

@@ -87,9 +87,7 @@ class Divert:
 
 Step = Mount | Write | Append | Link | Copy | Remove | Run | Divert
 
-_KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Mount, Write, Append, Link, Copy, Remove, Run, Divert)
-}
+_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Mount, Write, Append, Link, Copy, Remove, Run, Divert)}
 
 
 def dump(steps: tuple[Step, ...]) -> str:

@@ -59,9 +59,7 @@ class Worker:
         partial.mkdir(mode=0o755, parents=True)
         with contextlib.ExitStack() as files:
             members = _members(tars, files)
-            extract.extract(
-                members, partial, owners=self.owners, whiteouts="overlay", lowers=tuple(map(Path, lowers))
-            )
+            extract.extract(members, partial, owners=self.owners, whiteouts="overlay", lowers=tuple(map(Path, lowers)))
         try:
             os.rename(partial, target)
         except OSError:
@@ -194,10 +192,18 @@ def _answer(worker: Worker, request: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return dict(getattr(worker, request["verb"])(**request["arguments"]))
     except ImgforgeError as error:
-        return {"error": type(error).__name__, "text": str(error), "notes": getattr(error, "__notes__", [])}
+        return {"error": _root_class(error), "text": str(error), "notes": getattr(error, "__notes__", [])}
     except Exception as error:  # noqa: BLE001 -- a worker's answer carries every failure to its caller
-        return {"error": "StoreError" if isinstance(error, OSError) else "", "text": f"{type(error).__name__}: {error}",
-                "notes": [traceback.format_exc()] if not isinstance(error, OSError) else []}
+        return {
+            "error": "StoreError" if isinstance(error, OSError) else "",
+            "text": f"{type(error).__name__}: {error}",
+            "notes": [traceback.format_exc()] if not isinstance(error, OSError) else [],
+        }
+
+
+def _root_class(error: ImgforgeError) -> str:
+    """Return the name of the error's class, or of its nearest ancestor, in `imgforge.errors`."""
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "imgforge.errors")
 
 
 def main() -> None:

@@ -1,0 +1,166 @@
+"""The base of a build: its image, the trees that show its layers, and the facts that decide about packages."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import attrs
+
+from imgforge import record
+from imgforge.codec import decompress
+from imgforge.digest import Digest
+from imgforge.errors import IntegrityError
+from imgforge.image import Image
+from imgforge.report import Reporter, Step, running
+from imgforge.rootfs import facts
+from imgforge.rootfs.facts import Facts
+from imgforge.store.cache import Cache
+from imgforge.tar import reader
+from imgforge.tar.reader import TarError
+from imgforge.workshop.client import Workshop
+
+LAYER_CAP = 64 << 30
+"""Bytes of one layer, uncompressed, that are read at most."""
+
+_CHUNK = 1 << 20
+
+OpenBlob = Callable[[Digest], BinaryIO]
+
+
+@attrs.frozen
+class Base:
+    """An image to build on.
+
+    Attributes:
+        name: as the manifest names it.
+        digest: of its manifest.
+        image: its manifest and configuration.
+        open_blob: opens one of its blobs, by digest.
+    """
+
+    name: str
+    digest: Digest
+    image: Image
+    open_blob: OpenBlob
+
+    @property
+    def chain_id(self) -> str:
+        """The identity of the stacked layers: OCI image-spec, config.md, "Layer ChainID"."""
+        return chain_id(self.image.config.diff_ids)
+
+
+def chain_id(diff_ids: tuple[Digest, ...]) -> str:
+    """Return the chain id of diff_ids, lowest first; empty text for no layers."""
+    chain = ""
+    for diff_id in diff_ids:
+        chain = f"{chain} {diff_id}" if chain else str(diff_id)
+        if " " in chain:
+            chain = f"sha256:{hashlib.sha256(chain.encode()).hexdigest()}"
+    return chain
+
+
+def epoch(base: Base) -> int:
+    """Return when the base was made, in seconds since 1970, as its configuration says; 0 when it does not."""
+    try:
+        return int(dt.datetime.fromisoformat(base.image.config.created).timestamp())
+    except ValueError:
+        return 0
+
+
+def facts_of(base: Base, *, cache: Cache, reporter: Reporter) -> Facts:
+    """Return what is known of the base's tree, reading each layer at most once, ever."""
+    key = f"{base.chain_id.replace(':', '-')}-{facts.FORMAT}-{record.VERSION}"
+    found = cache.get("image-facts", key)
+    if found is not None:
+        return _load(found.read_bytes())
+    folded = facts.fold(
+        _layer_facts(base, number, cache=cache, reporter=reporter) for number in range(len(base.image.config.diff_ids))
+    )
+    cache.put("image-facts", key, _dump(folded))
+    return folded
+
+
+def trees_of(base: Base, *, cache: Cache, workshop: Workshop, reporter: Reporter) -> tuple[Path, ...]:
+    """Return a tree for each layer of the base, lowest first, unpacking those that the cache lacks.
+
+    Raises:
+        IntegrityError: a layer is not what the image says, or tries to write outside its tree.
+    """
+    trees: list[Path] = []
+    for number, diff_id in enumerate(base.image.config.diff_ids):
+        tree = cache.get(workshop.tree_kind, diff_id.hex)
+        if tree is None:
+            tree = _unpack(base, number, tuple(trees), cache=cache, workshop=workshop, reporter=reporter)
+        trees.append(tree)
+    return tuple(trees)
+
+
+def _unpack(
+    base: Base, number: int, lowers: tuple[Path, ...], *, cache: Cache, workshop: Workshop, reporter: Reporter
+) -> Path:
+    diff_id = base.image.config.diff_ids[number]
+    descriptor = base.image.manifest.layers[number]
+    with (
+        running(reporter, Step("extract", f"{base.name} layer {number + 1}", descriptor.size)),
+        cache.lock(workshop.tree_kind, diff_id.hex),
+    ):
+        target = cache.place(workshop.tree_kind, diff_id.hex)
+        if not target.is_dir():
+            with cache.scratch() as scratch:
+                tar = _uncompressed(base, number, scratch / "layer.tar")
+                workshop.extract((tar,), target, lowers=lowers)
+    return target
+
+
+def _uncompressed(base: Base, number: int, target: Path) -> Path:
+    """Write a layer's tar to a file, and make sure that it is the one that the configuration names."""
+    diff_id = base.image.config.diff_ids[number]
+    hasher = hashlib.new(diff_id.algorithm)
+    with _open_layer(base, number) as stream, target.open("wb") as file:
+        while chunk := stream.read(_CHUNK):
+            hasher.update(chunk)
+            file.write(chunk)
+    if hasher.hexdigest() != diff_id.hex:
+        raise IntegrityError(
+            f"{base.name}: layer {number + 1}: expected diff_id {diff_id}, got {diff_id.algorithm}:{hasher.hexdigest()}"
+        )
+    return target
+
+
+def _open_layer(base: Base, number: int) -> BinaryIO:
+    descriptor = base.image.manifest.layers[number]
+    return decompress(base.open_blob(descriptor.digest), what=f"{base.name}: layer {number + 1}", cap=LAYER_CAP)
+
+
+def _layer_facts(base: Base, number: int, *, cache: Cache, reporter: Reporter) -> Facts:
+    diff_id = base.image.config.diff_ids[number]
+    key = f"{diff_id.hex}-{facts.FORMAT}-{record.VERSION}"
+    found = cache.get("layer-facts", key)
+    if found is not None:
+        return _load(found.read_bytes())
+    what = f"{base.name}: layer {number + 1}"
+    with (
+        running(reporter, Step("read", what, base.image.manifest.layers[number].size)),
+        cache.scratch() as scratch,
+        _uncompressed(base, number, scratch / "layer.tar").open("rb") as stream,
+    ):
+        try:
+            read = facts.scan(reader.read(stream, what=what))
+        except TarError as error:
+            error.add_note("the base image is damaged or hostile; build or pull it again")
+            raise
+    cache.put("layer-facts", key, _dump(read))
+    return read
+
+
+def _dump(read: Facts) -> bytes:
+    return record.dump((record.rows(read.entries.values()), dict(read.contents)))
+
+
+def _load(data: bytes) -> Facts:
+    rows, contents = record.load(data)
+    return Facts({entry.path: entry for entry in record.entries(rows)}, contents)

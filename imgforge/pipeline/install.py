@@ -1,0 +1,200 @@
+"""From a platform's lock to the layers that its packages make: the heart of a build.
+
+Read `Installer.install` from top to bottom; each step is cached by all that it depends on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
+from functools import partial
+from pathlib import Path
+
+import attrs
+
+from imgforge.digest import Digest
+from imgforge.image import Layer, packages_step
+from imgforge.layer.directories import decide
+from imgforge.layer.group import Group
+from imgforge.pipeline import base as bases
+from imgforge.pipeline import installed as records
+from imgforge.pipeline import state as states
+from imgforge.pipeline.compress import COMPRESSIONS
+from imgforge.pipeline.fragments import Fragments
+from imgforge.pipeline.installed import Installed
+from imgforge.pipeline.layers import LayerBlob, LayerWriter
+from imgforge.pipeline.state import State
+from imgforge.pipeline.task import Task, Wish, groups_of, path_rules, state_step, task_of
+from imgforge.report import Reporter
+from imgforge.rootfs.facts import EMPTY, Facts
+from imgforge.store.cache import Cache
+from imgforge.store.layout import Layout
+from imgforge.workshop.client import Workshop
+
+
+class Installer:
+    """Installs packages on bases.
+
+    Args:
+        store: takes layers.
+        cache: keeps everything that is made on the way.
+        workshop: configures.
+        workers: decodes packages and puts layers together.
+        compressors: compresses blocks.
+        jobs: threads for one large package.
+        reporter: hears of progress.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Layout,
+        cache: Cache,
+        workshop: Workshop,
+        workers: Executor,
+        compressors: Executor,
+        jobs: int,
+        reporter: Reporter,
+    ) -> None:
+        self._store = store
+        self._cache = cache
+        self._workshop = workshop
+        self._workers = workers
+        self._compressors = compressors
+        self._jobs = jobs
+        self._reporter = reporter
+
+    def install(self, wish: Wish, *, debs: Callable[[], Mapping[Digest, Path]]) -> Installed:
+        """Turn locked packages into layers on a base.
+
+        Args:
+            wish: what is to be installed.
+            debs: fetches the packages and says where each lies; not called when everything is cached.
+
+        Raises:
+            BuildError: a script failed, or the packages cannot be laid out together.
+            IntegrityError: a package is not what it should be.
+        """
+        if not wish.packages and not wish.manifest.alternatives:
+            return Installed((), bases.epoch(wish.base) if wish.base else 0)
+        remembered = self._recall(wish.key)
+        if remembered is not None:
+            return remembered
+        with self._cache.scratch(remove=self._workshop.clear) as scratch:
+            installed = self._install(wish, debs=debs, scratch=scratch)
+        self._cache.put("installs", wish.key, records.dump(installed))
+        return installed
+
+    def _recall(self, key: str) -> Installed | None:
+        path = self._cache.get("installs", key)
+        if path is None:
+            return None
+        installed = records.load(path.read_bytes())
+        if all(self._store.has(layer.descriptor.digest, layer.descriptor.size) for layer in installed.layers):
+            return attrs.evolve(installed, reused=len(installed.layers))
+        return None
+
+    def _install(self, wish: Wish, *, debs: Callable[[], Mapping[Digest, Path]], scratch: Path) -> Installed:
+        facts = bases.facts_of(wish.base, cache=self._cache, reporter=self._reporter) if wish.base else EMPTY
+        fragments = Fragments(
+            path_rules(wish.manifest, facts, from_nothing=wish.base is None),
+            cache=self._cache,
+            scratch=scratch,
+            debs=debs,
+            executor=self._workers,
+            compressors=self._compressors,
+            jobs=self._jobs,
+            reporter=self._reporter,
+        )
+        wanted = tuple((package.digest, package.size) for package in wish.packages)
+        state = None
+        if fragments.are_known(wanted):
+            made = fragments.all(wanted, workshop=None)
+            task = task_of(wish, made, facts=facts)
+            state = states.find(task.key, cache=self._cache)
+        if state is None:
+            self._workshop.start()
+            made = fragments.all(wanted, workshop=self._workshop)
+            task = task_of(wish, made, facts=facts)
+        layers = self._package_layers(wish, task, fragments=fragments, facts=facts)
+        try:
+            if state is None:
+                state = self._configure(wish, task, fragments=fragments, facts=facts, scratch=scratch)
+            written = [future.result() for future in layers]
+        finally:
+            for future in layers:
+                future.cancel()
+        return self._finished(wish, task, written, state)
+
+    def _package_layers(
+        self, wish: Wish, task: Task, *, fragments: Fragments, facts: Facts
+    ) -> list[Future[tuple[Group, LayerBlob]]]:
+        """Start writing the package layers; they are done while the packages are configured."""
+        directories = facts.directories()
+        write = partial(
+            self._writer(wish).packages,
+            made={one.key: one for one in task.installation.native},
+            fragments=fragments,
+            decided=decide(directories, [one.fragment.directories for one in task.installation.native]),
+            base=directories,
+        )
+        groups = groups_of(task.installation.native, wish.manifest)
+
+        def written(group: Group) -> tuple[Group, LayerBlob]:
+            return group, write(group)
+
+        return [self._workers.submit(written, group) for group in groups]
+
+    def _configure(self, wish: Wish, task: Task, *, fragments: Fragments, facts: Facts, scratch: Path) -> State:
+        native = {one.key: str(fragments.tree(one, self._workshop)) for one in task.installation.native}
+        top = states.build_skeleton(
+            task.installation, facts=facts, target=scratch / "skeleton", workshop=self._workshop, scratch=scratch
+        )
+        job = attrs.evolve(
+            task.job,
+            units=tuple(attrs.evolve(unit, tree=native[unit.tree]) for unit in task.job.units),
+            archives=fragments.archives(task.installation.archives),
+            skeleton=str(top) if top else "",
+        )
+        base = (
+            bases.trees_of(wish.base, cache=self._cache, workshop=self._workshop, reporter=self._reporter)
+            if wish.base
+            else ()
+        )
+        return states.configured(
+            task.key,
+            job,
+            base=base,
+            epoch=task.epoch,
+            cache=self._cache,
+            workshop=self._workshop,
+            scratch=scratch,
+            reporter=self._reporter,
+        )
+
+    def _finished(self, wish: Wish, task: Task, written: list[tuple[Group, LayerBlob]], state: State) -> Installed:
+        versions = {one.fragment.package: one.fragment.version for one in task.made}
+        layers = [
+            Layer(
+                blob.descriptor,
+                blob.diff_id,
+                packages_step((piece.package, versions[piece.package]) for piece in group.pieces),
+                group.title,
+            )
+            for group, blob in written
+        ]
+        blob = self._writer(wish).tar(state.tar, key=state.key, title="state")
+        layers.append(Layer(blob.descriptor, blob.diff_id, state_step(task.installation), "state"))
+        reused = sum(blob.was_cached for _, blob in written) + blob.was_cached
+        return Installed(
+            tuple(layers), task.epoch, state.key, tuple(one.key for one in task.installation.native), reused
+        )
+
+    def _writer(self, wish: Wish) -> LayerWriter:
+        return LayerWriter(
+            self._store,
+            cache=self._cache,
+            compression=COMPRESSIONS[wish.manifest.compression],
+            compressors=self._compressors,
+            reporter=self._reporter,
+        )

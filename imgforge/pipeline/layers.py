@@ -1,0 +1,179 @@
+"""From fragments and tars to layer blobs in the store."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import BinaryIO
+
+import attrs
+
+from imgforge.digest import Digest
+from imgforge.layer.directories import above
+from imgforge.layer.group import Group
+from imgforge.oci.descriptor import Descriptor
+from imgforge.pipeline.compress import Compression
+from imgforge.pipeline.fragments import Fragments, Made
+from imgforge.report import Reporter, Step, running
+from imgforge.store.cache import Cache
+from imgforge.store.layout import Layout
+from imgforge.tar import writer
+from imgforge.tree import Entry
+
+_CHUNK = 1 << 20
+_FORMAT = 1
+
+
+@attrs.frozen
+class LayerBlob:
+    """A layer in the store.
+
+    Attributes:
+        descriptor: of its compressed bytes.
+        diff_id: of its tar.
+        was_cached: whether nothing had to be made.
+    """
+
+    descriptor: Descriptor
+    diff_id: Digest
+    was_cached: bool = attrs.field(default=False, eq=False)
+
+
+class LayerWriter:
+    """Writes layers into the store, each at most once.
+
+    Args:
+        store: takes the blobs.
+        cache: remembers which inputs gave which blob.
+        compression: of the layers.
+        compressors: compresses blocks.
+        reporter: hears of progress.
+    """
+
+    def __init__(
+        self, store: Layout, *, cache: Cache, compression: Compression, compressors: Executor, reporter: Reporter
+    ) -> None:
+        self._store = store
+        self._cache = cache
+        self._compression = compression
+        self._compressors = compressors
+        self._reporter = reporter
+
+    def packages(
+        self,
+        group: Group,
+        *,
+        made: Mapping[str, Made],
+        fragments: Fragments,
+        decided: Mapping[str, Entry],
+        base: Mapping[str, Entry],
+    ) -> LayerBlob:
+        """Write the layer of a group of packages.
+
+        Args:
+            group: which packages.
+            made: their fragments, by key.
+            fragments: finds the fragments' bytes.
+            decided: the directories of all packages, as the image has them.
+            base: the directories of the base.
+        """
+        members = tuple(made[piece.key] for piece in group.pieces)
+        directories = _directories(members, decided=decided, base=base)
+        key = _key(
+            "packages", self._compression.key, hashlib.sha256(directories).hexdigest(), *(one.key for one in members)
+        )
+
+        def pieces() -> Iterator[tuple[Callable[[], BinaryIO], Callable[[], BinaryIO] | None]]:
+            yield lambda: io.BytesIO(directories), None
+            for one in members:
+                tar, compressed = fragments.tar(one), fragments.compressed(one, self._compression)
+                yield (lambda tar=tar: tar.open("rb")), (lambda compressed=compressed: compressed.open("rb"))
+            yield lambda: io.BytesIO(writer.END), None
+
+        size = sum(piece.size for piece in group.pieces)
+        return self._made_once(key, Step("layer", group.title, size), pieces)
+
+    def tar(self, path: Path, *, key: str, title: str) -> LayerBlob:
+        """Write the layer whose whole tar is a file."""
+
+        def pieces() -> Iterator[tuple[Callable[[], BinaryIO], None]]:
+            yield lambda: path.open("rb"), None
+
+        return self._made_once(_key("tar", self._compression.key, key), Step("layer", title), pieces)
+
+    def cached(self, key: str) -> LayerBlob | None:
+        """Return the layer that `tar` made for this key, if the store still has it."""
+        return self._recall(_key("tar", self._compression.key, key))
+
+    def _made_once(
+        self,
+        key: str,
+        step: Step,
+        pieces: Callable[[], Iterator[tuple[Callable[[], BinaryIO], Callable[[], BinaryIO] | None]]],
+    ) -> LayerBlob:
+        recalled = self._recall(key)
+        if recalled is not None:
+            return recalled
+        hasher = hashlib.sha256()
+        with running(self._reporter, step), self._store.ingest() as sink:
+            for open_plain, open_compressed in pieces():
+                self._add(open_plain, open_compressed, hasher=hasher, sink=sink)
+        blob = LayerBlob(
+            Descriptor(self._compression.media_type, sink.blob.digest, sink.blob.size),
+            Digest("sha256", hasher.hexdigest()),
+        )
+        row = {"digest": str(sink.blob.digest), "size": sink.blob.size, "diff_id": str(blob.diff_id)}
+        self._cache.put("layers", key, json.dumps(row).encode())
+        return blob
+
+    def _add(
+        self,
+        open_plain: Callable[[], BinaryIO],
+        open_compressed: Callable[[], BinaryIO] | None,
+        *,
+        hasher: hashlib._Hash,
+        sink: BinaryIO,
+    ) -> None:
+        with open_plain() as plain:
+            if open_compressed is None:
+                with self._compression.open(sink.write, self._compressors) as compressing:
+                    while chunk := plain.read(_CHUNK):
+                        hasher.update(chunk)
+                        compressing.write(chunk)
+                return
+            while chunk := plain.read(_CHUNK):
+                hasher.update(chunk)
+        with open_compressed() as compressed:
+            while chunk := compressed.read(_CHUNK):
+                sink.write(chunk)
+
+    def _recall(self, key: str) -> LayerBlob | None:
+        path = self._cache.get("layers", key)
+        if path is None:
+            return None
+        row = json.loads(path.read_bytes())
+        digest, size = Digest.parse(row["digest"]), int(row["size"])
+        if not self._store.has(digest, size):
+            return None
+        descriptor = Descriptor(self._compression.media_type, digest, size)
+        return LayerBlob(descriptor, Digest.parse(row["diff_id"]), was_cached=True)
+
+
+def _key(*parts: str) -> str:
+    return hashlib.sha256("\n".join((str(_FORMAT), *parts)).encode()).hexdigest()
+
+
+def _directories(members: tuple[Made, ...], *, decided: Mapping[str, Entry], base: Mapping[str, Entry]) -> bytes:
+    """Return the tar of the directories of a layer: those its packages ship, and those above its files."""
+    shipped = {entry.path for one in members for entry in one.fragment.directories if entry.path in decided}
+    paths = [*(entry.path for one in members for entry in one.fragment.entries), *(f"{path}/x" for path in shipped)]
+    newest = max(one.fragment.timestamp for one in members)
+    tar = io.BytesIO()
+    output = writer.Writer(tar)
+    for entry in above(paths, decided, base, epoch=newest):
+        output.add(entry, None)
+    return tar.getvalue()

@@ -1,0 +1,208 @@
+"""The state of an image: what configuring its packages changed, as one tar, cached by all that it depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+
+from imgforge import record
+from imgforge.deb import relation
+from imgforge.layer.directories import decide, skeleton
+from imgforge.layer.fragment import Fragment
+from imgforge.pipeline.fragments import Fragments, Made
+from imgforge.report import Reporter, Step, running
+from imgforge.rootfs.facts import Facts
+from imgforge.store.cache import Cache
+from imgforge.tar import writer
+from imgforge.tree import Entry, Kind
+from imgforge.workshop import configure, steps
+from imgforge.workshop.client import Workshop
+from imgforge.workshop.configure import Job
+from imgforge.workshop.steps import ScriptRun
+
+FORMAT = 1
+"""Raise it when the same inputs give another state: every cached one is then made anew."""
+
+
+@attrs.frozen
+class State:
+    """A configured state.
+
+    Attributes:
+        key: names it: a digest of everything it depends on.
+        tar: the whole layer, uncompressed.
+        runs: what ran, in order, and how long.
+    """
+
+    key: str
+    tar: Path
+    runs: tuple[ScriptRun, ...]
+    was_cached: bool = attrs.field(default=False, eq=False)
+
+
+@attrs.frozen
+class Installation:
+    """How the packages of an image get into it.
+
+    Attributes:
+        native: their files are layers; only their scripts run.
+        archives: the image's own dpkg unpacks them, and everything of theirs is state: upgrades of packages of the
+            base, and packages whose files meet something that only dpkg may decide about.
+        reasons: why, for each package in `archives`.
+    """
+
+    native: tuple[Made, ...]
+    archives: tuple[Made, ...]
+    reasons: Mapping[str, str]
+
+
+def key_of(*, chain_id: str, installation: Installation, job_text: str, epoch: int) -> str:
+    """Return the name of a state: equal names mean equal bytes."""
+    question = json.dumps(
+        [FORMAT, chain_id, [m.key for m in installation.native], [str(m.deb) for m in installation.archives],
+         job_text, epoch]
+    )  # fmt: skip
+    return hashlib.sha256(question.encode()).hexdigest()
+
+
+def find(key: str, *, cache: Cache) -> State | None:
+    """Return a state that was configured before, if the cache still has it."""
+    tar, runs = cache.get("states", f"{key}.tar"), cache.get("states", f"{key}.runs")
+    if tar is None or runs is None:
+        return None
+    return State(key, tar, tuple(ScriptRun(*row) for row in record.load(runs.read_bytes())), was_cached=True)
+
+
+def configured(
+    key: str,
+    job: Job,
+    *,
+    base: tuple[Path, ...],
+    epoch: int,
+    cache: Cache,
+    workshop: Workshop,
+    scratch: Path,
+    reporter: Reporter,
+) -> State:
+    """Configure the packages of a job on a base.
+
+    Raises:
+        BuildError: a script failed.
+    """
+    output = scratch / "state.tar"
+    names = len(job.units) + len(job.archives)
+    with running(reporter, Step("configure", f"{names} packages", names, "packages")):
+        runs = workshop.configure(configure.steps(job), base=base, work=scratch / "work", output=output, epoch=epoch)
+    cache.put("states", f"{key}.runs", record.dump(tuple((run.label, run.seconds) for run in runs)))
+    return State(key, cache.adopt("states", f"{key}.tar", output), runs)
+
+
+def divide(made: tuple[Made, ...], *, facts: Facts, installed: frozenset[str], architecture: str) -> Installation:
+    """Say which packages can be laid out natively and which the image's own dpkg must unpack.
+
+    Args:
+        made: the packages to install, in order.
+        facts: of the base.
+        installed: names of the packages that the base has.
+        architecture: of the image, as dpkg names it.
+    """
+    reasons: dict[str, str] = {}
+    taken: dict[str, str] = {}
+    special = _special_paths(facts)
+    links = {path for path, entry in facts.entries.items() if entry.kind is Kind.SYMLINK}
+    for one in made:
+        reason = _reason(one.fragment, facts=facts, installed=installed, special=special, taken=taken, links=links)
+        if reason:
+            reasons[one.fragment.package] = reason
+        for entry in one.fragment.entries:
+            taken[entry.path] = one.fragment.package
+            if entry.kind is Kind.SYMLINK:
+                links.add(entry.path)
+    _keep_order(made, reasons, architecture=architecture)
+    native = tuple(one for one in made if one.fragment.package not in reasons)
+    return Installation(native, tuple(one for one in made if one.fragment.package in reasons), reasons)
+
+
+def _reason(
+    fragment: Fragment,
+    *,
+    facts: Facts,
+    installed: frozenset[str],
+    special: Mapping[str, str],
+    taken: Mapping[str, str],
+    links: set[str],
+) -> str:
+    if fragment.package in installed:
+        return "the base has another version"
+    for entry in fragment.entries:
+        if entry.path in special:
+            return f"/{entry.path} {special[entry.path]}"
+        if entry.path in taken:
+            return f"/{entry.path} is also in {taken[entry.path]}"
+        before = facts.entries.get(entry.path)
+        if before is not None:
+            return f"/{entry.path} is in the base"
+    for entry in fragment.directories:
+        if entry.path in links:
+            return f"/{entry.path} is a symlink in the image"
+        if entry.path in taken:
+            return f"/{entry.path} is no directory in {taken[entry.path]}"
+    return ""
+
+
+def _special_paths(facts: Facts) -> dict[str, str]:
+    """Return the paths about which dpkg-divert(1) or dpkg-statoverride(1) has said something."""
+    diversions = facts.text("var/lib/dpkg/diversions").splitlines()
+    paths = {path.lstrip("/"): "is diverted" for path in (*diversions[0::3], *diversions[1::3])}
+    for line in facts.text("var/lib/dpkg/statoverride").splitlines():
+        words = line.split(" ", 3)
+        paths[words[-1].lstrip("/")] = "has an override"
+    return paths
+
+
+def _keep_order(made: tuple[Made, ...], reasons: dict[str, str], *, architecture: str) -> None:
+    """Add to `reasons` what must be configured before something that dpkg itself unpacks (Pre-Depends)."""
+    by_name = {one.fragment.package: one.fragment for one in made}
+    queue = list(reasons)
+    while queue:
+        fragment = by_name[queue.pop()]
+        for group in relation.parse(fragment.pre_depends, architecture=architecture):
+            for item in group:
+                if item.name in by_name and item.name not in reasons:
+                    reasons[item.name] = f"{fragment.package} pre-depends on it"
+                    queue.append(item.name)
+
+
+def build_skeleton(
+    installation: Installation, *, facts: Facts, target: Path, workshop: Workshop, scratch: Path
+) -> Path | None:
+    """Make the tree of directories whose values differ between packages; see `layer.directories.skeleton`."""
+    shipped = [made.fragment.directories for made in installation.native]
+    decided = decide(facts.directories(), shipped)
+    differing = skeleton(decided, shipped)
+    if not differing:
+        return None
+    tar = scratch / "skeleton.tar"
+    with tar.open("wb") as sink:
+        output = writer.Writer(sink)
+        for entry in differing:
+            output.add(entry, None)
+    workshop.extract((tar,), target)
+    return target
+
+
+def trees(installation: Installation, *, fragments: Fragments, workshop: Workshop) -> tuple[str, ...]:
+    """Return the trees of the native packages, in order."""
+    return tuple(str(fragments.tree(made, workshop)) for made in installation.native)
+
+
+def decided_directories(installation: Installation, *, facts: Facts) -> dict[str, Entry]:
+    """Return the directories of the native packages, as the image has them."""
+    return decide(facts.directories(), [made.fragment.directories for made in installation.native])
+
+
+__all__ = ["Installation", "State", "configured", "divide", "find", "key_of", "steps"]

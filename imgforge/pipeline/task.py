@@ -1,0 +1,158 @@
+"""What there is to do for a wish: which packages go which way, in which order, and the key of the result. No I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import attrs
+
+from imgforge.apt.status import parse_status
+from imgforge.errors import BuildError
+from imgforge.image import packages_step
+from imgforge.layer import group as grouping
+from imgforge.layer.group import Group, Piece
+from imgforge.layer.rules import MERGED_USR, PathRules
+from imgforge.lock import LockedPackage
+from imgforge.manifest.model import Manifest
+from imgforge.pipeline import base as bases
+from imgforge.pipeline import state as states
+from imgforge.pipeline.base import Base
+from imgforge.pipeline.compress import COMPRESSIONS
+from imgforge.pipeline.fragments import Made
+from imgforge.pipeline.state import Installation
+from imgforge.rootfs.facts import Facts
+from imgforge.tree import Kind
+from imgforge.workshop import configure, steps
+from imgforge.workshop.configure import Job, Unit
+
+FORMAT = 1
+"""Raise it when the same packages on the same base give other layers."""
+
+
+@attrs.frozen
+class Wish:
+    """What is to be installed.
+
+    Attributes:
+        packages: what the lock says, in any order.
+        manifest: says how layers are grouped and compressed, which paths stay out, which alternatives hold.
+        base: what they are installed on; None for an image from scratch.
+        architecture: of the image, as dpkg names it.
+    """
+
+    packages: tuple[LockedPackage, ...]
+    manifest: Manifest
+    base: Base | None
+    architecture: str
+
+    @property
+    def key(self) -> str:
+        """Names everything that the layers depend on."""
+        question = [
+            FORMAT,
+            states.FORMAT,
+            self.base.chain_id if self.base else "",
+            bases.epoch(self.base) if self.base else 0,
+            self.architecture,
+            sorted((str(package.digest), package.requested) for package in self.packages),
+            COMPRESSIONS[self.manifest.compression].identity,
+            repr((self.manifest.layers, self.manifest.exclude, self.manifest.include, self.manifest.alternatives)),
+        ]
+        return hashlib.sha256(json.dumps(question).encode()).hexdigest()
+
+
+@attrs.frozen
+class Task:
+    """The configuring of a wish, before any tree has a place: units name their fragment's key as their tree."""
+
+    made: tuple[Made, ...]
+    installation: Installation
+    job: Job
+    epoch: int
+    key: str
+
+
+def task_of(wish: Wish, made: tuple[Made, ...], *, facts: Facts) -> Task:
+    """Return what there is to do.
+
+    Raises:
+        BuildError: the image starts from nothing and two packages claim one path.
+    """
+    by_key = {one.key: one for one in made}
+    units = configure.in_order(
+        configure.units(
+            tuple(one.fragment for one in made), trees=tuple(one.key for one in made), architecture=wish.architecture
+        )
+    )
+    ordered = tuple(by_key[unit.tree] for unit in units)
+    installed = frozenset(package.name for package in parse_status(facts.text("var/lib/dpkg/status")))
+    installation = states.divide(ordered, facts=facts, installed=installed, architecture=wish.architecture)
+    if wish.base is None and installation.reasons:
+        name, reason = next(iter(installation.reasons.items()))
+        raise BuildError(f"{name}: {reason}: an image from scratch has no dpkg yet that could decide between them")
+    job = _job(wish, units, installation=installation, facts=facts)
+    epoch = max(*(one.fragment.timestamp for one in made), bases.epoch(wish.base) if wish.base else 0, 0)
+    key = states.key_of(
+        chain_id=wish.base.chain_id if wish.base else "",
+        installation=installation,
+        job_text=steps.dump(configure.steps(job)),
+        epoch=epoch,
+    )
+    return Task(ordered, installation, job, epoch, key)
+
+
+def _job(wish: Wish, units: tuple[Unit, ...], *, installation: Installation, facts: Facts) -> Job:
+    requested = {package.name for package in wish.packages if package.requested}
+    automatic = tuple(
+        (one.fragment.package, one.fragment.architecture)
+        for one in (*installation.native, *installation.archives)
+        if one.fragment.package not in requested
+    )
+    return Job(
+        tuple(unit for unit in units if unit.fragment.package not in installation.reasons),
+        archives=tuple((one.fragment.package, str(one.deb)) for one in installation.archives),
+        interests=facts.text("var/lib/dpkg/triggers/File"),
+        alternatives=tuple((name, str(path)) for name, path in wish.manifest.alternatives),
+        from_nothing=wish.base is None,
+        architecture=wish.architecture,
+        auto_installed=automatic,
+        aliases=_aliases_to_make(units) if wish.base is None else (),
+    )
+
+
+def _aliases_to_make(units: tuple[Unit, ...]) -> tuple[str, ...]:
+    """Return the merged-/usr links that no package ships: since trixie, base-files brings them itself."""
+    shipped = {entry.path for unit in units for entry in unit.fragment.entries}
+    used = {"bin", "lib", "sbin"} | {
+        path.split("/")[1] for unit in units for path in unit.fragment.shipped if path.startswith("/lib")
+    }
+    return tuple(name for name in MERGED_USR if name in used and name not in shipped)
+
+
+def path_rules(manifest: Manifest, facts: Facts, *, from_nothing: bool) -> PathRules:
+    """Return the path rules of an image: its base's symlinks, and the manifest's filters."""
+    aliases = tuple(
+        name
+        for name in MERGED_USR
+        if from_nothing or ((entry := facts.entries.get(name)) is not None and entry.kind is Kind.SYMLINK)
+    )
+    return PathRules(aliases, tuple(manifest.exclude), tuple(manifest.include))
+
+
+def groups_of(made: tuple[Made, ...], manifest: Manifest) -> tuple[Group, ...]:
+    """Return the layers that the manifest's strategy makes of the packages."""
+    pieces = tuple(Piece(one.key, one.fragment.package, one.fragment.source, one.fragment.size) for one in made)
+    if manifest.layers.strategy == "single":
+        return grouping.single(pieces)
+    return grouping.by_source(pieces, budget=manifest.layers.budget)
+
+
+def state_step(installation: Installation) -> str:
+    """Return the history's text for the state layer."""
+    count = len(installation.native) + len(installation.archives)
+    step = f"imgforge: configure {count} packages"
+    if installation.archives:
+        names = ((one.fragment.package, one.fragment.version) for one in installation.archives)
+        return f"{step}; {packages_step(names)}"
+    return step

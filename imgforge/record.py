@@ -1,0 +1,49 @@
+"""Entries as plain tuples, for what the cache keeps. Pure.
+
+The cache belongs to one user and may be deleted at no loss, so its records are `marshal`'s bytes, which load ten
+times faster than JSON; their keys carry the interpreter's marshal version.
+"""
+
+from __future__ import annotations
+
+import marshal
+from collections.abc import Iterable
+from typing import Any
+
+from imgforge.errors import StoreError
+from imgforge.tree import Entry, Kind
+
+VERSION = f"m{marshal.version}"
+
+Row = tuple[str, str, int, int, int, int, int, str, tuple[int, int], tuple[tuple[str, bytes], ...]]
+
+_KINDS = {kind.value: kind for kind in Kind}
+
+
+def rows(entries: Iterable[Entry]) -> tuple[Row, ...]:
+    """Return entries as tuples."""
+    return tuple(
+        (e.path, e.kind.value, e.mode, e.uid, e.gid, e.mtime, e.size, e.target, e.device, e.xattrs) for e in entries
+    )
+
+
+def entries(rows: Iterable[Row]) -> tuple[Entry, ...]:
+    """Return the entries that `rows` made."""
+    return tuple(Entry(path, _KINDS[kind], *rest) for path, kind, *rest in rows)
+
+
+def dump(value: Any) -> bytes:
+    """Return a value of tuples, mappings, text, bytes and numbers as bytes."""
+    return marshal.dumps(value)
+
+
+def load(data: bytes) -> Any:
+    """Return what `dump` wrote.
+
+    Raises:
+        StoreError: the record is damaged.
+    """
+    try:
+        return marshal.loads(data)  # noqa: S302 -- written by the same user into a directory of mode 0700
+    except (ValueError, EOFError, TypeError) as error:
+        raise StoreError(f"a record of the cache is damaged: {error}; delete the cache, nothing is lost") from error
