@@ -122,12 +122,13 @@ class Fetcher:
                     return target
             raise summed(request, failures)
 
-    def read(self, request: Request, known: Known | None = None) -> Answer:
+    def read(self, request: Request, known: Known | None = None, *, past_caches: bool = False) -> Answer:
         """Return a small file's bytes, from the first URL that has it.
 
         Args:
             request: its cap is what may be held in memory; a digest is not looked at.
             known: what was said of the bytes that the caller has; sent to the URL that said so.
+            past_caches: have caches on the way ask the server again (RFC 9111, section 5.2.1.4).
 
         Raises:
             OfflineError, NotFoundError, FetchError, TooLargeError: as `fetch`.
@@ -135,7 +136,7 @@ class Fetcher:
         failures: list[Failure] = []
         for url in self._allowed(request):
             memory = Memory()
-            headers = _conditions(url, known)
+            headers = {**_conditions(url, known), **({"Cache-Control": "no-cache"} if past_caches else {})}
             try:
                 answered = self._persist(url, memory, request=request, headers=headers, told=lambda _position: None)
             except (FetchError, IntegrityError) as error:

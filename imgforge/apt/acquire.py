@@ -1,0 +1,303 @@
+"""The indices of a source: fetched, verified, unpacked into the cache.
+
+For each suite ``InRelease`` (or ``Release`` and ``Release.gpg``) from the first mirror whose file is trusted and fresh;
+then for each component the ``Packages`` file that it lists, under its hash where the archive has that. An index is
+kept by the digest of its uncompressed bytes, so one that did not change is not fetched again.
+
+The last good Release of each suite is kept too: for ``--offline``, for conditional requests, and so that a mirror
+cannot go back in time. It lies in the cache; who deletes the cache forgets what was seen.
+
+Source: https://wiki.debian.org/DebianRepository/Format
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import BinaryIO
+
+import attrs
+
+from imgforge.apt import release as releases
+from imgforge.apt.kept import Kept, Shelf
+from imgforge.apt.mirrors import join
+from imgforge.apt.release import Release
+from imgforge.apt.sources import Source
+from imgforge.apt.values import IndexFile
+from imgforge.codec import decompress
+from imgforge.digest import Digest
+from imgforge.errors import FetchError, IntegrityError, UsageError
+from imgforge.fetch.http import Fetcher
+from imgforge.fetch.request import Known, NotFoundError, OfflineError, Request, WrongBytesError
+from imgforge.store.cache import Cache
+
+INDEX_MAX = 1 << 30
+"""Most bytes of an index, packed or not; bookworm's main has 50 MB."""
+
+_PACKINGS = (".zst", ".xz", ".gz", "")
+"""From the smallest; what an archive has is in its Release."""
+_CHUNK = 1 << 20
+
+BasesOf = Callable[[Source, str], tuple[str, ...]]
+"""Returns the mirrors of a source's suite, best first: `mirrors.candidates` with its settings bound."""
+
+
+class MissingIndexError(IntegrityError):
+    """A Release has the component and the architecture, and lists no index for them."""
+
+
+@attrs.frozen
+class _Wanted:
+    """One index that a Release lists."""
+
+    suite: str
+    component: str
+    architecture: str
+    path: str
+    release: Release
+    bases: tuple[str, ...]
+
+    @property
+    def what(self) -> str:
+        return " ".join(part for part in (self.suite, self.component, self.architecture, "Packages") if part)
+
+
+def acquire(
+    source: Source,
+    *,
+    architecture: str,
+    cache: Cache,
+    fetcher: Fetcher,
+    bases_of: BasesOf,
+    now: int,
+    allow_expired: bool = False,
+) -> tuple[IndexFile, ...]:
+    """Return the indices of a source, in the order of its suites and components; ``all`` behind the architecture's own.
+
+    Args:
+        source: with its keys.
+        architecture: Debian's name of it.
+        cache: keeps the indices, and the last Release of each suite.
+        fetcher: when it is offline, the Releases and indices in the cache are used, whatever their age.
+        bases_of: says where to fetch from.
+        now: seconds since the epoch.
+        allow_expired: for archives that are frozen on purpose, see `release.verify`.
+
+    Raises:
+        UsageError: a suite does not have the component or the architecture.
+        OfflineError, NotFoundError, FetchError: something could not be had; the text says what, and why where.
+        IntegrityError: what came is not to be trusted: see `release.verify`; or is not what its Release lists.
+    """
+    if source.architectures and architecture not in source.architectures:
+        return ()
+    site = _Site(source, cache=cache, fetcher=fetcher, bases_of=bases_of, now=now, allow_expired=allow_expired)
+    numbered = list(enumerate(source.suites))
+    found = dict(fetcher.each(lambda one: (one[0], site.indices(one[1], architecture)), numbered))
+    return tuple(index for number, _ in numbered for index in found[number])
+
+
+class _Site:
+    """One source, and how it is reached."""
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        cache: Cache,
+        fetcher: Fetcher,
+        bases_of: BasesOf,
+        now: int,
+        allow_expired: bool,
+    ) -> None:
+        self._source = source
+        self._cache = cache
+        self._fetcher = fetcher
+        self._bases_of = bases_of
+        self._now = now
+        self._allow_expired = allow_expired or not source.check_valid_until
+        self._shelf = Shelf(cache, source)
+
+    def indices(self, suite: str, architecture: str) -> tuple[IndexFile, ...]:
+        """Return a suite's indices; once more with a new Release when the archive changed between the two."""
+        release, bases = self._release(suite)
+        try:
+            return self._fetched(_wanted(self._source, suite, architecture=architecture, release=release, bases=bases))
+        except (NotFoundError, WrongBytesError) as error:
+            if isinstance(error, OfflineError):
+                raise
+            self._fetcher.reporter.noted(f"{suite}: the archive changed meanwhile; reading its Release again")
+            renewed, bases = self._release(suite, past_caches=True)
+            if renewed == release:
+                raise
+        return self._fetched(_wanted(self._source, suite, architecture=architecture, release=renewed, bases=bases))
+
+    def _release(self, suite: str, *, past_caches: bool = False) -> tuple[Release, tuple[str, ...]]:
+        """Return the newest trusted Release, and the mirrors with the one that has it first."""
+        kept = self._shelf.get(suite)
+        bases = self._bases_of(self._source, suite)
+        if self._fetcher.offline and not any(base.startswith("file:") for base in bases):
+            return self._offline(suite, kept), bases
+        failures: list[FetchError | IntegrityError] = []
+        for base in bases:
+            try:
+                found, release = self._fetch_release(suite, base, kept=kept, past_caches=past_caches)
+            except (FetchError, IntegrityError) as error:
+                failures.append(error)
+                continue
+            self._shelf.put(suite, found)
+            for failure in failures:
+                self._fetcher.reporter.warned(f"{suite}: mirror passed over: {failure}")
+            return release, (base, *(other for other in bases if other != base))
+        raise _summed(suite, failures)
+
+    def _fetch_release(self, suite: str, base: str, *, kept: Kept | None, past_caches: bool) -> tuple[Kept, Release]:
+        """Fetch from one mirror: signed in itself, or else with its signature beside it."""
+        known = None if kept is None or past_caches else kept.known
+        try:
+            found = self._read(suite, base, "InRelease", known=known, past_caches=past_caches)
+        except NotFoundError as missing:
+            try:
+                found = self._read(suite, base, "Release", known=None, past_caches=past_caches)
+                signature = self._read(suite, base, "Release.gpg", known=None, past_caches=past_caches)
+            except NotFoundError:
+                raise missing from None
+            found = attrs.evolve(found, detached=signature.data, known=Known(""))
+        if kept is not None and found.data is None:
+            found = attrs.evolve(kept, known=found.known)
+        return found, self._verified(suite, found, last_seen=None if kept is None else kept.date)
+
+    def _read(self, suite: str, base: str, name: str, *, known: Known | None, past_caches: bool) -> Kept:
+        url = join(base, f"{_directory(suite)}{name}")
+        request = Request((url,), what=f"{name} of {suite}", cap=releases.RELEASE_MAX)
+        answer = self._fetcher.read(request, known, past_caches=past_caches)
+        return Kept(data=answer.data, known=answer.known)
+
+    def _verified(self, suite: str, found: Kept, *, last_seen: int | None) -> Release:
+        return releases.verify(
+            found.data or b"",
+            self._source.keys,
+            suite=suite,
+            now=self._now,
+            last_seen=last_seen,
+            allow_expired=self._allow_expired,
+            detached=found.detached,
+        )
+
+    def _offline(self, suite: str, kept: Kept | None) -> Release:
+        if kept is None or kept.release is None:
+            error = OfflineError(f"Release of {suite!r}: not in the cache, and offline")
+            error.add_note("run once without `--offline` to fetch it")
+            raise error
+        if kept.release.valid_until is not None and kept.release.valid_until < self._now:
+            self._fetcher.reporter.warned(f"{suite}: offline, with a Release that is out of date")
+        return kept.release
+
+    def _fetched(self, wanted: tuple[_Wanted, ...]) -> tuple[IndexFile, ...]:
+        numbered = list(enumerate(wanted))
+        found = dict(self._fetcher.each(lambda one: (one[0], self._index(one[1])), numbered))
+        return tuple(found[number] for number, _ in numbered)
+
+    def _index(self, wanted: _Wanted) -> IndexFile:
+        listed = wanted.release.files.get(wanted.path)
+        packing, packed = _packed(wanted)
+        key = f"of-{packed[0].hex}" if listed is None else listed[0].hex
+        with self._cache.lock("indices", key):
+            path = self._cache.get("indices", key)
+            if path is None:
+                self._unpack(wanted, packing, key=key)
+                path = self._cache.place("indices", key)
+        if listed is None:
+            with path.open("rb") as stream:
+                digest = Digest("sha256", hashlib.file_digest(stream, "sha256").hexdigest())
+        else:
+            digest = listed[0]
+        return IndexFile(
+            path=path,
+            digest=digest,
+            source=self._source.name,
+            suite=wanted.release.suite,
+            requested_suite=wanted.suite,
+            component=wanted.component,
+            architecture=wanted.architecture,
+            bases=wanted.bases,
+        )
+
+    def _unpack(self, wanted: _Wanted, packing: str, *, key: str) -> None:
+        """Fetch the packed index and write what it holds to the cache, if that is what the Release lists."""
+        digest, size = wanted.release.files[wanted.path + packing]
+        listed = wanted.release.files.get(wanted.path)
+        urls = tuple(join(base, name) for name in _names(wanted, packing, digest) for base in wanted.bases)
+        request = Request(urls, what=wanted.what, cap=INDEX_MAX, digest=digest, size=size)
+        packed = self._fetcher.fetch(request, self._cache.place("packed", digest.hex))
+        with packed.open("rb") as stream, self._cache.writing("indices", key) as sink:
+            _expand(stream, sink, listed=listed, what=wanted.what)
+        self._cache.remove("packed", digest.hex)
+
+
+def _wanted(
+    source: Source, suite: str, *, architecture: str, release: Release, bases: tuple[str, ...]
+) -> tuple[_Wanted, ...]:
+    """Return the indices of a suite that a source takes."""
+    if suite.endswith("/"):
+        return (_Wanted(suite, "", architecture, "Packages", release, bases),)
+    has = {component.rpartition("/")[2] for component in release.components} | set(release.components)
+    missing = [component for component in source.components if has and component not in has]
+    if missing:
+        raise UsageError(f"suite {suite!r}: expected a component of {', '.join(sorted(has))}, got {missing[0]!r}")
+    if release.architectures and architecture not in release.architectures:
+        listed = ", ".join(release.architectures)
+        raise UsageError(f"suite {suite!r}: expected an architecture of {listed}, got {architecture!r}")
+    # "all" has an index of its own only where the Release says so: DebianRepository/Format,
+    # "No-Support-for-Architecture-all".
+    own = (architecture, "all") if release.separates_all and "all" in release.architectures else (architecture,)
+    return tuple(
+        _Wanted(suite, component, one, f"{component}/binary-{one}/Packages", release, bases)
+        for component in source.components
+        for one in own
+    )
+
+
+def _directory(suite: str) -> str:
+    """Return the path of a suite's Release below a base, with a slash at its end."""
+    return suite.removeprefix("./") if suite.endswith("/") else f"dists/{suite}/"
+
+
+def _packed(wanted: _Wanted) -> tuple[str, tuple[Digest, int]]:
+    for packing in _PACKINGS:
+        entry = wanted.release.files.get(wanted.path + packing)
+        if entry is not None:
+            return packing, entry
+    raise MissingIndexError(f"Release of {wanted.suite!r}: lists no {wanted.path!r}")
+
+
+def _names(wanted: _Wanted, packing: str, digest: Digest) -> tuple[str, ...]:
+    """Return the paths of a packed index below a base: first that which cannot change."""
+    plain = f"{_directory(wanted.suite)}{wanted.path}{packing}"
+    if not wanted.release.by_hash:
+        return (plain,)
+    return f"{plain.rpartition('/')[0]}/by-hash/SHA256/{digest.hex}".lstrip("/"), plain
+
+
+def _expand(packed: BinaryIO, sink: BinaryIO, *, listed: tuple[Digest, int] | None, what: str) -> None:
+    """Write what a packed index holds, and compare it with what the Release lists."""
+    hashed, size = hashlib.sha256(), 0
+    with decompress(packed, what=what, cap=INDEX_MAX if listed is None else listed[1]) as stream:
+        while data := stream.read(_CHUNK):
+            hashed.update(data)
+            size += len(data)
+            sink.write(data)
+    if listed is not None and (hashed.hexdigest(), size) != (listed[0].hex, listed[1]):
+        raise WrongBytesError(f"{what}: unpacked: expected {listed[0]}, got sha256:{hashed.hexdigest()}")
+
+
+def _summed(suite: str, failures: list[FetchError | IntegrityError]) -> FetchError | IntegrityError:
+    """Return one error for all mirrors: of distrust first, with the class and notes of the first of that kind."""
+    if not failures:
+        return FetchError(f"Release of {suite!r}: no mirror is known")
+    first = next((error for error in failures if isinstance(error, IntegrityError)), failures[0])
+    if len(failures) == 1:
+        return first
+    summed = type(first)("; ".join(dict.fromkeys(str(error) for error in failures)))
+    for note in getattr(first, "__notes__", ()):
+        summed.add_note(note)
+    return summed

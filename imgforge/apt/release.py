@@ -1,0 +1,246 @@
+"""The Release file of a suite: verified, then parsed; what it lists is what may be used of the suite.
+
+Pure: bytes in, a value out; the time is an argument. Only the bytes that a signature covers are parsed.
+Hashes other than SHA-256 are not read: who lists only those is refused.
+
+Source: https://wiki.debian.org/DebianRepository/Format#A.22Release.22_files; apt's apt-pkg/deb/debmetaindex.cc.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import MappingProxyType
+
+import attrs
+
+from imgforge.apt import openpgp
+from imgforge.apt.values import Suite
+from imgforge.deb import control
+from imgforge.digest import Digest
+from imgforge.errors import IntegrityError
+from imgforge.tree import safe_path
+
+RELEASE_MAX = 16 << 20
+"""Most bytes of a Release file that are read; Debian's have at most 200 kB."""
+
+FILES_MAX = 200_000
+"""Most files that one Release may list; Debian's lists 750."""
+
+SIZE_MAX = 8 << 30
+"""Most bytes that a listed file may have."""
+
+FUTURE = 24 * 3600
+"""Seconds by which a Date may be ahead of this machine's clock: a clock is often an hour wrong, seldom a day."""
+
+
+class ReleaseError(IntegrityError):
+    """A Release file that may not be used."""
+
+
+class MalformedReleaseError(ReleaseError):
+    """It is not what the format says."""
+
+
+class WrongSuiteError(ReleaseError):
+    """It is the Release of another suite, rightly signed."""
+
+
+class ExpiredError(ReleaseError):
+    """Its Valid-Until has passed."""
+
+
+class FutureError(ReleaseError):
+    """Its Date has not come yet."""
+
+
+class ReplayError(ReleaseError):
+    """It is older than one that was seen before."""
+
+
+class WeakHashError(ReleaseError):
+    """It lists no SHA-256."""
+
+
+@attrs.frozen
+class Release:
+    """What a suite's Release file says.
+
+    Attributes:
+        suite: its identity.
+        files: digest and size in bytes by path, relative to the suite's directory.
+        by_hash: files can be had under a name that is their hash.
+        date: when it was made, seconds since the epoch.
+        valid_until: after when it must not be used; None when it does not say.
+        architectures: those that it has.
+        components: those that it has, as it names them: security suites write ``updates/main`` for ``main``.
+        separates_all: packages of architecture ``all`` are only in an index of their own.
+        signers: fingerprints of the certificates that vouch for it.
+    """
+
+    suite: Suite
+    files: Mapping[str, tuple[Digest, int]]
+    by_hash: bool
+    date: int
+    valid_until: int | None = None
+    architectures: tuple[str, ...] = ()
+    components: tuple[str, ...] = ()
+    separates_all: bool = False
+    signers: tuple[str, ...] = ()
+
+
+def verify(
+    data: bytes,
+    keys: bytes,
+    *,
+    suite: str,
+    now: int,
+    last_seen: int | None = None,
+    allow_expired: bool = False,
+    detached: bytes | None = None,
+) -> Release:
+    """Return what a suite's Release file says, when a trusted key vouches for it and it is the newest.
+
+    Args:
+        data: the bytes of ``InRelease``, or of ``Release`` if `detached` is given.
+        keys: the certificates that the source trusts.
+        suite: the suite as the source names it; one that ends in a slash is a flat archive and has no name to check.
+        now: seconds since the epoch.
+        last_seen: the Date of the newest Release of this suite that was seen before.
+        allow_expired: for archives that are frozen on purpose: accept any Date and Valid-Until, and expired keys.
+        detached: the bytes of ``Release.gpg``.
+
+    Raises:
+        UnsignedTextError, BadSignatureError, UnknownSignerError, KeyringError: no trust, see `openpgp`.
+        MalformedReleaseError, WeakHashError: it cannot be read.
+        WrongSuiteError, ExpiredError, FutureError, ReplayError: it is right, and not what was asked for.
+    """
+    what = f"Release of {suite!r}"
+    if len(data) > RELEASE_MAX or len(detached or b"") > RELEASE_MAX:
+        raise MalformedReleaseError(f"{what}: expected at most {RELEASE_MAX} bytes")
+    moment = None if allow_expired else now
+    if detached is None:
+        signed = openpgp.clear_signed(data, keys, now=moment, what=what)
+    else:
+        signed = openpgp.detached(data, detached, keys, now=moment, what=what)
+    release = attrs.evolve(parse(signed.text, what=what), signers=signed.signers)
+    _check_name(release.suite, suite, what=what)
+    if not allow_expired:
+        _check_times(release, now=now, last_seen=last_seen, what=what)
+    return release
+
+
+def parse(data: bytes, *, what: str) -> Release:
+    """Return what a Release file says; nothing vouches for it here.
+
+    Raises:
+        MalformedReleaseError: a field is missing or wrong.
+        WeakHashError: it lists no SHA-256.
+    """
+    fields = _fields(data, what=what)
+    if "SHA256" not in fields:
+        have = ", ".join(name for name in ("MD5Sum", "SHA1", "SHA512") if name in fields) or "nothing"
+        raise WeakHashError(f"{what}: expected hashes in SHA256, got {have}")
+    until = fields.get("Valid-Until")
+    return Release(
+        suite=Suite(
+            archive=fields.get("Suite", ""),
+            codename=fields.get("Codename", ""),
+            version=fields.get("Version", ""),
+            origin=fields.get("Origin", ""),
+            label=fields.get("Label", ""),
+            not_automatic=fields.get("NotAutomatic", "") == "yes",
+            but_automatic_upgrades=fields.get("ButAutomaticUpgrades", "") == "yes",
+        ),
+        files=_files(fields["SHA256"], what=what),
+        by_hash=fields.get("Acquire-By-Hash", "") == "yes",
+        date=_time(fields.get("Date", ""), field="Date", what=what),
+        valid_until=None if until is None else _time(until, field="Valid-Until", what=what),
+        architectures=tuple(fields.get("Architectures", "").split()),
+        components=tuple(fields.get("Components", "").split()),
+        separates_all="Packages" not in fields.get("No-Support-for-Architecture-all", "").split(),
+        signers=(),
+    )
+
+
+def _fields(data: bytes, *, what: str) -> Mapping[str, str]:
+    try:
+        stanzas = control.parse(data.decode("utf-8"), file=what)
+    except UnicodeDecodeError:
+        raise MalformedReleaseError(f"{what}: expected UTF-8 text") from None
+    except IntegrityError as error:
+        raise MalformedReleaseError(str(error)) from None
+    if len(stanzas) != 1:
+        raise MalformedReleaseError(f"{what}: expected one stanza, got {len(stanzas)}")
+    return stanzas[0]
+
+
+def _files(text: str, *, what: str) -> Mapping[str, tuple[Digest, int]]:
+    """Read lines ``HASH SIZE PATH``."""
+    files: dict[str, tuple[Digest, int]] = {}
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) > FILES_MAX:
+        raise MalformedReleaseError(f"{what}: expected at most {FILES_MAX} files, got {len(lines)}")
+    for line in lines:
+        path, entry = _file(line, what=what)
+        if files.setdefault(path, entry) != entry:
+            raise MalformedReleaseError(f"{what}: {path!r} is listed twice, with different bytes")
+    return MappingProxyType(files)
+
+
+def _file(line: str, *, what: str) -> tuple[str, tuple[Digest, int]]:
+    columns = line.split()
+    if len(columns) != 3 or not columns[1].isdecimal() or len(columns[1]) > 12 or int(columns[1]) > SIZE_MAX:
+        raise MalformedReleaseError(f"{what}: expected a hash, a size and a path, got {line[:160]!r}")
+    hexadecimal, size, path = columns
+    try:
+        plain, digest = safe_path(path, what=what), Digest("sha256", hexadecimal)
+    except IntegrityError as error:
+        raise MalformedReleaseError(f"{what}: {line[:160]!r}: {error}") from None
+    if plain != path:
+        raise MalformedReleaseError(f"{what}: {path[:160]!r}: expected a plain relative path")
+    return path, (digest, int(size))
+
+
+def _time(text: str, *, field: str, what: str) -> int:
+    """Read ``Sat, 11 Jul 2026 10:16:37 UTC``, whatever this machine's locale."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.utcoffset() is None:
+        raise MalformedReleaseError(f"{what}: {field}: expected a time with its zone, got {text[:60]!r}")
+    return int(moment.timestamp())
+
+
+def _check_name(found: Suite, wanted: str, *, what: str) -> None:
+    """Compare the names as APT does (debmetaindex.cc, CheckDist): by Suite or Codename, a last ``/part`` left out.
+
+    The last part was in names such as ``buster/updates``. APT only warns of a difference; here it is refused, or
+    whoever holds the mirror could serve an older suite of the same archive in place of the new one.
+    """
+    names = {found.archive, found.codename} - {""}
+    if wanted.endswith("/") or wanted in names or wanted.rpartition("/")[0] in names:
+        return
+    listed = " or ".join(repr(name) for name in sorted(names)) or "a Release without a name"
+    raise WrongSuiteError(f"{what}: got that of {listed}")
+
+
+def _check_times(release: Release, *, now: int, last_seen: int | None, what: str) -> None:
+    if release.date > now + FUTURE:
+        error: ReleaseError = FutureError(f"{what}: made {_day(release.date)}, which is yet to come")
+        error.add_note("is this machine's clock right?")
+        raise error
+    if release.valid_until is not None and release.valid_until < now:
+        error = ExpiredError(f"{what}: made {_day(release.date)}, valid until {_day(release.valid_until)}")
+        error.add_note("the mirror is out of date; for an archive that is frozen on purpose, allow it explicitly")
+        raise error
+    if last_seen is not None and release.date < last_seen:
+        error = ReplayError(f"{what}: made {_day(release.date)}, expected none older than {_day(last_seen)}")
+        error.add_note("the mirror is behind another that was used before, or somebody serves old files on purpose")
+        raise error
+
+
+def _day(moment: int) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC")

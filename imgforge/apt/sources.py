@@ -1,0 +1,243 @@
+"""APT sources: what is named in ``.sources`` and ``.list`` files, and in a manifest.
+
+A source is an identity: suites, components, and the keys that sign them. Its URIs are only one of the places where
+bytes may come from (see `mirrors`). Pure: who wants the keys that a file names by path passes a function that reads.
+
+Source: sources.list(5). What would weaken trust is read over: ``Trusted``, ``Allow-Insecure``, ``Allow-Weak``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+import attrs
+
+from imgforge import late
+from imgforge.apt import openpgp
+from imgforge.deb import control
+from imgforge.digest import Digest
+from imgforge.errors import IntegrityError
+
+pysequoia = late.module("pysequoia")
+
+FILE_MAX = 1 << 20
+"""Most characters of a file of sources that are read."""
+
+_SUITE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9+._~/-]{0,199}")
+_COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._~/-]{0,99}")
+_URI = re.compile(r"[a-z][a-z0-9+.-]*:\S+")
+_FINGERPRINT = re.compile(r"(?:[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})!?")
+_OPTIONS = re.compile(r"\[(?P<options>[^\]]*)\]\s*(?P<rest>.*)")
+_NO = frozenset({"no", "false", "without", "off", "disable", "0"})
+_ONE_LINE = {"arch": "Architectures", "signed-by": "Signed-By", "check-valid-until": "Check-Valid-Until"}
+
+
+class SourcesError(IntegrityError):
+    """A file of sources is not what its format says; the text begins with ``file:line:``."""
+
+
+def _plain(instance: Source, attribute: attrs.Attribute[tuple[str, ...]], values: tuple[str, ...]) -> None:
+    form = _SUITE if attribute.name == "suites" else _COMPONENT
+    for value in values:
+        if not form.fullmatch(value) or ".." in value.split("/"):
+            raise SourcesError(f"source {instance.name!r}: {attribute.name}: expected a plain name, got {value[:80]!r}")
+
+
+def _some(instance: Source, attribute: attrs.Attribute[tuple[str, ...]], values: tuple[str, ...]) -> None:
+    if not values:
+        raise SourcesError(f"source {instance.name!r}: {attribute.name}: expected at least one")
+
+
+def _fits(instance: Source, _attribute: attrs.Attribute[tuple[str, ...]], components: tuple[str, ...]) -> None:
+    flat = [suite for suite in instance.suites if suite.endswith("/")]
+    if components and flat:
+        raise SourcesError(f"source {instance.name!r}: the flat suite {flat[0]!r} has no components")
+    if not components and len(flat) < len(instance.suites):
+        raise SourcesError(f"source {instance.name!r}: components: expected at least one")
+
+
+def _bare(uris: Sequence[str]) -> tuple[str, ...]:
+    return tuple(uri.rstrip("/") for uri in uris)
+
+
+@attrs.frozen
+class Source:
+    """One source of packages.
+
+    Attributes:
+        name: what messages and locks call it.
+        suites: directories below ``dists/``; one that ends in a slash is a flat archive.
+        components: of each suite; none for flat archives.
+        uris: base URLs, without a trailing slash.
+        keys: the certificates that sign it, armored or binary, one after the other; empty while not yet read.
+        signed_by: where the keys are, as the file says: absolute paths, fingerprints.
+        architectures: the only ones that are taken from it; empty for all.
+        check_valid_until: whether Valid-Until and Date count; off for frozen archives.
+    """
+
+    name: str
+    suites: tuple[str, ...] = attrs.field(validator=[_some, _plain])
+    components: tuple[str, ...] = attrs.field(validator=[_plain, _fits])
+    uris: tuple[str, ...] = attrs.field(converter=_bare)
+    keys: bytes = attrs.field(default=b"", repr=False)
+    signed_by: tuple[str, ...] = ()
+    architectures: tuple[str, ...] = ()
+    check_valid_until: bool = True
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """The fingerprints of the certificates that sign it.
+
+        Raises:
+            KeyringError: there is none.
+        """
+        return openpgp.fingerprints(self.keys, what=f"keys of source {self.name!r}")
+
+    @property
+    def identity(self) -> str:
+        """A digest of what the source is, wherever it is fetched from and in whatever order it was written.
+
+        Raises:
+            KeyringError: there are no keys.
+        """
+        parts = (sorted(set(self.suites)), sorted(set(self.components)), self.fingerprints)
+        return str(Digest.of("\n".join(" ".join(part) for part in parts).encode()))
+
+
+def parse(text: str, *, file: str) -> tuple[Source, ...]:
+    """Return the enabled binary sources of a file: deb822 when its name ends in ``.sources``, else one a line.
+
+    They are named after the file: ``debian``, ``debian-2``, ….
+
+    Raises:
+        SourcesError: the file is not what sources.list(5) says.
+    """
+    if len(text) > FILE_MAX:
+        raise SourcesError(f"{file}:1: expected at most {FILE_MAX} characters")
+    read = _stanzas if file.endswith(".sources") else _lines
+    stem = file.rpartition("/")[2].removesuffix(".sources").removesuffix(".list")
+    found: list[Source] = []
+    for line, fields in read(text, file=file):
+        name = f"{stem}-{len(found) + 1}" if found else stem
+        if "deb" in fields["Types"].split() and fields.get("Enabled", "yes").lower() not in _NO:
+            found.append(_source(fields, name=name, where=f"{file}:{line}"))
+    return tuple(found)
+
+
+def dump(source: Source, *, signed_by: str | None = None) -> str:
+    """Return a source as a deb822 stanza.
+
+    Args:
+        source: to be written.
+        signed_by: the path of its keyring; None to write the keys into the stanza (APT 2.3.10 and later).
+    """
+    fields = {"Types": "deb", "URIs": " ".join(source.uris), "Suites": " ".join(source.suites)}
+    fields["Components"] = " ".join(source.components)
+    fields["Architectures"] = " ".join(source.architectures)
+    fields["Check-Valid-Until"] = "" if source.check_valid_until else "no"
+    fields["Signed-By"] = _embedded(source) if signed_by is None else signed_by
+    return control.dump(control.Stanza.of({name: value for name, value in fields.items() if value}))
+
+
+def with_keys(source: Source, read: Callable[[str], bytes], *, default: Callable[[], bytes] = bytes) -> Source:
+    """Return a source with the keys that its ``Signed-By`` names.
+
+    Args:
+        source: keys that it has already stay.
+        read: returns the content of a keyring, by absolute path.
+        default: returns what signs a source that names no keyring: APT's ``trusted.gpg.d``.
+
+    Raises:
+        KeyringError: no certificate has the fingerprint that is asked for.
+        Whatever `read` raises.
+    """
+    if source.keys:
+        return source
+    paths = [name for name in source.signed_by if name.startswith("/")]
+    wanted = [name for name in source.signed_by if not name.startswith("/")]
+    keys = b"\n".join(read(path) for path in paths) if paths else default()
+    if wanted:
+        keys = openpgp.selected(keys, wanted, what=f"keys of source {source.name!r}")
+    return attrs.evolve(source, keys=keys)
+
+
+def _stanzas(text: str, *, file: str) -> list[tuple[int, Mapping[str, str]]]:
+    try:
+        stanzas = control.parse(text, file=file, comments="skip")
+    except control.DebControlError as error:
+        raise SourcesError(str(error)) from None
+    for stanza in stanzas:
+        for field in ("Types", "URIs", "Suites"):
+            if not stanza.get(field):
+                raise SourcesError(f"{file}:{stanza.line}: field {field!r} is missing")
+    return [(stanza.line, stanza) for stanza in stanzas]
+
+
+def _lines(text: str, *, file: str) -> list[tuple[int, Mapping[str, str]]]:
+    """Read ``deb [OPTION=VALUE …] URI SUITE COMPONENT…``."""
+    found: list[tuple[int, Mapping[str, str]]] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        kind, _, rest = line.partition("#")[0].strip().replace("\t", " ").partition(" ")
+        if not kind:
+            continue
+        if kind not in ("deb", "deb-src"):
+            raise SourcesError(f"{file}:{number}: expected 'deb' or 'deb-src', got {kind[:60]!r}")
+        match = _OPTIONS.fullmatch(rest.strip())
+        fields = {} if match is None else _options(match["options"], where=f"{file}:{number}")
+        words = (rest if match is None else match["rest"]).split()
+        if len(words) < 2:
+            raise SourcesError(f"{file}:{number}: expected a URI and a suite, got {line.strip()[:80]!r}")
+        fields |= {"Types": kind, "URIs": words[0], "Suites": words[1], "Components": " ".join(words[2:])}
+        found.append((number, fields))
+    return found
+
+
+def _options(text: str, *, where: str) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for option in text.split():
+        name, separator, value = option.partition("=")
+        if not separator or not value:
+            raise SourcesError(f"{where}: expected OPTION=VALUE, got {option[:60]!r}")
+        field = _ONE_LINE.get(name.rstrip("+-").lower(), name)
+        fields[field] = " ".join([*fields.get(field, "").split(), *value.split(",")])
+    return fields
+
+
+def _source(fields: Mapping[str, str], *, name: str, where: str) -> Source:
+    signed = fields.get("Signed-By", "")
+    embedded = _unembedded(signed) if "BEGIN PGP" in signed else b""
+    uris = tuple(fields["URIs"].split())
+    names = () if embedded else tuple(signed.replace(",", " ").split())
+    for uri in uris:
+        if not _URI.fullmatch(uri):
+            raise SourcesError(f"{where}: URIs: expected a URI, got {uri[:80]!r}")
+    for one in names:
+        if not one.startswith("/") and not _FINGERPRINT.fullmatch(one):
+            raise SourcesError(f"{where}: Signed-By: expected a path, a fingerprint or a key, got {one[:80]!r}")
+    try:
+        return Source(
+            name=name,
+            suites=tuple(fields["Suites"].split()),
+            components=tuple(fields.get("Components", "").split()),
+            uris=uris,
+            keys=embedded,
+            signed_by=names,
+            architectures=tuple(fields.get("Architectures", "").replace(",", " ").split()),
+            check_valid_until=fields.get("Check-Valid-Until", "yes").lower() not in _NO,
+        )
+    except SourcesError as error:
+        raise SourcesError(f"{where}: {error}") from None
+
+
+def _unembedded(text: str) -> bytes:
+    """Return a key block from a field, in which each line has a leading space and an empty one is a dot."""
+    lines = (line.strip() for line in text.split("\n"))
+    return "\n".join("" if line == "." else line for line in lines).strip().encode() + b"\n"
+
+
+def _embedded(source: Source) -> str:
+    every = openpgp.certificates(source.keys, what=f"keys of source {source.name!r}")
+    whole = b"".join(bytes(certificate) for certificate in every)
+    block = str(pysequoia.armor(whole, pysequoia.ArmorKind.PublicKey))
+    return "".join(f"\n {line.strip() or '.'}" for line in block.strip().split("\n"))
