@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
@@ -148,11 +148,11 @@ class Fetcher:
             return Answer(bytes(memory.data), Known(url, got.get("ETag", ""), got.get("Last-Modified", "")))
         raise summed(request, failures)
 
-    def fetch_all(self, wanted: Iterable[tuple[Request, Path]]) -> Iterator[tuple[Request, Path]]:
+    def fetch_all(self, wanted: Iterable[tuple[Request, Path]]) -> Generator[tuple[Request, Path]]:
         """Fetch several files at once and yield each when it is there; see `each` for what it raises."""
         return self.each(lambda pair: (pair[0], self.fetch(*pair)), wanted)
 
-    def each(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    def each(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result]:
         """Call a function for each item in `jobs` threads, and yield its results in the order of completion.
 
         When the caller stops early, or on an error that is no FetchError, what runs is told to stop.
