@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import configparser
-import glob
 import re
 import shutil
 import subprocess
@@ -53,10 +52,11 @@ def _texts() -> dict[str, str]:
 def _registry_hosts() -> set[str]:
     """Return the hosts that this machine takes packages from, whatever they are called: they are configuration."""
     sources = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
+    tools = [
+        tool for tool in (["pip", "config", "list"], ["npm", "config", "get", "registry"]) if shutil.which(tool[0])
+    ]
     said = [path.read_text(errors="replace") for path in sources if path.is_file()]
-    for argv in (["pip", "config", "list"], ["npm", "config", "get", "registry"]):
-        if shutil.which(argv[0]):
-            said.append(subprocess.run(argv, capture_output=True, text=True, check=False).stdout)
+    said += [subprocess.run(tool, capture_output=True, text=True, check=False).stdout for tool in tools]
     hosts = {host for text in said for host in _URI_HOST.findall(text)}
     return {host for host in hosts if "." in host and not host.startswith("127.")} - {EXAMPLE_HOST}
 
@@ -96,7 +96,7 @@ def test_every_shipped_manifest_is_installed() -> None:
     installed: set[str] = set()
     for target, patterns in setup["options.data_files"].items():
         for pattern in patterns.split():
-            found = glob.glob(pattern, root_dir=REPOSITORY)
+            found = {str(path.relative_to(REPOSITORY)) for path in REPOSITORY.glob(pattern) if path.is_file()}
             assert {f"share/imgforge/{Path(name).parent}" for name in found} == {target}
             installed.update(found)
     assert installed == {name for name in _tracked() if name.startswith("manifests/")}

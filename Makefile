@@ -1,0 +1,93 @@
+# Every target makes what it needs: the virtual environment, the installation and, for root, missing system packages.
+# Whoever is not root is told what is missing; tests that need it are skipped.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?=
+
+# what `make oracle` asks, and how often
+N ?= 200
+SEED ?= 1
+
+FOR_DEMO := ca-certificates uidmap
+FOR_TESTS := $(FOR_DEMO) buildah crun diffoscope-minimal docker-registry fish libcap2-bin mmdebstrap podman reprepro runc \
+	skopeo strace umoci zsh
+FOR_BENCH := buildah ca-certificates crun mmdebstrap uidmap
+
+.PHONY: help demo test lint bench oracle clean
+
+help:
+	@echo 'make demo      build the example image on a base that is built too, and run it'
+	@echo 'make test      run all tests'
+	@echo 'make lint      check format, rules and types'
+	@echo 'make bench     measure against buildah and mmdebstrap'
+	@echo 'make oracle    compare the resolver with apt-get: N=200 SEED=1'
+	@echo 'make clean     remove what make made'
+
+# $(call system,PACKAGES): install those that are missing, one by one where the archive does not have them all.
+define system
+missing=(); \
+for package in $(1); do \
+	[[ $$(dpkg-query --show --showformat '$${db:Status-Status}' $$package 2>/dev/null) == installed ]] || missing+=($$package); \
+done; \
+if (($${#missing[@]} == 0)); then \
+	:; \
+elif ((EUID)) || ! command -v apt-get >/dev/null; then \
+	echo "not installed, and only root on Debian can: $${missing[*]}" >&2; \
+else \
+	export DEBIAN_FRONTEND=noninteractive; \
+	install=(apt-get install --yes --quiet=2 --no-install-recommends); \
+	apt-get update --quiet=2 || true; \
+	"$${install[@]}" "$${missing[@]}" || for package in "$${missing[@]}"; do \
+		"$${install[@]}" $$package || echo "cannot be installed: $$package" >&2; \
+	done; \
+fi
+endef
+
+$(BIN)/python:
+	@$(call system,python3-venv)
+	@for python in $(PYTHON) /usr/bin/python3 python3; do \
+		if "$$python" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			exec "$$python" -m venv $(VENV); \
+		fi; \
+	done; \
+	echo 'expected Python 3.11 or newer with its module venv (package python3-venv); name one with PYTHON=…' >&2; \
+	exit 1
+
+$(VENV)/.installed: setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.installed-test: setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@ $(VENV)/.installed
+
+demo: $(VENV)/.installed
+	@$(call system,$(FOR_DEMO))
+	$(BIN)/imgforge build manifests/examples/hello-python/manifest.yaml
+	$(BIN)/imgforge run hello-python
+
+test: $(VENV)/.installed-test
+	@$(call system,$(FOR_TESTS))
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --cov --cov-report=term:skip-covered
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed-test
+	@$(call system,$(FOR_BENCH))
+	$(BIN)/python tests/benchmark/run.py $(ARGS)
+
+oracle: $(VENV)/.installed-test
+	$(BIN)/python tests/oracle/run.py -n $(N) --seed $(SEED) $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
+	find imgforge tests -name __pycache__ -prune -exec rm -rf {} +
