@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+
+from imgforge.oci import media
+
+
+@pytest.mark.parametrize(
+    ("media_type", "compression"),
+    [
+        ("application/vnd.oci.image.layer.v1.tar", "none"),
+        ("application/vnd.oci.image.layer.v1.tar+gzip", "gzip"),
+        ("application/vnd.oci.image.layer.v1.tar+zstd", "zstd"),
+        ("application/vnd.docker.image.rootfs.diff.tar", "none"),
+        ("application/vnd.docker.image.rootfs.diff.tar.gzip", "gzip"),
+        ("application/vnd.docker.image.rootfs.diff.tar.zstd", "zstd"),
+    ],
+)
+def test_a_layer_of_either_kind_says_how_it_is_compressed(media_type: str, compression: str) -> None:
+    assert media.compression(media_type, what="it") == compression
+    assert media.layer(compression) == media.oci_layer(media_type, what="it")
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        "application/vnd.oci.image.config.v1+json",
+        "text/plain",
+    ],
+)
+def test_what_is_no_layer_to_unpack_is_refused(media_type: str) -> None:
+    with pytest.raises(media.MediaTypeError, match=r"it: layer of media type .* expected a tar layer"):
+        media.oci_layer(media_type, what="it")
+
+
+def test_an_unknown_compression_is_refused() -> None:
+    with pytest.raises(media.MediaTypeError, match="compression 'xz': expected gzip, zstd or none"):
+        media.layer("xz")
