@@ -46,7 +46,7 @@ def test_stanza_keeps_order_and_ignores_case() -> None:
         ("A: b\n .\n c\n", {"A": "b\n .\n c"}),
         ("A: b\n #c\n", {"A": "b\n #c"}),
         ("A: b\rc\n", {"A": "b\rc"}),
-        ("A: é \u2028 x\n", {"A": "é \u2028 x"}),
+        ("A: é \u2028 x\u00a0\n", {"A": "é \u2028 x\u00a0"}),
         ("X-Odd_Name.1!: b\n", {"X-Odd_Name.1!": "b"}),
     ],
 )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterable
 from typing import BinaryIO
 
 import attrs
 import pytest
 from builders import debs
+from builders.parts import BINARY, CONTROL, DATA, FIELDS, control_tar, odd_tar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,18 +22,7 @@ from imgforge.errors import IntegrityError
 from imgforge.tar import TarError
 from imgforge.tree import Entry, Kind, UnsafePathError
 
-FIELDS = {"Package": "a", "Version": "1", "Architecture": "all"}
-BINARY = ("debian-binary", b"2.0\n")
 SMALL = attrs.evolve(LIMITS, control=1 << 20, data=1 << 20, entries=100)
-
-
-def control_tar(text: str | None = None, *more: tuple[Entry, bytes]) -> bytes:
-    control = debs.control_text(FIELDS) if text is None else text
-    return debs.build_tar([(Entry("control", Kind.FILE), control.encode("utf-8", "surrogateescape")), *more])
-
-
-CONTROL = ("control.tar", control_tar())
-DATA = ("data.tar", debs.build_tar([(Entry("x", Kind.FILE), b"1")]))
 
 
 def opened(*members: tuple[str, bytes], limits: Limits = LIMITS) -> DebPackage:
@@ -50,10 +39,6 @@ def walk(package: DebPackage) -> list[str]:
         content.read()
         paths.append(entry.path)
     return paths
-
-
-def with_data(*entries: tuple[Entry, bytes]) -> list[str]:
-    return walk(opened(BINARY, CONTROL, ("data.tar", debs.build_tar(entries))))
 
 
 def test_good_package_is_accepted() -> None:
@@ -220,16 +205,6 @@ def test_control_that_climbs_is_refused(path: str) -> None:
         opened(BINARY, ("control.tar", odd_tar(path, kind=tarfile.REGTYPE)), DATA)
 
 
-def odd_tar(path: str, *, kind: bytes, link: str = "", before: Iterable[tuple[Entry, bytes]] = ()) -> bytes:
-    """Return a tar whose last header the builder would not write."""
-    stream = io.BytesIO(debs.build_tar(before).rstrip(b"\0"))
-    stream.seek(-(-len(stream.getvalue()) // 512) * 512)
-    info = tarfile.TarInfo(path)
-    info.type, info.linkname = kind, link
-    stream.write(info.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
-    return stream.getvalue()
-
-
 @pytest.mark.parametrize(
     "entry",
     [
@@ -326,62 +301,6 @@ def test_control_that_is_not_utf_8_keeps_its_bytes() -> None:
     package = with_control(debs.control_text({**FIELDS, "Maintainer": "J\udcf6rg"}))
 
     assert package.control["Maintainer"].encode("utf-8", "surrogateescape") == b"J\xf6rg"
-
-
-@pytest.mark.parametrize(
-    ("path", "kind", "link"),
-    [
-        ("../x", tarfile.REGTYPE, ""),
-        ("./a/../../x", tarfile.REGTYPE, ""),
-        ("/etc/passwd", tarfile.REGTYPE, ""),
-        ("x", tarfile.LNKTYPE, "../../etc/shadow"),
-        ("x", tarfile.LNKTYPE, "/etc/shadow"),
-        ("..", tarfile.DIRTYPE, ""),
-    ],
-)
-def test_data_that_climbs_is_refused(path: str, kind: bytes, link: str) -> None:
-    with pytest.raises(UnsafePathError):
-        walk(opened(BINARY, CONTROL, ("data.tar", odd_tar(path, kind=kind, link=link))))
-
-
-FILE, LINK = Entry("a", Kind.FILE), Entry("a", Kind.SYMLINK, target="/etc")
-
-
-@pytest.mark.parametrize(
-    "entries",
-    [
-        [FILE, FILE],
-        [FILE, LINK],
-        [LINK, FILE],
-        [Entry("a", Kind.DIRECTORY), Entry("a", Kind.DIRECTORY)],
-        [Entry("a", Kind.DIRECTORY), LINK],
-        [LINK, Entry("a/passwd", Kind.FILE)],
-        [FILE, Entry("a/b", Kind.FILE)],
-        [Entry("a/b", Kind.FILE), LINK],
-        [Entry("a/b/c", Kind.FILE), FILE],
-        [LINK, Entry("a/b/c/d", Kind.DIRECTORY)],
-        [Entry("b", Kind.HARDLINK, target="etc/shadow")],
-        [Entry("b", Kind.HARDLINK, target="a"), FILE],
-        [Entry("b", Kind.HARDLINK, target="b")],
-        [LINK, Entry("b", Kind.HARDLINK, target="a")],
-        [Entry("a", Kind.DIRECTORY), Entry("b", Kind.HARDLINK, target="a")],
-    ],
-)
-def test_data_that_is_no_tree_is_refused(entries: list[Entry]) -> None:
-    with pytest.raises(errors.DataTreeError):
-        with_data(*((entry, b"") for entry in entries))
-
-
-def test_parent_that_comes_late_or_never_is_accepted() -> None:
-    entries = [Entry("a/b/c", Kind.FILE), Entry("a/b", Kind.DIRECTORY), Entry("a/d", Kind.HARDLINK, target="a/b/c")]
-
-    assert with_data(*((entry, b"") for entry in entries)) == ["a/b/c", "a/b", "a/d"]
-
-
-@pytest.mark.parametrize("kind", [b"S", b"M", b"V", b"D", b"X", b"Z"])
-def test_tar_entry_of_an_unknown_type_is_refused(kind: bytes) -> None:
-    with pytest.raises(TarError):
-        walk(opened(BINARY, CONTROL, ("data.tar", odd_tar("x", kind=kind))))
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip", "xz", "zstd"])
