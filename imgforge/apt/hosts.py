@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 
-from imgforge.apt import sources
+from imgforge.apt import openpgp, sources
 from imgforge.apt.sources import Source
 from imgforge.errors import IntegrityError
 
@@ -142,7 +142,7 @@ class _Places:
         """Return the keys that sign a source which names none."""
         main = self._file("Dir::Etc::trusted", "trusted.gpg")
         parts = self._listed("Dir::Etc::trustedparts", "trusted.gpg.d", form=_KEYRING)
-        return b"\n".join(_bytes(path) for path in [main, *parts] if path.is_file())
+        return b"".join(_bytes(path) for path in [main, *parts] if path.is_file())
 
     def keyring(self, name: str) -> bytes:
         """Return the content of a keyring that a source names by its path."""
@@ -165,9 +165,11 @@ def _completed(source: Source, places: _Places) -> Source:
     uris = [one for uri in source.uris for one in (_mirrors(uri, places) if uri.startswith("mirror+file:") else [uri])]
     source = attrs.evolve(source, uris=tuple(uris))
     try:
-        return sources.with_keys(source, places.keyring, default=places.trusted)
+        completed = sources.with_keys(source, places.keyring, default=places.trusted)
+        openpgp.certificates(completed.keys, what=source.name)
     except (IntegrityError, OSError):
-        return source
+        return attrs.evolve(source, keys=b"")
+    return completed
 
 
 def _mirrors(uri: str, places: _Places) -> list[str]:

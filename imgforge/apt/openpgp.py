@@ -74,7 +74,7 @@ def certificates(keys: bytes, *, what: str) -> tuple[Any, ...]:
     if len(keys) > KEYS_MAX:
         raise KeyringError(f"{what}: {len(keys)} bytes of keys, expected at most {KEYS_MAX}")
     # Text between armored blocks is commentary (RFC 9580, section 6.2); a binary packet has its highest bit set.
-    binary = (piece.strip(b"\r\n") for piece in _KEY_BLOCK.split(keys))
+    binary = (piece.lstrip(b"\r\n") for piece in _KEY_BLOCK.split(keys))
     blocks = [*_KEY_BLOCK.findall(keys), *(piece for piece in binary if piece and piece[0] & 0x80)]
     found: dict[str, Any] = {}
     try:

@@ -156,7 +156,7 @@ def with_keys(source: Source, read: Callable[[str], bytes], *, default: Callable
         return source
     paths = [name for name in source.signed_by if name.startswith("/")]
     wanted = [name for name in source.signed_by if not name.startswith("/")]
-    keys = b"\n".join(read(path) for path in paths) if paths else default()
+    keys = b"".join(read(path) for path in paths) if paths else default()
     if wanted:
         keys = openpgp.selected(keys, wanted, what=f"keys of source {source.name!r}")
     return attrs.evolve(source, keys=keys)
