@@ -26,6 +26,9 @@ from imgforge.errors import StoreError
 BUFFER = 1 << 20
 """Bytes gathered before they are written."""
 
+_INODE = 256
+"""Bytes that a name costs beside its content: an inode of ext4; small directories have no blocks of their own there."""
+
 _NUMBERS = itertools.count()
 
 
@@ -256,15 +259,18 @@ def sweep_locks(directory: Path) -> None:
 
 
 def weigh(path: Path) -> int:
-    """Return how many bytes of disk a file or a tree takes; 0 when it is gone. Links are not followed."""
+    """Return how many bytes of disk a file or a tree takes; 0 when it is gone. Links are not followed.
+
+    What may not be listed counts as empty.
+    """
     try:
         found = path.lstat()
-        size = found.st_blocks * 512
-        if stat.S_ISDIR(found.st_mode):
-            with os.scandir(path) as entries:
-                size += sum(weigh(Path(entry.path)) for entry in entries)
-    except (FileNotFoundError, PermissionError):
+    except FileNotFoundError:
         return 0
+    size = found.st_blocks * 512 + _INODE
+    if stat.S_ISDIR(found.st_mode):
+        with contextlib.suppress(FileNotFoundError, PermissionError), os.scandir(path) as entries:
+            size += sum(weigh(Path(entry.path)) for entry in entries)
     return size
 
 

@@ -39,10 +39,11 @@ class Freed:
 
 @attrs.frozen(order=True)
 class _Use:
-    """When an entry was last used, in nanoseconds; orders entries from the longest unused."""
+    """When an entry was last used, in nanoseconds, and its bytes of disk; orders entries from the longest unused."""
 
     when: int
     path: Path
+    size: int
 
 
 class Cache:
@@ -224,15 +225,14 @@ class Cache:
         """Remove entries last used before `oldest` (in nanoseconds), then the longest unused beyond `max_size`."""
         busy_since = self._users.oldest()
         uses = sorted(self._uses())
-        sizes = {use.path: weigh(use.path) for use in uses}
-        left = sum(sizes.values())
+        left = sum(use.size for use in uses)
         entries = freed = 0
         for use in uses:
             is_old = oldest is not None and use.when < oldest
             is_surplus = max_size is not None and left > max_size
             if (is_old or is_surplus) and self._drop_unused(use, busy_since, remove):
-                left -= sizes[use.path]
-                freed += sizes[use.path]
+                left -= use.size
+                freed += use.size
                 entries += 1
         return Freed(entries, freed)
 
@@ -265,7 +265,7 @@ class Cache:
         if _holds(marker, self._boot()):
             return
         if marker.exists():
-            written = {use.path: use.path.lstat().st_mtime for use in self._uses()}
+            written = {path: path.lstat().st_mtime for path in self._entries()}
             suspect = max(written.values(), default=0) - self.SUSPECT
             for path in sorted(path for path, when in written.items() if when >= suspect):
                 self._drop(path, remove_tree)
@@ -273,13 +273,17 @@ class Cache:
             stream.write(self._boot().encode())
             stream.commit(marker, durable=True)
 
-    def _uses(self) -> Iterator[_Use]:
+    def _entries(self) -> Iterator[Path]:
         for kind in sorted(self.path.iterdir()):
-            if kind.name in _OWN or not kind.is_dir():
-                continue
-            for path in sorted(kind.glob("??/*")):
-                with contextlib.suppress(FileNotFoundError):
-                    yield _Use(path.lstat().st_atime_ns, path)
+            if kind.name not in _OWN and kind.is_dir():
+                yield from sorted(kind.glob("??/*"))
+
+    def _uses(self) -> Iterator[_Use]:
+        for path in self._entries():
+            size = weigh(path)  # first: to list a directory is to use it
+            when = _last_use(path)
+            if when is not None:
+                yield _Use(when, path, size)
 
     def _drop_unused(self, use: _Use, busy_since: int | None, remove: Callable[[Path], None]) -> bool:
         """Drop an entry that nobody has used since it was looked at, and that no running build has used."""

@@ -54,9 +54,8 @@ class Names:
             DocumentError: the index is not what its format says.
         """
         try:
-            with storing(path):
-                marker = _head(path / "oci-layout")
-                index = _head(path / "index.json")
+            marker = _head(path / "oci-layout")
+            index = _head(path / "index.json")
         except StoreError as error:
             error.add_note(f"expected an OCI image layout in {path}")
             raise
@@ -125,5 +124,5 @@ def _descriptors(node: Node) -> tuple[Descriptor, ...]:
 
 
 def _head(path: Path) -> bytes:
-    with path.open("rb") as stream:
+    with storing(path), path.open("rb") as stream:
         return stream.read(_CAP + 1)
