@@ -1,0 +1,185 @@
+"""Who owns a file, on machines that let imgforge say so and on those that do not.
+
+With one user id (sandbox rung SINGLE) nothing can be given away. There a file or directory carries the owner it is
+meant to have in the attribute `OWNER`, which the sandbox writes too when a script calls chown. Symlinks, fifos
+and devices cannot carry one (xattr(7)); trees that `imgforge.rootfs.extract` makes have whole seconds as times, so for
+these the fraction of the modification time is free to hold the owner.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import Protocol
+
+from imgforge.errors import SandboxError
+
+OWNER = "user.imgforge.owner"
+"""The attribute ``UID:GID`` of a file whose owner is recorded."""
+
+SECOND = 1_000_000_000
+
+_NOBODY = 65534
+_CODES = 31622  # its square still fits the fraction of a second
+_NOBODY_CODE = _CODES - 1
+
+
+class Owners(Protocol):
+    """One way to keep owners.
+
+    Attributes:
+        mark: how the names of overlay's own attributes begin here (overlayfs.rst, mount option ``userxattr``).
+    """
+
+    mark: str
+
+    def give(self, descriptor: int, uid: int, gid: int) -> None:
+        """Make this the owner of an open file or directory that was given to nobody yet."""
+
+    def give_name(self, name: bytes, directory: int, owner: tuple[int, int], mtime: int) -> bool:
+        """Make this the owner of a symlink, fifo or device, and set its time; False when that cannot be kept.
+
+        Args:
+            name: in the directory; never followed.
+            directory: its descriptor.
+            owner: uid and gid.
+            mtime: seconds since the epoch.
+        """
+
+    def of(self, path: bytes, status: os.stat_result) -> tuple[int, int]:
+        """Return uid and gid of what is in a tree that `extract` made."""
+
+    def of_changed(self, path: bytes, status: os.stat_result, *, name: bytes, copied: bool) -> tuple[int, int]:
+        """Return uid and gid of what a script made or changed.
+
+        Args:
+            path: where it is on this machine.
+            status: its lstat.
+            name: its path in the image.
+            copied: whether it is overlay's copy of something that `extract` made.
+        """
+
+
+class RealOwners:
+    """Owners as the file system has them."""
+
+    def __init__(self, mark: str) -> None:
+        self.mark = mark
+
+    def give(self, descriptor: int, uid: int, gid: int) -> None:
+        """See `Owners`.
+
+        Raises:
+            SandboxError: the id has no place in the user namespace.
+        """
+        try:
+            os.fchown(descriptor, uid, gid)
+        except OSError as error:
+            raise _refused(error, uid, gid) from None
+
+    def give_name(self, name: bytes, directory: int, owner: tuple[int, int], mtime: int) -> bool:
+        """See `Owners`.
+
+        Raises:
+            SandboxError: the id has no place in the user namespace.
+        """
+        try:
+            os.chown(name, *owner, dir_fd=directory, follow_symlinks=False)
+        except OSError as error:
+            raise _refused(error, *owner) from None
+        os.utime(name, ns=(mtime * SECOND, mtime * SECOND), dir_fd=directory, follow_symlinks=False)
+        return True
+
+    def of(self, path: bytes, status: os.stat_result) -> tuple[int, int]:
+        """See `Owners`."""
+        del path
+        return status.st_uid, status.st_gid
+
+    def of_changed(self, path: bytes, status: os.stat_result, *, name: bytes, copied: bool) -> tuple[int, int]:
+        """See `Owners`."""
+        del path, name, copied
+        return status.st_uid, status.st_gid
+
+
+class RecordedOwners:
+    """Owners that are written down beside the file, which belongs to whoever runs imgforge."""
+
+    def __init__(self, mark: str) -> None:
+        self.mark = mark
+        self._named: dict[bytes, tuple[int, int]] = {}
+
+    def remember(self, name: bytes, uid: int, gid: int) -> None:
+        """Note whom a script made the owner of a symlink, fifo or device; the name is its path in the image."""
+        self._named[name.strip(b"/")] = (uid, gid)
+
+    def give(self, descriptor: int, uid: int, gid: int) -> None:
+        """See `Owners`."""
+        if uid or gid:
+            os.setxattr(descriptor, OWNER, b"%d:%d" % (uid, gid))
+
+    def give_name(self, name: bytes, directory: int, owner: tuple[int, int], mtime: int) -> bool:
+        """See `Owners`."""
+        code = _encode(*owner)
+        time = mtime * SECOND + (code or 0)
+        os.utime(name, ns=(time, time), dir_fd=directory, follow_symlinks=False)
+        return code is not None
+
+    def of(self, path: bytes, status: os.stat_result) -> tuple[int, int]:
+        """See `Owners`."""
+        if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
+            return _recorded(path)
+        return _decode(status.st_mtime_ns % SECOND)
+
+    def of_changed(self, path: bytes, status: os.stat_result, *, name: bytes, copied: bool) -> tuple[int, int]:
+        """See `Owners`."""
+        if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
+            return _recorded(path)
+        if name in self._named:
+            return self._named[name]
+        return _decode(status.st_mtime_ns % SECOND) if copied else (0, 0)
+
+
+def owners_for(rung: str) -> RealOwners | RecordedOwners:
+    """Return how owners are kept on a rung of the sandbox.
+
+    Args:
+        rung: ``ROOT``, ``SUBIDS``, ``SINGLE`` or ``CHROOT``.
+    """
+    if rung == "SINGLE":
+        return RecordedOwners("user.overlay.")
+    return RealOwners("trusted.overlay." if rung == "ROOT" else "user.overlay.")
+
+
+def _recorded(path: bytes) -> tuple[int, int]:
+    """Return the owner that a file carries, root when it carries none."""
+    try:
+        uid, gid = os.getxattr(path, OWNER, follow_symlinks=False).split(b":")
+    except OSError as error:
+        if error.errno in (errno.ENODATA, errno.ENOTSUP):
+            return 0, 0
+        raise
+    return int(uid), int(gid)
+
+
+def _encode(uid: int, gid: int) -> int | None:
+    """Return a fraction of a second, in nanoseconds, that stands for an owner; None when there is none."""
+    codes = [_NOBODY_CODE if value == _NOBODY else value for value in (uid, gid)]
+    if any(value >= _CODES for value in codes) or (_NOBODY_CODE in (uid, gid)):
+        return None
+    return codes[0] * _CODES + codes[1]
+
+
+def _decode(code: int) -> tuple[int, int]:
+    """Return the owner that a fraction of a second stands for."""
+    uid, gid = (_NOBODY if value == _NOBODY_CODE else value for value in divmod(code, _CODES))
+    return uid, gid
+
+
+def _refused(error: OSError, uid: int, gid: int) -> OSError | SandboxError:
+    """Return what to raise when an owner could not be set."""
+    if error.errno not in (errno.EINVAL, errno.EPERM, errno.EOVERFLOW):
+        return error
+    refusal = SandboxError(f"owner {uid}:{gid}: this user may not have files with it: {error.strerror}")
+    refusal.add_note("give the user more subordinate ids in /etc/subuid and /etc/subgid, or use another rung")
+    return refusal
