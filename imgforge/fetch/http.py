@@ -191,15 +191,14 @@ class Fetcher:
 
     def _fill(self, url: str, part: Part, *, request: Request, told: Callable[[int], None]) -> None:
         """Fill a ``.part`` file from one URL and check it."""
-        had = part.position
-        if not (had and had == request.size):
+        if not (part.position and part.position == request.size):
             self._persist(url, part, request=request, headers={}, told=told)
         try:
             part.check(request)
         except WrongBytesError:
-            if not had:
+            if not part.is_pieced:
                 raise
-            # What was resumed may be the part that is wrong: it came from another time or mirror.
+            # The piece from another time or mirror may be the wrong one.
             part.restart()
             self._persist(url, part, request=request, headers={}, told=told)
             part.check(request)
@@ -284,13 +283,13 @@ class Fetcher:
             raise FetchError("stopped")
 
     def _is_dead(self, url: str) -> bool:
-        return urlsplit(url).netloc in self._dead
+        return _host(url) in self._dead
 
     def _bury(self, url: str, sink: Sink) -> None:
         """Remember a host that never gave a byte, so that thirty more files do not wait for it as patiently."""
         if not sink.position:
             with self._lock:
-                self._dead |= {urlsplit(url).netloc}
+                self._dead |= {_host(url)}
 
 
 class _Advance:
@@ -304,6 +303,13 @@ class _Advance:
         if position > self._furthest:
             self._progress.advance(position - self._furthest)
             self._furthest = position
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        return ""
 
 
 def _conditions(url: str, known: Known | None) -> dict[str, str]:

@@ -72,6 +72,7 @@ def _check_status(response: Any, sink: Sink, *, request: Request) -> None:
         sink.restart()
     elif status == 206 and sink.position:
         _check_range(response.headers.get("Content-Range", ""), sink, request=request)
+        sink.is_pieced = True
     elif status == 416:
         sink.restart()
         raise PassingError("the server has less than what was received before", wait=0)

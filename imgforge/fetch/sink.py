@@ -22,9 +22,15 @@ _CHUNK = 1 << 20
 
 
 class Sink(Protocol):
-    """Takes the bytes of one file, in order, possibly from several attempts."""
+    """Takes the bytes of one file, in order, possibly from several attempts.
+
+    Attributes:
+        position: how many bytes it has.
+        is_pieced: whether they came in several answers, which may have been of different files.
+    """
 
     position: int
+    is_pieced: bool
 
     def write(self, data: bytes) -> None:
         """Add bytes after those that are there."""
@@ -39,6 +45,7 @@ class Memory:
     def __init__(self) -> None:
         self.data = bytearray()
         self.position = 0
+        self.is_pieced = False
 
     def write(self, data: bytes) -> None:
         """Add bytes after those that are there."""
@@ -49,6 +56,7 @@ class Memory:
         """Drop all bytes."""
         self.data.clear()
         self.position = 0
+        self.is_pieced = False
 
 
 class Part:
@@ -61,6 +69,7 @@ class Part:
         self._algorithm = algorithm
         self._hash = hashlib.new(algorithm)
         self.position = 0
+        self.is_pieced = False
 
     def write(self, data: bytes) -> None:
         """Add bytes after those that are there.
@@ -82,6 +91,7 @@ class Part:
             self._stream.truncate()
         self._hash = hashlib.new(self._algorithm)
         self.position = 0
+        self.is_pieced = False
 
     def take_over(self, limit: int) -> None:
         """Count what an earlier run left, unless it is more than `limit` bytes: then start anew."""
@@ -91,6 +101,7 @@ class Part:
             while data := self._stream.read(_CHUNK):
                 self._hash.update(data)
                 self.position += len(data)
+        self.is_pieced = self.position > 0
 
     def check(self, request: Request) -> None:
         """Compare the bytes with what the request says of them.
