@@ -30,7 +30,7 @@ _LINKS = {
     "ptmx": "pts/ptmx",
 }
 # Root inside may be root outside, and many a sysctl asks for no capability but only for root's uid.
-_READ_ONLY = ("sys", "sysrq-trigger", "irq", "bus", "fs")
+_READ_ONLY = ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi")
 _MASKED = ("kcore", "keys", "kmsg", "timer_list", "sched_debug")
 _PLAIN = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
 _TTY_GROUP = 5  # Debian's base-passwd
@@ -114,13 +114,13 @@ def move_in(root: Path) -> None:
     """
     os.umask(0)
     place = str(root)
+    fresh = syscalls.MS_NOSUID | syscalls.MS_NODEV
     syscalls.mount(place, place, flags=syscalls.MS_BIND | syscalls.MS_REC)
+    _make_devices(f"{place}/dev")
     syscalls.mount("proc", f"{place}/proc", kind="proc", flags=_PLAIN)
-    _protect(f"{place}/proc")
+    _protect(f"{place}/proc", nothing=f"{place}/dev/null")
     with contextlib.suppress(OSError):  # some containers hide /sys from user namespaces; packages do not need it
         syscalls.mount("sysfs", f"{place}/sys", kind="sysfs", flags=_PLAIN | syscalls.MS_RDONLY)
-    _make_devices(f"{place}/dev")
-    fresh = syscalls.MS_NOSUID | syscalls.MS_NODEV
     syscalls.mount("tmpfs", f"{place}/run", kind="tmpfs", flags=fresh, options="mode=0755")
     syscalls.mount("tmpfs", f"{place}/tmp", kind="tmpfs", flags=fresh, options="mode=1777")  # noqa: S108 the image's
     # pivot_root(2), "pivot_root(".", ".")": the old root lies on top of the new one and is taken off.
@@ -130,22 +130,21 @@ def move_in(root: Path) -> None:
     os.chdir("/")
 
 
-def _protect(proc: str) -> None:
+def _protect(proc: str, *, nothing: str) -> None:
     for name in _READ_ONLY:
         if os.path.exists(f"{proc}/{name}"):
             syscalls.mount(f"{proc}/{name}", f"{proc}/{name}", flags=syscalls.MS_BIND)
             mounts.remount_read_only(f"{proc}/{name}")
     for name in _MASKED:
         if os.path.exists(f"{proc}/{name}"):
-            syscalls.mount("/dev/null", f"{proc}/{name}", flags=syscalls.MS_BIND)
+            syscalls.mount(nothing, f"{proc}/{name}", flags=syscalls.MS_BIND)
 
 
 def _make_devices(directory: str) -> None:
     flags = syscalls.MS_NOSUID | syscalls.MS_NOEXEC
     syscalls.mount("tmpfs", directory, kind="tmpfs", flags=flags, options="mode=0755")
-    for name in _DEVICES:
-        os.close(os.open(f"{directory}/{name}", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666))
-        syscalls.mount(f"/dev/{name}", f"{directory}/{name}", flags=syscalls.MS_BIND)
+    for name, (major, minor) in _DEVICES.items():
+        _make_device(f"{directory}/{name}", name, os.makedev(major, minor))
     for name, target in _LINKS.items():
         os.symlink(target, f"{directory}/{name}")
     os.mkdir(f"{directory}/shm")
@@ -156,3 +155,13 @@ def _make_devices(directory: str) -> None:
         with contextlib.suppress(OSError):
             syscalls.mount("devpts", f"{directory}/pts", kind="devpts", flags=flags, options=options)
             break
+
+
+def _make_device(path: str, name: str, number: int) -> None:
+    """Make a device node, or show the machine's own, unchangeable: its mode and owner are everybody's."""
+    try:
+        os.mknod(path, 0o666 | stat.S_IFCHR, number)
+    except PermissionError:  # in a user namespace, always
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666))
+        syscalls.mount(f"/dev/{name}", path, flags=syscalls.MS_BIND)
+        mounts.remount_read_only(path)

@@ -1,3 +1,299 @@
-"""Recording of ownership where only one user id exists; being written."""
+"""Owners where only one user id exists: changes of ownership are recorded instead of made.
+
+On `Rung.SINGLE` the kernel knows one user and one group. A seccomp filter sends each call of the chown family, and each
+call that changes a process's ids, to the recorder: pid 1 of the sandbox, in the same root and mount namespace. It
+writes ``uid:gid`` into the attribute `XATTR` of the file and answers that all went well; the file's real owner stays
+the one there is. Symlinks, fifos and sockets take no such attribute and stand in `Recorder.owners`.
+
+What a process reads is not changed: stat(2) shows root as the owner. What a process that became another user creates is
+root's: `Recorder.acted_as` tells of it.
+
+The notifications are those of seccomp_unotify(2), whose advice on races is followed: everything that belongs to the
+process is opened first, then the notification is checked to be still alive, and only descriptors are used after that.
+Nothing is at stake beyond the image: the recorder has the same root and may do no more than the command.
+"""
 
 from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import socket
+import stat
+import struct
+
+import attrs
+
+from imgforge.sandbox import seccomp, syscalls
+
+XATTR = "user.imgforge.owner"
+"""The attribute of a regular file or directory that holds its owner, as ``b"UID:GID"``."""
+
+_KEEP_16, _KEEP_32 = 0xFFFF, 0xFFFFFFFF  # the id -1 of chown(2): leave it
+_RECEIVE, _SEND, _IS_VALID = 0xC0502100, 0xC0182101, 0x40082102  # linux/seccomp.h SECCOMP_IOCTL_NOTIF_*
+_NOTIFICATION = struct.Struct("=QIIiIQ6Q")
+_RESPONSE = struct.Struct("=QqiI")
+_ID = struct.Struct("=Q")
+_CONTINUE = 1
+_CURRENT_DIRECTORY, _NO_FOLLOW, _EMPTY_PATH = 0xFFFFFF9C, 0x100, 0x1000
+_PATH_MAX = 4096
+_STANDARD = {b"/dev/stdin": b"0", b"/dev/stdout": b"1", b"/dev/stderr": b"2"}
+_OPEN_FILES = (b"/dev/fd", b"/proc/self/fd")
+
+_OWNER_CALLS = ("chown", "lchown", "fchown", "fchownat", "chown16", "lchown16", "fchown16")
+_ID_CALLS = {
+    "setuid": 1,
+    "setgid": 1,
+    "setreuid": 2,
+    "setregid": 2,
+    "setresuid": 3,
+    "setresgid": 3,
+    "setfsuid": 1,
+    "setfsgid": 1,
+}
+"""How many ids each takes; the 16-bit ones are named with 16."""
+
+RULES = (
+    *(seccomp.Rule(call, seccomp.RET_NOTIFY) for call in _OWNER_CALLS),
+    *(seccomp.Rule(call + suffix, seccomp.RET_NOTIFY) for call in _ID_CALLS for suffix in ("", "16")),
+    # The kernel forbids it here (user_namespaces(7)), and every program that changes its user starts with it.
+    *(seccomp.Rule("setgroups" + suffix, seccomp.fail(0)) for suffix in ("", "16")),
+)
+"""The filter of a command whose ownership changes are recorded."""
+
+
+_NAMES = {
+    (architecture, number): name
+    for architecture, numbers in seccomp.NUMBERS.items()
+    for name, number in numbers.items()
+}
+
+
+@attrs.frozen
+class Call:
+    """One call that waits for its answer."""
+
+    identity: int
+    process: int
+    name: str
+    arguments: tuple[int, ...]
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The call's last two arguments, or all of a call that changes a process's ids, as it was meant; -1: leave."""
+        keep = _KEEP_16 if self.name.endswith("16") else _KEEP_32
+        if self.name.startswith("set"):
+            values = self.arguments[: _ID_CALLS[self.name.removesuffix("16")]]
+        else:
+            values = self.arguments[2:4] if self.name == "fchownat" else self.arguments[1:3]
+        return tuple(-1 if value & keep == keep else value & keep for value in values)
+
+
+@attrs.frozen
+class _Kept:
+    """A file that cannot carry its owner.
+
+    Attributes:
+        descriptor: keeps it open, so that its path is known after a rename too; -1 when there are too many.
+        path: where it was.
+        uid: its owner, -1 for as before.
+        gid: its group, -1 for as before.
+    """
+
+    descriptor: int
+    path: str
+    uid: int
+    gid: int
+
+
+class Recorder:
+    """Answers the calls of one command and keeps what files cannot carry themselves.
+
+    Attributes:
+        acted_as: ids that a process was told it became though nobody can.
+    """
+
+    def __init__(self, listener: int, *, own: frozenset[int]) -> None:
+        """Answer what comes through a seccomp listener.
+
+        Args:
+            listener: its descriptor, which is from now on closed by `close`.
+            own: user and group ids that the command has, or may take on, without any help.
+        """
+        self.acted_as: set[int] = set()
+        self._listener = listener
+        self._own = own | {-1}
+        self._kept: dict[tuple[int, int], _Kept] = {}
+
+    def close(self) -> None:
+        """Answer no more: calls that still wait fail with ENOSYS."""
+        os.close(self._listener)
+
+    def answer(self) -> None:
+        """Take one call and answer it; a process that was killed meanwhile needs no answer."""
+        buffer = bytearray(_NOTIFICATION.size)
+        with contextlib.suppress(FileNotFoundError):
+            fcntl.ioctl(self._listener, _RECEIVE, buffer)
+            identity, process, _, number, architecture, _, *arguments = _NOTIFICATION.unpack(buffer)
+            call = Call(identity, process, _NAMES[architecture, number], tuple(arguments))
+            error, flags = 0, 0
+            try:
+                flags = self._answer(call)
+            except OSError as failure:
+                error = -(failure.errno or errno.EIO)
+            fcntl.ioctl(self._listener, _SEND, _RESPONSE.pack(identity, 0, error, flags))
+
+    def _answer(self, call: Call) -> int:
+        """Do what a call is for; return the flags of the response.
+
+        Raises:
+            OSError: what the call has to fail with.
+        """
+        if call.name.startswith("set"):
+            if self._own.issuperset(call.ids):
+                return _CONTINUE
+            self.acted_as.update(set(call.ids) - self._own)
+            return 0
+        target = _open_target(call)
+        try:
+            # FileNotFoundError when the process is gone, and what was opened may be another's.
+            fcntl.ioctl(self._listener, _IS_VALID, _ID.pack(call.identity))
+            self._record(target, *call.ids)
+        finally:
+            os.close(target)
+        return 0
+
+    def _record(self, target: int, uid: int, gid: int) -> None:
+        place = f"/proc/self/fd/{target}"
+        # The kernel does what else belongs to a chown: it may refuse, copies up, and clears set-user-ID bits.
+        os.chown(place, -1, -1)
+        status = os.fstat(target)
+        if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
+            try:
+                _write_owner(place, uid, gid)
+            except OSError as error:
+                if error.errno != errno.ENOTSUP:
+                    raise
+            else:
+                return
+        self._keep(target, status, uid, gid)
+
+    def _keep(self, target: int, status: os.stat_result, uid: int, gid: int) -> None:
+        key = (status.st_dev, status.st_ino)
+        old = self._kept.get(key)
+        if old is None:
+            try:
+                descriptor = os.dup(target)
+            except OSError:
+                descriptor = -1
+            old = _Kept(descriptor, os.readlink(f"/proc/self/fd/{target}"), -1, -1)
+        uid, gid = (old.uid if uid < 0 else uid), (old.gid if gid < 0 else gid)
+        self._kept[key] = attrs.evolve(old, uid=uid, gid=gid)
+
+    def owners(self, *, without: frozenset[str]) -> tuple[tuple[str, int, int], ...]:
+        """Return path, uid and gid of the files that cannot carry their owner and are still there, in order of path.
+
+        Args:
+            without: names below the root that are no part of the image.
+        """
+        found = []
+        for key, kept in self._kept.items():
+            path = kept.path if kept.descriptor < 0 else os.readlink(f"/proc/self/fd/{kept.descriptor}")
+            inside = path.removeprefix("/")
+            with contextlib.suppress(OSError):
+                status = os.lstat(path)
+                if (status.st_dev, status.st_ino) == key and inside.partition("/")[0] not in without:
+                    found.append((inside, kept.uid, kept.gid))
+        return tuple(sorted(found))
+
+
+def _write_owner(place: str, uid: int, gid: int) -> None:
+    old_uid, old_gid = "0", "0"
+    try:
+        old_uid, _, old_gid = os.getxattr(place, XATTR).decode().partition(":")
+    except OSError as error:
+        if error.errno != errno.ENODATA:
+            raise
+    owner = f"{old_uid if uid < 0 else uid}:{old_gid if gid < 0 else gid}"
+    os.setxattr(place, XATTR, owner.encode())
+
+
+def _open_target(call: Call) -> int:
+    """Open the file that a call is about, as the calling process sees it, with O_PATH.
+
+    Other links of /proc that jump lead nowhere (EXDEV, ELOOP): ``self`` there would be the recorder.
+
+    Raises:
+        OSError: what the call has to fail with.
+    """
+    if call.name.startswith("fchown") and call.name != "fchownat":
+        return _descriptor_of(call.process, call.arguments[0])
+    if call.name == "fchownat":
+        start, address, flags = call.arguments[0], call.arguments[1], call.arguments[4]
+    else:
+        start, address = _CURRENT_DIRECTORY, call.arguments[0]
+        flags = _NO_FOLLOW if call.name.startswith("lchown") else 0
+    path = _text_of(call.process, address)
+    if number := _descriptor_named(path):
+        return _descriptor_of(call.process, int(number))
+    opening = os.O_PATH | (os.O_NOFOLLOW if flags & _NO_FOLLOW else 0)
+    if not path:
+        if not flags & _EMPTY_PATH:
+            raise FileNotFoundError(errno.ENOENT, "empty path")
+        return _start_of(call.process, start)
+    if path.startswith(b"/"):
+        base = os.open(f"/proc/{call.process}/root", os.O_PATH | os.O_CLOEXEC)
+        resolve = syscalls.RESOLVE_IN_ROOT
+    else:
+        base = _start_of(call.process, start)
+        resolve = syscalls.RESOLVE_NO_MAGICLINKS
+    try:
+        return syscalls.open_from(base, path, flags=opening, resolve=resolve)
+    finally:
+        os.close(base)
+
+
+def _descriptor_named(path: bytes) -> bytes:
+    """Return the number when a path names an open file of the process itself, else nothing."""
+    if path in _STANDARD:
+        return _STANDARD[path]
+    directory, _, number = path.rpartition(b"/")
+    return number if directory in _OPEN_FILES and number.isdigit() else b""
+
+
+def _start_of(process: int, start: int) -> int:
+    """Open what a relative path starts from."""
+    if start & _KEEP_32 == _CURRENT_DIRECTORY:
+        return os.open(f"/proc/{process}/cwd", os.O_PATH | os.O_CLOEXEC)
+    return _descriptor_of(process, start)
+
+
+def _descriptor_of(process: int, number: int) -> int:
+    try:
+        return os.open(f"/proc/{process}/fd/{number & _KEEP_32}", os.O_PATH | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise OSError(errno.EBADF, "no such descriptor") from error
+
+
+def _text_of(process: int, address: int) -> bytes:
+    """Return the string at an address of a process."""
+    memory = os.open(f"/proc/{process}/mem", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        text = os.pread(memory, _PATH_MAX, address)
+    except (OSError, OverflowError) as error:
+        raise OSError(errno.EFAULT, "bad address") from error
+    finally:
+        os.close(memory)
+    path, end, _ = text.partition(b"\0")
+    if not end:
+        raise OSError(errno.ENAMETOOLONG if len(text) == _PATH_MAX else errno.EFAULT, "no end of string")
+    return path
+
+
+def receive(channel: socket.socket) -> int | None:
+    """Return the descriptor that was sent through a socket; None when the sender ended before it could."""
+    _, ancillary, _, _ = channel.recvmsg(1, socket.CMSG_SPACE(struct.calcsize("=i")))
+    for _, _, data in ancillary:
+        return int(struct.unpack("=i", data[:4])[0])
+    return None

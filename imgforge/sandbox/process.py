@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import gc
 import json
 import os
-import selectors
+import queue
+import select
 import signal
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +19,7 @@ from typing import Any
 import attrs
 
 from imgforge.errors import SandboxError
-from imgforge.sandbox import interior, supervisor, terminal
+from imgforge.sandbox import interior, supervisor, syscalls, terminal
 from imgforge.sandbox.command import Command, Outcome, Owner, User
 from imgforge.sandbox.rung import Rung
 
@@ -79,43 +82,115 @@ def interact(
             signal.signal(number, disposition)
 
 
+@attrs.frozen
+class _First:
+    """The first process of a sandbox, from this side.
+
+    Attributes:
+        process: its id.
+        ended: a descriptor that is readable once it is gone (pidfd_open(2)).
+        status: where its facts are read.
+        output: where the command's output is read; None when it has the caller's.
+    """
+
+    process: int
+    ended: int
+    status: int
+    output: int | None
+
+
 def _run(command: Command, output: Callable[[bytes], None] | None) -> Outcome:
     start = time.monotonic()
+    until = None if command.timeout is None else start + command.timeout
     tail, said = bytearray(), bytearray()
-    with interior.covers(command.root, mounted=command.rung.has_mounts), contextlib.ExitStack() as later:
-        process, status, reading = _start(command)
-        later.callback(os.waitpid, process, 0)
-        later.callback(os.kill, process, signal.SIGTERM)  # when it has ended well this is for nobody
-        later.callback(os.close, status)
-        sinks: dict[int, Callable[[bytes], None]] = {status: said.extend}
-        if reading is not None:
-            later.callback(os.close, reading)
-            sinks[reading] = _keeper(tail, output)
-        _pump(sinks)
-    outcome = _understand(bytes(said), command)
-    return attrs.evolve(outcome, seconds=time.monotonic() - start, tail=bytes(tail[-TAIL:]))
+    with interior.covers(command.root, mounted=command.rung.has_mounts), contextlib.ExitStack() as opened:
+        first = _start(command, opened)
+        sinks: dict[int, Callable[[bytes], None]] = {first.status: said.extend}
+        if first.output is not None:
+            sinks[first.output] = _keeper(tail, output)
+        try:
+            in_time = _pump(sinks, ended=first.ended, until=until)
+            if not in_time:
+                _kill(first, command.rung)
+                _pump(sinks, ended=first.ended, until=None)
+        finally:
+            _kill(first, command.rung)
+            _, status = os.waitpid(first.process, 0)
+    facts = _facts(bytes(said))
+    if "error" in facts or (in_time and "done" not in facts):
+        raise SandboxError(_told(command, facts.get("error", "its first process was killed")))
+    return Outcome(
+        exit_code=supervisor.exit_code(status),
+        seconds=time.monotonic() - start,
+        tail=bytes(tail[-TAIL:]),
+        timed_out=not in_time,
+        owners=tuple(Owner(path, uid, gid) for path, uid, gid in facts.get("owners", ())),
+        acted_as=tuple(facts.get("acted_as", ())),
+    )
 
 
-def _start(command: Command) -> tuple[int, int, int | None]:
-    """Fork the supervisor.
+def _told(command: Command, reason: str) -> str:
+    return f"sandbox {command.rung.value}: {command.argv[0]}: {reason}"
 
-    Returns:
-        Its process id, and the ends to read of its status and of the command's output.
+
+def _kill(first: _First, rung: Rung) -> None:
+    """End it and all below it; nothing happens when it has ended."""
+    # Without a pid namespace it has to do that itself.
+    os.kill(first.process, signal.SIGKILL if rung.has_mounts else signal.SIGTERM)
+
+
+def _start(command: Command, opened: contextlib.ExitStack) -> _First:
+    """Fork the first process, in a thread of its own that ends with `opened`.
+
+    A thread, because only its children then begin a new pid namespace (pid_namespaces(7)), and because the parent
+    at whose death the kernel kills a child is a thread (PR_SET_PDEATHSIG): this one stays as long as it is needed.
     """
-    parent = os.getpid()
-    status, telling = os.pipe()
-    reading, writing = (None, None) if command.interactive else os.pipe()
-    # The supervisor ends everything at SIGTERM, which therefore must not arrive before it listens.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    process = os.fork()
-    if process == 0:
-        gc.disable()  # a collection would touch, and so copy, every page of the parent's heap
-        supervisor.supervise(command, supervisor.Channels(telling, writing), parent=parent)
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    status, telling = _pipe(opened)
+    output, writing = (None, None) if command.interactive else _pipe(opened)
+    life = os.pipe()
+    for end in life:
+        opened.callback(os.close, end)
+    channels = supervisor.Channels(telling, writing)
+    processes: queue.SimpleQueue[int | OSError] = queue.SimpleQueue()
+    over = threading.Event()
+
+    def fork() -> None:
+        try:
+            # Nothing may end the first process before it listens.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+            if command.rung.has_mounts:
+                syscalls.unshare(syscalls.CLONE_NEWPID)
+            process = os.fork()
+        except OSError as error:
+            processes.put(error)
+            return
+        if process == 0:
+            gc.disable()  # a collection would touch, and so copy, every page of the parent's heap
+            supervisor.supervise(command, channels, life=life)
+        processes.put(process)
+        over.wait()
+
+    thread = threading.Thread(target=fork, daemon=True)
+    opened.callback(thread.join)
+    opened.callback(over.set)
+    thread.start()
+    process = processes.get()
     os.close(telling)
     if writing is not None:
         os.close(writing)
-    return process, status, reading
+    if isinstance(process, OSError):
+        raise SandboxError(_told(command, f"fork: {process.strerror}")) from process
+    ended = os.pidfd_open(process)
+    opened.callback(os.close, ended)
+    return _First(process, ended, status, output)
+
+
+def _pipe(opened: contextlib.ExitStack) -> tuple[int, int]:
+    """Return the ends of a pipe: one to read, which `opened` closes, and one to write."""
+    reading, writing = os.pipe()
+    opened.callback(os.close, reading)
+    os.set_blocking(reading, False)
+    return reading, writing
 
 
 def _keeper(tail: bytearray, output: Callable[[bytes], None] | None) -> Callable[[bytes], None]:
@@ -129,30 +204,49 @@ def _keeper(tail: bytearray, output: Callable[[bytes], None] | None) -> Callable
     return keep
 
 
-def _pump(sinks: Mapping[int, Callable[[bytes], None]]) -> None:
-    """Read every descriptor to its end."""
-    with selectors.DefaultSelector() as selector:
-        for descriptor, sink in sinks.items():
-            selector.register(descriptor, selectors.EVENT_READ, sink)
-        while selector.get_map():
-            for key, _ in selector.select():
-                data = os.read(key.fd, _CHUNK)
-                if data:
-                    key.data(data)
-                else:
-                    selector.unregister(key.fd)
+def _pump(sinks: Mapping[int, Callable[[bytes], None]], *, ended: int, until: float | None) -> bool:
+    """Pass on what is read until `ended` is readable; the pipes' ends are no sign, others may have inherited them.
+
+    Returns:
+        Whether that came before the time `until` of the monotonic clock.
+    """
+    poll = select.poll()
+    for descriptor in (ended, *sinks):
+        poll.register(descriptor, select.POLLIN)
+    while True:
+        left = None if until is None else max(0.0, until - time.monotonic()) * 1000
+        events = poll.poll(left)
+        for descriptor, _ in events:
+            if descriptor in sinks and _read(descriptor, sinks[descriptor]) is _Read.END:
+                poll.unregister(descriptor)
+        if any(descriptor == ended for descriptor, _ in events):
+            for descriptor, sink in sinks.items():
+                while _read(descriptor, sink) is _Read.DATA:
+                    pass
+            return True
+        if until is not None and time.monotonic() >= until:
+            return False
 
 
-def _understand(said: bytes, command: Command) -> Outcome:
-    """Make the outcome of what the supervisor said: lines of JSON."""
+class _Read(enum.Enum):
+    DATA = enum.auto()
+    NOTHING_YET = enum.auto()
+    END = enum.auto()
+
+
+def _read(descriptor: int, sink: Callable[[bytes], None]) -> _Read:
+    """Pass on one piece."""
+    try:
+        data = os.read(descriptor, _CHUNK)
+    except BlockingIOError:
+        return _Read.NOTHING_YET
+    sink(data)
+    return _Read.DATA if data else _Read.END
+
+
+def _facts(said: bytes) -> dict[str, Any]:
+    """Return what the first process said, in lines of JSON."""
     facts: dict[str, Any] = {}
     for line in said.splitlines():
         facts.update(json.loads(line))
-    if "error" in facts:
-        raise SandboxError(f"sandbox {command.rung.value}: {command.argv[0]}: {facts['error']}")
-    if "code" not in facts:
-        raise SandboxError(f"sandbox {command.rung.value}: {command.argv[0]}: the supervisor was killed")
-    owners = tuple(Owner(path, uid, gid) for path, uid, gid in facts.get("owners", ()))
-    acted_as = tuple(facts.get("acted_as", ()))
-    timed_out = bool(facts.get("timed_out"))
-    return Outcome(int(facts["code"]), 0.0, timed_out=timed_out, owners=owners, acted_as=acted_as)
+    return facts

@@ -1,13 +1,13 @@
-"""The processes between the caller and the command.
+"""The process between the caller and the command.
 
-    caller ── supervisor ── first ── command
-    (worker)  (timeout,     (pid 1:   (and all that
-               death)        mounts,   it starts)
-                             reaping)
+    caller ── first ── command
+    (worker)  (pid 1:   (and all that
+               mounts,   it starts)
+               reaping)
 
-Each is forked from the one before and executes nothing until the command itself. The supervisor is in the caller's
-pid namespace and waits; the first process is pid 1 of a fresh one, so that its end is the end of everything inside.
-On the chroot rung the supervisor takes the first process's part, as the subreaper of what the command starts.
+Each is forked from the one before and executes nothing until the command itself. The first process is pid 1 of a
+fresh pid namespace, so that its end is the end of everything inside; the caller only has to kill it. On the chroot
+rung it is the subreaper of what the command starts, and ends that when the caller tells it to.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,11 +27,10 @@ import attrs
 from imgforge.errors import SandboxError
 from imgforge.sandbox import interior, ownership, payload, syscalls
 from imgforge.sandbox.command import Command
-from imgforge.sandbox.enter import die_with
 from imgforge.sandbox.rung import Rung
 
 _SIGNALLED = 128
-_APART = syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWIPC
+_APART = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWIPC
 
 
 @attrs.frozen
@@ -58,26 +57,29 @@ class Channels:
             os.close(self.output)
 
 
-def supervise(command: Command, channels: Channels, *, parent: int) -> NoReturn:
-    """Be the supervisor: run the command, tell the outcome and exit. Called in a process just forked.
+def supervise(command: Command, channels: Channels, *, life: tuple[int, int]) -> NoReturn:
+    """Be the first process: run the command, and end with its exit code. Called in a process just forked.
 
     Args:
         command: what to run.
-        channels: where to tell.
-        parent: the caller's process id; when it ends, everything does.
+        channels: where to tell what the exit code does not say.
+        life: a pipe that only the caller keeps open for writing.
     """
     with _telling(channels):
+        living, beating = life
+        os.close(beating)
         if not command.interactive:
             os.setsid()
         if command.rung is Rung.CHROOT:
-            _supervise_chroot(command, channels, parent)
+            code = _supervise_chroot(command, channels, living)
         else:
-            _supervise_namespaces(command, channels, parent)
-    os._exit(0)
+            code = _be_first(command, channels, living)
+        channels.tell(done=True)
+        os._exit(code)
 
 
 @contextlib.contextmanager
-def _telling(channels: Channels) -> Any:
+def _telling(channels: Channels) -> Iterator[None]:
     """End this process when the block fails, and tell why: nothing may unwind into the frames it was forked from."""
     try:
         yield
@@ -92,44 +94,66 @@ def _telling(channels: Channels) -> Any:
         os._exit(1)
 
 
-def _supervise_namespaces(command: Command, channels: Channels, parent: int) -> None:
-    die_with(parent)
-    living, _life = os.pipe()  # the other end closes when this process ends
-    syscalls.unshare(_APART)
-    first = os.fork()
-    if first == 0:
-        os.close(_life)
-        with _telling(channels):
-            _be_first(command, channels, living)
-    channels.close_output()
-    code, timed_out = _wait(first, timeout=command.timeout, kill=lambda: os.kill(first, signal.SIGKILL))
-    channels.tell(code=code, timed_out=timed_out)
-
-
-def _be_first(command: Command, channels: Channels, living: int) -> NoReturn:
-    """Be pid 1: furnish the root, start the command, reap, and end with it."""
-    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+def _die_with_caller(how: signal.Signals, living: int) -> None:
+    """Have `how` sent when the thread that forked this process ends; as enter.die_with, for a new pid namespace."""
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, how)
     if select.select([living], [], [], 0)[0]:
         os._exit(1)
+
+
+def _be_first(command: Command, channels: Channels, living: int) -> int:
+    """Be pid 1: furnish the root, start the command, reap, and end with it."""
+    _die_with_caller(signal.SIGKILL, living)
+    syscalls.unshare(_APART)
     interior.move_in(command.root)
     if command.rung is Rung.SINGLE:
-        code = _run_recorded(command, channels)
-    else:
+        return _run_recorded(command, channels)
+    if channels.output is None:
         process = _start(command, channels, None)
-        channels.close_output()
-        code = _reap(process)
-    os._exit(code)
+    else:
+        process = payload.spawn(command, output=channels.output)
+        _die_with_caller(signal.SIGKILL, living)  # a change of user has cleared it
+    channels.close_output()
+    return _reap(process)
 
 
 def _run_recorded(command: Command, channels: Channels) -> int:
+    """Run the command while answering its changes of ownership."""
     mine, theirs = socket.socketpair()
-    with ownership.Recorder() as recorder:
-        process = _start(command, channels, theirs)
-        channels.close_output()
-        theirs.close()
-        code = recorder.serve(mine, process)
-        channels.tell(owners=recorder.owners(interior.COVERED), acted_as=sorted(recorder.acted_as))
+    process = _start(command, channels, theirs)
+    theirs.close()
+    channels.close_output()
+    listener = ownership.receive(mine)
+    if listener is None:
+        return _reap(process)
+    recorder = ownership.Recorder(listener, own=frozenset({command.user.uid, command.user.gid}))
+    code = _serve(recorder, listener, process)
+    channels.tell(owners=recorder.owners(without=frozenset(interior.COVERED)), acted_as=sorted(recorder.acted_as))
     return code
+
+
+def _serve(recorder: ownership.Recorder, listener: int, process: int) -> int:
+    """Answer calls and reap, until the command ends."""
+    waking, woken = os.pipe()
+    os.set_blocking(woken, False)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+    poll = select.poll()
+    poll.register(waking, select.POLLIN)
+    poll.register(listener, select.POLLIN)
+    while True:
+        ended, status = os.waitpid(-1, os.WNOHANG)
+        if ended == process:
+            return exit_code(status)
+        if ended:
+            continue
+        for descriptor, event in poll.poll():
+            if descriptor == waking:
+                os.read(waking, select.PIPE_BUF)
+            elif event & select.POLLIN:
+                recorder.answer()
+            else:  # nobody is left who could call
+                poll.unregister(listener)
 
 
 def _start(command: Command, channels: Channels, listener: socket.socket | None) -> int:
@@ -154,9 +178,11 @@ def exit_code(status: int) -> int:
     return code if code >= 0 else _SIGNALLED - code
 
 
-def _supervise_chroot(command: Command, channels: Channels, parent: int) -> None:
+def _supervise_chroot(command: Command, channels: Channels, living: int) -> int:
     syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
-    die_with(parent, how=signal.SIGTERM)  # not SIGKILL: what the command started has nobody else to end it
+    signal.signal(signal.SIGTERM, lambda _number, _frame: _kill_children())
+    # Not SIGKILL: what the command started has nobody else to end it.
+    _die_with_caller(signal.SIGTERM, living)
     process = os.fork()
     if process == 0:
         with _telling(channels):
@@ -164,12 +190,13 @@ def _supervise_chroot(command: Command, channels: Channels, parent: int) -> None
             os.chroot(command.root)
             payload.become(command, output=channels.output, listener=None)
     channels.close_output()
-    code, timed_out = _wait(process, timeout=command.timeout, kill=_kill_children)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
+    code = _reap(process)
     with contextlib.suppress(ChildProcessError):
         while True:
             _kill_children()
             os.wait()
-    channels.tell(code=code, timed_out=timed_out)
+    return code
 
 
 def _kill_children() -> None:
@@ -182,27 +209,3 @@ def _kill_children() -> None:
             parent = int((entry / "stat").read_bytes().rpartition(b")")[2].split()[1])
             if parent == own:
                 os.kill(int(entry.name), signal.SIGKILL)
-
-
-def _wait(process: int, *, timeout: float | None, kill: Callable[[], None]) -> tuple[int, bool]:
-    """Wait for a process; have it killed after the timeout, or when this process is told to end.
-
-    Returns:
-        Its exit code, and whether the timeout killed it.
-    """
-    late = False
-
-    def ring(_number: int, _frame: object) -> None:
-        nonlocal late
-        late = True
-        kill()
-
-    signal.signal(signal.SIGALRM, ring)
-    signal.signal(signal.SIGTERM, lambda _number, _frame: kill())
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGALRM, signal.SIGTERM))
-    if timeout is not None:
-        signal.setitimer(signal.ITIMER_REAL, max(timeout, 0.001))
-    _, status = os.waitpid(process, 0)
-    for number in (signal.SIGALRM, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    return exit_code(status), late

@@ -28,7 +28,11 @@ MS_REC = 0x4000
 MS_PRIVATE = 0x40000
 MNT_DETACH = 2
 
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_IN_ROOT = 0x10
+
 PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
 PR_CAPBSET_DROP = 24
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
@@ -36,7 +40,6 @@ PR_SET_NO_NEW_PRIVS = 38
 _CLOSE_RANGE = 436  # one number on every machine, as all calls since 5.1 (include/uapi/asm-generic/unistd.h)
 _OPENAT2 = 437
 _CLOSE_RANGE_CLOEXEC = 4
-_RESOLVE_IN_ROOT = 0x10
 _KEYCTL_JOIN_SESSION_KEYRING = 1
 _CAPABILITY_VERSION_3 = 0x20080522
 _NUMBERS = {
@@ -162,10 +165,10 @@ def join_new_keyring() -> None:
     _syscall("keyctl", number("keyctl"), ctypes.c_int(_KEYCTL_JOIN_SESSION_KEYRING), None)
 
 
-def open_in_root(root: int, path: bytes, flags: int) -> int:
-    """Open a path as if the directory `root` were ``/``: symlinks and ``..`` stay below it (openat2(2))."""
-    how = (ctypes.c_uint64 * 3)(flags | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT)
-    return _syscall("openat2", _OPENAT2, ctypes.c_int(root), path, how, ctypes.c_size_t(24))
+def open_from(directory: int, path: bytes, *, flags: int, resolve: int) -> int:
+    """Open a path from a directory, restricted by `RESOLVE_IN_ROOT` or `RESOLVE_NO_MAGICLINKS` (openat2(2))."""
+    how = (ctypes.c_uint64 * 3)(flags | os.O_CLOEXEC, 0, resolve)
+    return _syscall("openat2", _OPENAT2, ctypes.c_int(directory), path, how, ctypes.c_size_t(24))
 
 
 def seccomp(operation: int, flags: int, argument: ctypes.Array[ctypes.c_char] | ctypes.Structure) -> int:
