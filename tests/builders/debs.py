@@ -56,54 +56,27 @@ def build_deb(
 ) -> bytes:
     """Return a whole `.deb`.
 
-    Args:
-        name: the package's name.
-        version: its version.
-        architecture: its architecture.
-        files: content by path (``usr/bin/x``); missing parents become directories 0755 root:root. The key is the
-            path: an entry's own `path` is not read, an entry's `size` comes from its content.
-        depends: the `Depends` field.
-        scripts: text of `preinst`, `postinst`, `prerm`, `postrm`, `config`; ``#!/bin/sh`` and ``set -e`` are put
-            before a text that does not start with ``#!``.
-        conffiles: absolute paths, as the file `conffiles` has them.
-        triggers: the file `triggers`.
+    Args beside the obvious:
+        files: content by path (``usr/bin/x``), see `Content`; an entry's own `path` and `size` are not read. Missing
+            parents become directories 0755 root:root.
+        scripts: ``#!/bin/sh`` and ``set -e`` are put before a text that does not start with ``#!``.
+        conffiles: absolute paths.
         fields: further control fields, or others in the place of the made ones; an empty value leaves one out.
         control_files: further members of control.tar (`templates`, `shlibs`, …).
-        compression: of both tars, see `EXTENSIONS`.
         mtime: whole seconds since the epoch, for every file and ar member.
     """
     tree = _with_parents(files or {}, mtime=mtime)
-    control = {
-        "Package": name,
-        "Version": version,
-        "Architecture": architecture,
-        "Maintainer": "Nobody <nobody@example.org>",
-        "Installed-Size": str(max(1, sum(_kibibytes(content) for _, content in tree))),
-        "Depends": depends,
-        "Section": "misc",
-        "Priority": "optional",
-        "Description": f"the test package {name}",
-    }
-    control.update(fields or {})
-    members = {"control": control_text(control), "md5sums": _md5sums(tree)}
-    members |= {"conffiles": "".join(f"{path}\n" for path in conffiles), "triggers": triggers}
-    members |= {script: _script(text) for script, text in (scripts or {}).items()}
-    members |= control_files or {}
-    made = [
-        (Entry(path, Kind.FILE, mode=0o755 if path in (scripts or {}) else 0o644, mtime=mtime), text.encode())
-        for path, text in members.items()
-        if text
-    ]
+    control = {"Package": name, "Version": version, "Architecture": architecture, "Depends": depends}
+    texts = {"control": control_text(control | _further_fields(name, tree) | dict(fields or {}))}
+    texts |= {"md5sums": _md5sums(tree), "conffiles": "".join(f"{path}\n" for path in conffiles), "triggers": triggers}
+    texts |= {script: _script(text) for script, text in (scripts or {}).items()} | dict(control_files or {})
+    tars = {"control": _control_entries(texts, executable=frozenset(scripts or {}), mtime=mtime), "data": tree}
     root = (Entry(".", Kind.DIRECTORY, mode=0o755, mtime=mtime), b"")
-    extension = EXTENSIONS[compression]
-    return build_ar(
-        [
-            ("debian-binary", b"2.0\n"),
-            (f"control.tar{extension}", compress(build_tar([root, *made]), compression)),
-            (f"data.tar{extension}", compress(build_tar([root, *tree]), compression)),
-        ],
-        mtime=mtime,
-    )
+    members = [
+        (f"{stem}.tar{EXTENSIONS[compression]}", compress(build_tar([root, *entries]), compression))
+        for stem, entries in tars.items()
+    ]
+    return build_ar([("debian-binary", b"2.0\n"), *members], mtime=mtime)
 
 
 def control_text(fields: Mapping[str, str]) -> str:
@@ -173,6 +146,24 @@ def _member(path: str, given: Content, *, mtime: int) -> tuple[Entry, bytes]:
         return Entry(path, Kind.FILE, mtime=mtime, size=len(given)), given
     entry, content = (given, b"") if isinstance(given, Entry) else given
     return attrs.evolve(entry, path=path, mtime=entry.mtime or mtime, size=len(content)), content
+
+
+def _further_fields(name: str, tree: list[tuple[Entry, bytes]]) -> dict[str, str]:
+    return {
+        "Maintainer": "Nobody <nobody@example.org>",
+        "Installed-Size": str(max(1, sum(_kibibytes(content) for _, content in tree))),
+        "Section": "misc",
+        "Priority": "optional",
+        "Description": f"the test package {name}",
+    }
+
+
+def _control_entries(texts: Mapping[str, str], *, executable: frozenset[str], mtime: int) -> list[tuple[Entry, bytes]]:
+    return [
+        (Entry(path, Kind.FILE, mode=0o755 if path in executable else 0o644, mtime=mtime), text.encode())
+        for path, text in texts.items()
+        if text
+    ]
 
 
 def _kibibytes(content: bytes) -> int:
