@@ -1,45 +1,187 @@
-"""The order in which packages are unpacked and configured."""
+"""The order in which packages are unpacked, as APT orders it.
+
+Packages are sorted by importance and visited depth first four times; each pass starts from the order that the one
+before left, and cares for fewer relations, the indispensable ones last: what conflicts and pre-depends demand wins over
+what merely keeps packages near what they depend on.
+
+Source: apt 2.6, apt-pkg/orderlist.cc (OrderUnpack) and packagemanager.cc (CreateOrderList). Removals, missing archives
+and foreign architectures do not occur here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import enum
+from collections.abc import Iterable
 
 from imgforge.apt.package import Package
-from imgforge.solver.state import State
+from imgforge.apt.universe import priority_rank
+from imgforge.solver.relations import Group, Link
+from imgforge.solver.targets import Targets
+
+_PRIORITY_SCORES = (0, 5, 4, 3, 1, 0)
 
 
-def arrange(packages: Sequence[Package], state: State) -> tuple[Package, ...]:
-    """Return packages with what they need before them: a cycle is cut where it is entered."""
-    chosen = {package.name: package for package in packages}
-    placed: dict[str, Package] = {}
-    entered: set[str] = set()
+class _Care(enum.Enum):
+    """Which relations of a package are followed before it."""
 
-    for start, first in chosen.items():
-        stack: list[tuple[str, list[str]]] = [(start, [])] if start not in entered else []
-        if stack:
-            entered.add(start)
-            stack = [(start, _needs(first, chosen, state))]
-        while stack:
-            name, needs = stack[-1]
-            while needs and needs[0] in entered:
-                needs.pop(0)
-            if needs:
-                need = needs.pop(0)
-                entered.add(need)
-                stack.append((need, _needs(chosen[need], chosen, state)))
-            else:
-                placed[name] = chosen[name]
-                stack.pop()
-    return tuple(placed.values())
+    CRITICAL = "conflicts and pre-depends"
+    IMMEDIATE = "all that is needed to configure at once"
+    PRE_DEPENDS = "pre-depends, with all that they need"
+    DEPENDS = "depends"
 
 
-def _needs(package: Package, chosen: dict[str, Package], state: State) -> list[str]:
-    found: dict[str, None] = {}
-    for group in state.groups(package):
-        if group.is_negative or not group.is_critical:
-            continue
+def immediate(targets: Targets, essential: Iterable[str]) -> frozenset[str]:
+    """Return the names that are configured as soon as they are unpacked: Essential packages and all that they need.
+
+    Only packages called as the relation says count, not providers.
+    """
+    flagged: set[str] = set()
+    for names in (targets.install, targets.installed):
+        queue = [name for name in essential if name in names]
+        flagged.update(essential)
+        while queue:
+            package = names.get(queue.pop())
+            for group in targets.groups(package) if package else ():
+                if group.field not in ("Depends", "Pre-Depends"):
+                    continue
+                for link in group.links:
+                    if link.target not in flagged:
+                        flagged.add(link.target)
+                        queue.append(link.target)
+    return frozenset(flagged)
+
+
+def unpack_order(targets: Targets, at_once: frozenset[str]) -> list[str]:
+    """Return the names to install in the order in which they are unpacked.
+
+    Args:
+        targets: what is there and what will be.
+        at_once: what `immediate` returned.
+    """
+    order = sorted(targets.install, key=lambda name: (-_score(targets, name, at_once), name))
+    for care, near, looks_back in (
+        (_Care.CRITICAL, True, True),
+        (_Care.CRITICAL, False, True),
+        (_Care.CRITICAL, False, False),
+        (_Care.PRE_DEPENDS, False, False),
+    ):
+        order = _Pass(targets, at_once, care=care, keeps_near=near, looks_back=looks_back).run(order)
+    return order
+
+
+def _score(targets: Targets, name: str, at_once: frozenset[str]) -> int:
+    package = targets.install[name]
+    pre_depends = any(group.field == "Pre-Depends" for group in targets.groups(package))
+    return (
+        200 * package.essential + 10 * (name in at_once) + 50 * pre_depends + _PRIORITY_SCORES[priority_rank(package)]
+    )
+
+
+class _Pass:
+    """One walk over all packages."""
+
+    def __init__(
+        self, targets: Targets, at_once: frozenset[str], *, care: _Care, keeps_near: bool, looks_back: bool
+    ) -> None:
+        self._targets = targets
+        self._at_once = at_once
+        self._care = care
+        self._keeps_near = keeps_near
+        self._looks_back = looks_back
+        self._depth = 0
+        self._order: list[str] = []
+        self._added: set[str] = set()
+        self._pending: set[str] = set()
+        self._listed: set[str] = set()
+
+    def run(self, order: list[str]) -> list[str]:
+        self._listed = set(order)
+        for name in order:
+            self._visit(name)
+        return self._order
+
+    def _visit(self, name: str) -> None:
+        if name in self._pending or name not in self._listed:
+            return
+        self._depth += 1
+        self._pending.add(name)
+        before = self._care
+        if name in self._at_once and before is not _Care.PRE_DEPENDS:
+            self._care = _Care.IMMEDIATE
+        package = self._targets.install[name]
+        self._follow(package, self._care)
+        if name in self._targets.installed:
+            self._follow_back(name)
+        if self._keeps_near:
+            self._follow(package, _Care.DEPENDS)
+        if name not in self._added:
+            self._added.add(name)
+            self._order.append(name)
+        self._care = before
+        self._depth -= 1
+
+    def _follow(self, package: Package, care: _Care) -> None:
+        for group in self._targets.groups(package):
+            if care is _Care.DEPENDS:
+                if group.field == "Depends":
+                    self._visit_answers(group)
+            elif self._concerns(group, care, package.name):
+                for link in group.links:
+                    self._follow_link(group, link, care)
+
+    def _concerns(self, group: Group, care: _Care, name: str) -> bool:
+        if care is _Care.CRITICAL:
+            return group.is_negative or group.field == "Pre-Depends"
+        if care is _Care.IMMEDIATE:
+            return group.is_critical
+        return group.field == "Pre-Depends" or (
+            group.field == "Depends" and (self._depth != 1 or name in self._at_once)
+        )
+
+    def _follow_link(self, group: Group, link: Link, care: _Care) -> None:
+        is_pre = group.field == "Pre-Depends"
+        is_looping = link.target in self._pending and link.target not in self._added
+        if self._is_met(group, link) and not (is_looping and (is_pre or care is _Care.PRE_DEPENDS)):
+            return
+        if link.target in self._pending:
+            return
+        before = self._care
+        if care is _Care.CRITICAL and is_pre:
+            self._care = _Care.IMMEDIATE
+        self._visit_link(group, link)
+        self._care = before
+
+    def _visit_answers(self, group: Group) -> None:
         for link in group.links:
-            for answer in state.final_answers(group, link):
-                if answer in chosen:
-                    found[answer] = None
-    return list(found)
+            self._visit_link(group, link)
+
+    def _visit_link(self, group: Group, link: Link) -> None:
+        for package in self._targets.all(group, link):
+            wanted = self._targets.installed if group.is_negative else self._targets.install
+            if package.name in self._targets.install and wanted.get(package.name) is package:
+                self._visit(package.name)
+
+    def _follow_back(self, name: str) -> None:
+        """Visit what is upgraded and would break, or conflict, when this package comes before it."""
+        if not (self._looks_back or self._care is _Care.CRITICAL or self._care is _Care.IMMEDIATE):
+            return
+        for old, group, link in self._targets.backward(name):
+            breaks = group.field in ("Pre-Depends", "Depends", "Breaks") and self._looks_back
+            if (group.field == "Conflicts" or breaks) and not self._is_met(group, link, backward=name):
+                self._visit(old.name)
+
+    def _is_met(self, group: Group, link: Link, *, backward: str = "") -> bool:
+        """Tell whether a link holds when everything added so far is unpacked."""
+        for package in self._targets.all(group, link):
+            name = package.name
+            is_new = name in self._added or (bool(backward) and name in self._pending)
+            after = self._targets.install if is_new else self._targets.installed
+            if after.get(name) is not package:
+                continue
+            if group.is_negative:
+                return False
+            itself = backward or group.owner
+            if name == itself and self._targets.install.get(name) is not package:
+                continue
+            return True
+        return group.field == "Conflicts"

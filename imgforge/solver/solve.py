@@ -1,8 +1,8 @@
 """The resolver's one verb: find the packages that answer requests, as ``apt-get install`` would.
 
-Source: apt 2.6, apt-private/private-install.cc (DoCacheManipulationFromCommandLine): all requests are marked first,
-then each is completed in the order in which they were made. Unlike APT this never removes an installed package: a request
-that would is refused.
+Source: apt 2.6, private-install.cc (DoCacheManipulationFromCommandLine): all requests are marked first, then
+each is completed, in the order in which they were made. Unlike APT this never removes an installed package: a request
+that would need that is refused.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from imgforge.apt.universe import Universe
 from imgforge.errors import ResolveError
 from imgforge.solver import explain
 from imgforge.solver.marking import DEPTH_MAX, Marking
-from imgforge.solver.order import arrange
 from imgforge.solver.state import State
+from imgforge.solver.steps import steps
+from imgforge.solver.targets import Targets
 from imgforge.solver.values import Request, Solution
 
 _FRAMES = 6
@@ -59,8 +60,9 @@ def solve(
             marking.complete(package.name)
     explain.refuse_broken(state, wanted)
     chosen = tuple(state.marked().values())
+    vital = [package.name for package in (*chosen, *state.installed.values()) if package.essential]
     return Solution(
-        install=arrange(chosen, state),
+        steps=steps(Targets(chosen, state), essential=vital),
         keep=tuple(package for name, package in state.installed.items() if state.chosen(name) is package),
         requested=frozenset(package.name for package in wanted),
         reasons=explain.reasons(chosen, requested=wanted, state=state),

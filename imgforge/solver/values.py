@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+
 import attrs
 
 from imgforge.apt.package import Package
@@ -52,22 +54,41 @@ class Reason:
         return f"{self.package} {self.field}: {self.relation}" if self.field else self.package
 
 
+class Action(enum.Enum):
+    """What a step does with a package."""
+
+    UNPACK = "unpack"
+    CONFIGURE = "configure"
+
+
+@attrs.frozen
+class Step:
+    """One action on one package."""
+
+    action: Action
+    package: Package
+
+
 @attrs.frozen
 class Solution:
     """The answer.
 
     Attributes:
-        install: packages to unpack and configure, in a good order: what a package needs stands before it, except
-            inside a cycle; what it pre-depends on, always.
+        steps: what to do with the packages to install, in APT's order: each is unpacked once and configured once.
         keep: installed packages that stay as they are.
         requested: names of the packages that were asked for: APT marks them as installed by hand.
         reasons: for each package to install, the shortest chain from a request to it.
     """
 
-    install: tuple[Package, ...]
+    steps: tuple[Step, ...]
     keep: tuple[Package, ...]
     requested: frozenset[str]
     reasons: dict[str, tuple[Reason, ...]] = attrs.field(factory=dict, eq=False, repr=False)
+
+    @property
+    def install(self) -> tuple[Package, ...]:
+        """The packages to install, in the order in which they are unpacked."""
+        return tuple(step.package for step in self.steps if step.action is Action.UNPACK)
 
     def reason(self, name: str) -> tuple[Reason, ...]:
         """Return the chain that brings a package in, from the request on; empty when the solution has no such name."""

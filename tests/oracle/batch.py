@@ -1,0 +1,64 @@
+"""Ask libapt many requests in one process, as apt-get would mark them; run by the system's Python with python3-apt.
+
+Reads lines of JSON, lists of names, and writes one line for each:
+``{"result": ["+name:arch=version", "-name"]}`` or ``{"error": "…"}``. The calls are those of apt-get install
+(apt-private/private-install.cc); `run.py` has every disagreement confirmed by apt-get itself.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import apt_pkg  # type: ignore[import-not-found]  # of the system, not of a virtual environment
+
+
+def answer(depcache: apt_pkg.DepCache, cache: apt_pkg.Cache, names: list[str]) -> dict[str, object]:
+    """Mark as apt-get does and list the changes."""
+    resolver = apt_pkg.ProblemResolver(depcache)
+    packages = []
+    for name in names:
+        package = cache[name]
+        candidate = depcache.get_candidate_ver(package)
+        if candidate is None:
+            return {"error": f"Package '{name}' has no installation candidate"}
+        resolver.clear(package)
+        resolver.protect(package)
+        depcache.mark_install(package, False, True)
+        packages.append(package)
+    for package in packages:
+        depcache.mark_install(package, True, True)
+    try:
+        resolver.resolve(True)
+    except apt_pkg.Error as error:
+        return {"error": str(error)}
+    if depcache.broken_count:
+        return {"error": "broken packages"}
+    return {"result": changes(depcache, cache)}
+
+
+def changes(depcache: apt_pkg.DepCache, cache: apt_pkg.Cache) -> list[str]:
+    """List what would be installed or removed."""
+    found = []
+    for package in cache.packages:
+        if depcache.marked_delete(package):
+            found.append("-" + package.name)
+        elif depcache.marked_install(package) or depcache.marked_upgrade(package) or depcache.marked_downgrade(package):
+            version = depcache.get_candidate_ver(package)
+            found.append(f"+{package.name}:{version.arch}={version.ver_str}")
+    return sorted(found)
+
+
+def main() -> None:
+    """Answer every line."""
+    apt_pkg.init_config()
+    apt_pkg.config.set("APT::Install-Recommends", sys.argv[1])
+    apt_pkg.init_system()
+    cache = apt_pkg.Cache(None)
+    depcache = apt_pkg.DepCache(cache)
+    for line in sys.stdin:
+        depcache.init()
+        print(json.dumps(answer(depcache, cache, json.loads(line))), flush=True)
+
+
+main()

@@ -1,0 +1,78 @@
+"""The judges: apt-get itself, and libapt asked in one process."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import attrs
+
+from oracle.root import Root
+
+_INSTALL = re.compile(r"^Inst (\S+) (?:\[\S+\] )?\((\S+) .*\[(\S+)\]\)")
+_REMOVE = re.compile(r"^(?:Remv|Purg) (\S+) ")
+
+
+@attrs.frozen
+class Verdict:
+    """What a resolver answers: the changes, or why not.
+
+    Attributes:
+        install: ``name:architecture=version`` of each package to install or upgrade.
+        remove: names of each installed package that would go.
+        error: why there is no answer; empty when there is one.
+    """
+
+    install: frozenset[str] = frozenset()
+    remove: frozenset[str] = frozenset()
+    error: str = ""
+
+
+def by_apt_get(root: Root, names: Sequence[str], *, recommends: bool) -> Verdict:
+    """Ask ``apt-get -s install``."""
+    option = f"APT::Install-Recommends={'true' if recommends else 'false'}"
+    done = root.run("apt-get", "-s", "-o", option, "--allow-downgrades", "install", *names)
+    if done.returncode:
+        return Verdict(error=(done.stdout + done.stderr).strip() or "no message")
+    install = (match for match in map(_INSTALL.match, done.stdout.splitlines()) if match)
+    remove = (match for match in map(_REMOVE.match, done.stdout.splitlines()) if match)
+    return Verdict(
+        frozenset(f"{match[1].partition(':')[0]}:{match[3]}={match[2]}" for match in install),
+        frozenset(match[1] for match in remove),
+    )
+
+
+def has_batch() -> bool:
+    """Tell whether the system's Python has python3-apt."""
+    python = shutil.which("python3", path="/usr/bin")
+    return (
+        python is not None
+        and not subprocess.run([python, "-c", "import apt_pkg"], check=False, capture_output=True).returncode
+    )
+
+
+def by_batch(root: Root, questions: Iterable[Sequence[str]], *, recommends: bool) -> Iterator[Verdict]:
+    """Ask libapt about many requests in one process."""
+    command = ["/usr/bin/python3", str(Path(__file__).parent / "batch.py"), "true" if recommends else "false"]
+    environment = {"APT_CONFIG": str(root.config), "LC_ALL": "C.UTF-8"}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, env=environment, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
+    ) as asked:
+        assert asked.stdin is not None
+        assert asked.stdout is not None
+        for names in questions:
+            asked.stdin.write(json.dumps(list(names)) + "\n")
+            asked.stdin.flush()
+            answer = json.loads(asked.stdout.readline())
+            changes = answer.get("result", [])
+            yield Verdict(
+                frozenset(change[1:] for change in changes if change[0] == "+"),
+                frozenset(change[1:] for change in changes if change[0] == "-"),
+                answer.get("error", ""),
+            )
+        asked.stdin.close()
