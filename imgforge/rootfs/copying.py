@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 from typing import BinaryIO
 
@@ -21,18 +22,26 @@ def copy(source: BinaryIO, target: int, *, size: int, what: str) -> None:
         IntegrityError: the stream has fewer.
     """
     left = size
-    if size >= _SMALL and isinstance(source, Content):
-        location = source.location()
-        if location is not None:
-            left -= _in_kernel(*location, target, size)
-            if left and left != size:
-                raise _missing(what, left)
+    location = _location(source) if size >= _SMALL else None
+    if location is not None:
+        left -= _in_kernel(*location, target, size)
+        if left and left != size:
+            raise _missing(what, left)
     while left:
         data = source.read(min(left, _CHUNK))
         if not data:
             raise _missing(what, left)
         write_all(target, data)
         left -= len(data)
+
+
+def _location(source: BinaryIO) -> tuple[int, int] | None:
+    """Return the descriptor and the offset at which a stream's bytes stand in a real file, if they do."""
+    if isinstance(source, Content):
+        return source.location()
+    if type(source) is io.BufferedReader and type(source.raw) is io.FileIO:
+        return source.fileno(), source.tell()
+    return None
 
 
 def write_all(target: int, data: bytes) -> None:

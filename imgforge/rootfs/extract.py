@@ -63,8 +63,9 @@ def extract(
         owners: how ownership is kept.
         whiteouts: ``apply`` deletes what they name; ``overlay`` writes overlayfs's marks into `root`, which then
             makes sense only on top of exactly these `lowers`.
-        lowers: for ``overlay``, all trees that `root` will lie on, the lowest first: a hard link may name a file
-            of theirs, a path may lead through a symlink of theirs, and a whiteout of what they lack is dropped.
+        lowers: for ``overlay``, all trees that `root` will lie on, the lowest first. A hard link may name a file of
+            theirs, a path may lead through a symlink of theirs, a directory that the layer only passes through looks
+            as it does in theirs, and a whiteout of what they lack is dropped. None given: nothing of that happens.
 
     Raises:
         ExtractError: the layer does not fit together, or tries to leave the root.

@@ -43,6 +43,9 @@ class Stack:
         self._opaque = f"{mark}opaque"
         self._directories: dict[bytes, tuple[bytes, ...]] = {b"": self._tops}
 
+    def __bool__(self) -> bool:
+        return bool(self._tops)
+
     def find(self, path: bytes) -> Place | None:
         """Return what is visible at a path (relative, empty for the root), None when nothing is."""
         if not path:

@@ -81,7 +81,7 @@ class Whiteouts:
             if directory is not None and status is not None:
                 self._delete(directory, name, real, keep=True)
                 self._tree.forget()
-        elif self._tree.below(real) is None:
+        elif self._stack and self._tree.below(real) is None:
             return
         elif status is None:
             self._mark(self._tree.open(parent), name)
@@ -97,7 +97,7 @@ class Whiteouts:
             self._hide_root()
         else:
             place = self._tree.below(real)
-            if place is not None and place.is_directory:
+            if not self._stack or (place is not None and place.is_directory):
                 directory = self._tree.open(real)
                 self._tree.hide(directory, real)
                 self._drop_marks(directory)

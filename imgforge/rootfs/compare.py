@@ -1,0 +1,159 @@
+"""Tell what a script changed, by comparing a file with the trees that it lay on.
+
+The same answer on every rung of the sandbox: an overlay's upper directory and a copy of the whole root come here
+both. What is the same as before, its times left aside, is no change. A time is kept where it is that of
+the file below, otherwise it is the build's epoch: when a script ran must not be seen.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from typing import BinaryIO, TypeAlias
+
+import attrs
+
+from imgforge.rootfs import attributes
+from imgforge.rootfs.owners import SECOND, Owners
+from imgforge.rootfs.stack import Place, Stack
+from imgforge.rootfs.whiteouts import PREFIX
+from imgforge.tree import Entry, Kind, raw, text
+
+Opener: TypeAlias = Callable[[], BinaryIO]
+
+KINDS = {
+    stat.S_IFREG: Kind.FILE,
+    stat.S_IFDIR: Kind.DIRECTORY,
+    stat.S_IFLNK: Kind.SYMLINK,
+    stat.S_IFCHR: Kind.CHARACTER,
+    stat.S_IFBLK: Kind.BLOCK,
+    stat.S_IFIFO: Kind.FIFO,
+}
+"""What a layer can hold; a socket is none of it, and belongs to a process that has ended."""
+
+_CHUNK = 1 << 20
+
+
+@attrs.frozen
+class Found:
+    """A change, where its content is on this machine, and which file it is when that has several names."""
+
+    entry: Entry
+    disk: bytes = b""
+    inode: tuple[int, int] | None = None
+
+
+class Comparison:
+    """Compares files with what was there before.
+
+    Args:
+        stack: what was there before.
+        owners: how ownership is kept.
+        epoch: seconds since 1970 that stand for the time of every change.
+    """
+
+    def __init__(self, stack: Stack, *, owners: Owners, epoch: int) -> None:
+        self._stack = stack
+        self._owners = owners
+        self._epoch = epoch
+
+    def changed(self, disk: bytes, status: os.stat_result, name: bytes) -> Found | None:
+        """Return a file as a layer has it; None when it is as before, or a socket.
+
+        Args:
+            disk: where it is on this machine.
+            status: its lstat.
+            name: its path in the image.
+        """
+        kind = KINDS.get(stat.S_IFMT(status.st_mode))
+        if kind is None:
+            return None
+        place = self._stack.find(name)
+        if place is not None and stat.S_IFMT(place.status.st_mode) != stat.S_IFMT(status.st_mode):
+            place = None
+        copied = place is not None and place.status.st_mtime_ns == status.st_mtime_ns
+        owner = self._owners.of_changed(disk, status, name=name, copied=copied)
+        entry = describe(disk, status, path=text(name), owner=owner)
+        if place is not None and self._is_as_before(entry, disk, place):
+            return None
+        keeps_time = copied or (place is not None and kind is Kind.DIRECTORY)
+        time = place.status.st_mtime_ns // SECOND if place is not None and keeps_time else self._epoch
+        inode = (status.st_dev, status.st_ino) if kind is Kind.FILE and status.st_nlink > 1 else None
+        return Found(attrs.evolve(entry, mtime=time), disk, inode)
+
+    def hidden(self, name: bytes) -> Found:
+        """Return the whiteout of a path."""
+        parent, _, last = text(name).rpartition("/")
+        path = f"{parent}/{PREFIX}{last}" if parent else PREFIX + last
+        return Found(Entry(path, Kind.FILE, mtime=self._epoch))
+
+    def _is_as_before(self, entry: Entry, disk: bytes, place: Place) -> bool:
+        """Whether a file is what the trees below have, its time left aside."""
+        owner = self._owners.of(place.disk, place.status)
+        before = describe(place.disk, place.status, path=entry.path, owner=owner)
+        if attrs.evolve(before, mtime=entry.mtime) != entry:
+            return False
+        return entry.kind is not Kind.FILE or _is_same(disk, place.disk)
+
+
+def describe(disk: bytes, status: os.stat_result, *, path: str, owner: tuple[int, int]) -> Entry:
+    """Return the entry of a file on this machine, with its capabilities and no other attribute."""
+    kind = KINDS[stat.S_IFMT(status.st_mode)]
+    is_device = kind in (Kind.CHARACTER, Kind.BLOCK)
+    return Entry(
+        path=path,
+        kind=kind,
+        mode=stat.S_IMODE(status.st_mode),
+        uid=owner[0],
+        gid=owner[1],
+        mtime=status.st_mtime_ns // SECOND,
+        size=status.st_size if kind is Kind.FILE else 0,
+        target=text(os.readlink(disk)) if kind is Kind.SYMLINK else "",
+        device=(os.major(status.st_rdev), os.minor(status.st_rdev)) if is_device else (0, 0),
+        xattrs=attributes.capability(disk) if kind is Kind.FILE else (),
+    )
+
+
+def in_order(found: Iterable[Found]) -> Iterator[tuple[Entry, Opener]]:
+    """Yield changes as a layer has them: by path, whiteouts first in their directory, further names as hard links.
+
+    Source of the order: OCI image-spec, layer.md, "Whiteouts": they should stand before their siblings.
+    """
+    first: dict[tuple[int, int], str] = {}
+    for change in sorted(found, key=_order):
+        entry = change.entry
+        if change.inode is not None:
+            target = first.setdefault(change.inode, entry.path)
+            if target != entry.path:
+                link = attrs.evolve(entry, kind=Kind.HARDLINK, size=0, target=target, xattrs=())
+                yield link, io.BytesIO
+                continue
+        yield entry, functools.partial(open_file, change.disk) if entry.size else io.BytesIO
+
+
+def open_file(disk: bytes) -> BinaryIO:
+    """Open a file to read; a symlink is refused."""
+    return open(disk, "rb", opener=_unfollowed)
+
+
+def _unfollowed(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW)
+
+
+def _order(change: Found) -> bytes:
+    """Return what sorts a change: the bytes of its path, a whiteout before all that share its directory."""
+    path = raw(change.entry.path)
+    parent, slash, name = path.rpartition(b"/")
+    return parent + slash + b"\0" + name if name.startswith(raw(PREFIX)) else path
+
+
+def _is_same(one: bytes, other: bytes) -> bool:
+    """Whether two files of the same size have the same bytes."""
+    with open_file(one) as mine, open_file(other) as theirs:
+        while data := mine.read(_CHUNK):
+            if theirs.read(_CHUNK) != data:
+                return False
+    return True
