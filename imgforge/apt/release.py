@@ -8,6 +8,7 @@ Source: https://wiki.debian.org/DebianRepository/Format#A.22Release.22_files; ap
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -33,6 +34,9 @@ SIZE_MAX = 8 << 30
 
 FUTURE = 24 * 3600
 """Seconds by which a Date may be ahead of this machine's clock: a clock is often an hour wrong, seldom a day."""
+
+
+_SIZE = re.compile(r"[0-9]{1,12}")
 
 
 class ReleaseError(IntegrityError):
@@ -191,7 +195,7 @@ def _files(text: str, *, what: str) -> Mapping[str, tuple[Digest, int]]:
 
 def _file(line: str, *, what: str) -> tuple[str, tuple[Digest, int]]:
     columns = line.split()
-    if len(columns) != 3 or not columns[1].isdecimal() or len(columns[1]) > 12 or int(columns[1]) > SIZE_MAX:
+    if len(columns) != 3 or not _SIZE.fullmatch(columns[1]) or int(columns[1]) > SIZE_MAX:
         raise MalformedReleaseError(f"{what}: expected a hash, a size and a path, got {line[:160]!r}")
     hexadecimal, size, path = columns
     try:

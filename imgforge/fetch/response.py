@@ -19,7 +19,8 @@ from imgforge.fetch.sink import Sink
 urllib3 = late.module("urllib3.exceptions")
 
 _CHUNK = 256 * 1024
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _GONE = (404, 410)
 _AGAIN = (408, 421, 425, 429)
 
@@ -97,7 +98,7 @@ def _check_range(text: str, sink: Sink, *, request: Request) -> None:
 def _rest(headers: Mapping[str, str], *, request: Request, has: int) -> int | None:
     """Return how many bytes follow, as the server says; None when it does not."""
     text = headers.get("Content-Length", "")
-    if not text.isdecimal() or len(text) > 18:
+    if not _NUMBER.fullmatch(text):
         return None
     total = has + int(text)
     if request.size is not None and total != request.size:
@@ -132,7 +133,7 @@ def _chunks(raw: Any, patience: Patience) -> Any:
 
 def _retry_after(text: str) -> float | None:
     """Read Retry-After: seconds, or a date."""
-    if text.isdecimal() and len(text) < 10:
+    if _NUMBER.fullmatch(text):
         return float(text)
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())

@@ -67,10 +67,10 @@ class Key:
 def sign(text: bytes, *keys: Key) -> bytes:
     """Return a cleartext signed message with a signature by each key, as ``InRelease`` is."""
     messages = [pysequoia.sign(key.secret.signer(), text, mode=pysequoia.SignatureMode.CLEAR) for key in keys]
-    mark = b"-----BEGIN PGP SIGNATURE-----"
-    packets = [bytes(one) for message in messages for one in PacketPile.from_bytes(mark + message.partition(mark)[2])]
+    mark = b"\n-----BEGIN PGP SIGNATURE-----"
+    packets = [bytes(one) for message in messages for one in PacketPile.from_bytes(mark + message.rpartition(mark)[2])]
     armored = pysequoia.armor(b"".join(packets), pysequoia.ArmorKind.Signature)
-    return bytes(messages[0].partition(mark)[0]) + armored.encode()
+    return bytes(messages[0].rpartition(mark)[0]) + b"\n" + armored.encode()
 
 
 def sign_detached(text: bytes, *keys: Key) -> bytes:

@@ -1,0 +1,152 @@
+"""The APT configuration of a machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from builders.archives import Key
+
+from imgforge.apt import hosts
+
+URI = "https://mirrors.wikimedia.org/debian"
+KEY = Key()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name in ("sources.list.d", "auth.conf.d", "trusted.gpg.d", "mirrors"):
+        (tmp_path / "etc/apt" / name).mkdir(parents=True)
+    return tmp_path
+
+
+def put(root: Path, name: str, content: str | bytes) -> None:
+    path = root / "etc/apt" / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def test_a_machine_without_apt_has_nothing(tmp_path: Path) -> None:
+    assert hosts.read(tmp_path) == hosts.Host()
+
+
+def test_sources_of_all_files_are_read_in_apts_order(root: Path) -> None:
+    put(root, "sources.list", f"deb {URI} a main\n")
+    put(root, "sources.list.d/z.list", f"deb {URI} z main\n")
+    put(root, "sources.list.d/b.sources", f"Types: deb\nURIs: {URI}\nSuites: b\nComponents: main\n")
+    put(root, "sources.list.d/no.disabled", f"deb {URI} no main\n")
+    put(root, "sources.list.d/no~.list", f"deb {URI} no main\n")
+    assert [source.suites for source in hosts.read(root).sources] == [("a",), ("b",), ("z",)]
+
+
+def test_a_file_that_is_wrong_is_a_problem_and_no_more(root: Path) -> None:
+    put(root, "sources.list", "nonsense\n")
+    put(root, "sources.list.d/a.list", f"deb {URI} a main\n")
+    host = hosts.read(root)
+    assert len(host.sources) == 1
+    assert "sources.list:1: expected 'deb'" in host.problems[0]
+
+
+def test_keys_come_from_where_a_source_says(root: Path) -> None:
+    other = Key()
+    put(root, "key.asc", KEY.armored)
+    put(root, "trusted.gpg.d/other.gpg", other.certificate)
+    put(root, "sources.list", f"deb [signed-by=/etc/apt/key.asc] {URI} a main\ndeb {URI} b main\n")
+    assert [source.fingerprints for source in hosts.read(root).sources] == [(KEY.fingerprint,), (other.fingerprint,)]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\x99garbage"])
+def test_keys_that_cannot_be_read_are_none(root: Path, content: bytes | None) -> None:
+    if content is not None:
+        put(root, "key.gpg", content)
+    put(root, "sources.list", f"deb [signed-by=/etc/apt/key.gpg] {URI} a main\n")
+    (source,) = hosts.read(root).sources
+    assert source.keys == b""
+
+
+def test_a_list_of_mirrors_is_read(root: Path) -> None:
+    put(root, "mirrors/debian.list", f"# fast ones\n{URI}\tpriority:1\n\nhttp://other.example/debian # slow\n")
+    put(root, "sources.list", "deb mirror+file:/etc/apt/mirrors/debian.list a main\ndeb mirror+file:/none b main\n")
+    first, second = hosts.read(root).sources
+    assert first.uris == (URI, "http://other.example/debian")
+    assert second.uris == ()
+
+
+def test_other_places_are_used_when_apt_says_so(root: Path) -> None:
+    (root / "srv").mkdir()
+    (root / "srv/my.list").write_text(f"deb {URI} a main\n")
+    put(root, "sources.list", f"deb {URI} b main\n")
+    host = hosts.read(root, settings={"Dir::Etc::sourcelist": "/srv/my.list", "Dir::Etc::sourceparts": "/dev/null"})
+    assert [source.suites for source in host.sources] == [("a",)]
+
+
+def test_proxies_of_http_hold_for_https_unless_it_has_its_own(root: Path) -> None:
+    settings = {
+        "Acquire::http::Proxy": "http://proxy:3142",
+        "Acquire::http::Proxy::direct.example": "DIRECT",
+        "Acquire::https::Proxy::own.example": "http://secure:1",
+        "Acquire::http::ProxyAutoDetect": "/bin/false",
+        "Acquire::ftp::Proxy": "ftp://no",
+    }
+    assert dict(hosts.read(root, settings=settings).proxies) == {
+        "http": "http://proxy:3142",
+        "http://direct.example": "",
+        "https": "http://proxy:3142",
+        "https://direct.example": "",
+        "https://own.example": "http://secure:1",
+    }
+
+
+@pytest.mark.parametrize(("value", "expected"), [("false", False), ("true", True), ("0", False)])
+def test_a_frozen_mirror_is_known(root: Path, value: str, *, expected: bool) -> None:
+    host = hosts.read(root, settings={"Acquire::Check-Valid-Until": value})
+    assert host.check_valid_until is expected
+
+
+LOGINS = """\
+# machine commented.example login a password b
+machine one.example login user password secret
+machine two.example:8443/debian
+  login two
+  password other
+machine http://plain.example login p password q
+"""
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://one.example/x", ("user", "secret")),
+        ("https://one.example", ("user", "secret")),
+        ("https://one.example:444/x", ("user", "secret")),
+        ("http://one.example/x", None),
+        ("https://sub.one.example/x", None),
+        ("https://one.example.evil/x", None),
+        ("https://two.example:8443/debian/dists", ("two", "other")),
+        ("https://two.example:8443/debian", ("two", "other")),
+        ("https://two.example:8443/debian-security", None),
+        ("https://two.example/debian/dists", None),
+        ("http://plain.example/x", ("p", "q")),
+        ("https://plain.example/x", None),
+        ("https://commented.example/", None),
+        ("https://[x", None),
+    ],
+)
+def test_a_login_is_for_its_machine_only(root: Path, url: str, expected: tuple[str, str] | None) -> None:
+    put(root, "auth.conf", LOGINS)
+    assert hosts.read(root).credentials(url) == expected
+
+
+def test_logins_of_the_parts_are_read(root: Path) -> None:
+    put(root, "auth.conf.d/a.conf", "machine a.example login a password b")
+    assert hosts.read(root).credentials("https://a.example/") == ("a", "b")
+
+
+def test_a_login_shows_no_password() -> None:
+    assert "secret" not in repr(hosts.Login("machine", "user", "secret"))
+
+
+@pytest.mark.archive
+def test_this_machines_apt_is_read() -> None:
+    host = hosts.read()
+    assert host.sources
+    assert host.problems == ()
