@@ -1,0 +1,1 @@
+"""The command line: arguments in, the façade's verbs, text out. The only room that prints."""

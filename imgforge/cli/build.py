@@ -1,0 +1,54 @@
+"""``imgforge build``: a manifest becomes an image in the store."""
+
+from __future__ import annotations
+
+import argparse
+
+import imgforge
+from imgforge.cli import options, rendering
+
+EXAMPLES = """\
+A lock beside the manifest (NAME.lock.json) is used when it fits, and made when there is none; one that does not fit
+any more is made anew, or refused under --locked. Bases that are manifests themselves are built first.
+Standard output gets one line, NAME@sha256:…; everything else goes to standard error.
+
+examples:
+  imgforge build hello.yaml                                  into the store
+  imgforge build hello.yaml --locked                         in CI: exactly what was reviewed, or nothing
+  imgforge build hello.yaml --upgrade                        take what the archive has today
+  imgforge build hello.yaml --upgrade openssl libssl3        these only
+  imgforge build hello.yaml --output oci:out:v1              and into an OCI layout, for skopeo, umoci, podman
+  imgforge build hello.yaml --output docker-archive:h.tar    and for `docker load`
+  imgforge build hello.yaml --mirror bookworm=https://mirrors.wikimedia.org/debian
+"""
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's own arguments."""
+    options.manifest(parser)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--locked", action="store_true", help="fail when the lock does not fit, and say what changed")
+    options.upgrade(which)
+    parser.add_argument(
+        "--output",
+        action="append",
+        default=[],
+        metavar="TARGET",
+        help="write the image here, too: oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE; repeatable",
+    )
+    options.places(parser)
+    options.sources(parser)
+    options.work(parser)
+
+
+def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
+    """Build, and print the name and the digest."""
+    built = imgforge.build(
+        arguments.manifest,
+        settings=settings,
+        locked=arguments.locked,
+        upgrade=options.upgraded(arguments),
+        outputs=tuple(arguments.output),
+    )
+    rendering.say(f"{built.name}@{built.digest}")
+    return 0

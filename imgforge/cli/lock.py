@@ -1,0 +1,40 @@
+"""``imgforge lock``: write down exactly what a manifest installs."""
+
+from __future__ import annotations
+
+import argparse
+
+import imgforge
+from imgforge.cli import options, rendering
+
+EXAMPLES = """\
+The lock names every package by version and SHA-256, and goes beside the manifest as NAME.lock.json: commit it.
+A lock that fits stays as it is. Without --upgrade, a changed manifest changes only what it must.
+
+examples:
+  imgforge lock hello.yaml
+  imgforge lock hello.yaml --upgrade               every package at its newest
+  imgforge lock hello.yaml --upgrade openssl       this one, and what it needs
+  imgforge lock hello.yaml --offline               from the indices that are in the cache
+"""
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's own arguments."""
+    options.manifest(parser)
+    options.upgrade(parser)
+    options.places(parser)
+    options.sources(parser)
+    options.work(parser)
+
+
+def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
+    """Lock, and print what changed."""
+    locked = imgforge.lock(arguments.manifest, settings=settings, upgrade=options.upgraded(arguments))
+    if arguments.json:
+        rendering.say(rendering.as_json({"path": locked.path, "changes": locked.changes}))
+        return 0
+    for change in locked.changes:
+        rendering.say(change)
+    settings.reporter.noted(f"{locked.path}: {'written' if locked.changes else 'nothing changed'}")
+    return 0

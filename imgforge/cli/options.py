@@ -1,0 +1,120 @@
+"""Groups of arguments, declared once and shared by the verbs; and the settings that they make."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import imgforge
+
+_RUNGS = ("root", "subids", "single", "chroot")
+
+
+def manifest(parser: argparse.ArgumentParser) -> None:
+    """Add the manifest that a verb reads."""
+    parser.add_argument(
+        "manifest",
+        metavar="MANIFEST",
+        help="a manifest's file, or its name when it is found in the manifests' directories",
+    )
+
+
+def image(parser: argparse.ArgumentParser) -> None:
+    """Add the image that a verb reads."""
+    parser.add_argument("image", metavar="IMAGE", help="a name in the store, a digest, or oci:DIR[:TAG]")
+
+
+def upgrade(parser: argparse._ActionsContainer) -> None:
+    """Add the choice of what an existing lock may change."""
+    parser.add_argument(
+        "--upgrade",
+        nargs="*",
+        metavar="PACKAGE",
+        help="take the newest versions, of these packages only if any are named; write it after MANIFEST",
+    )
+
+
+def upgraded(arguments: argparse.Namespace) -> tuple[str, ...] | None:
+    """Return what `upgrade` added: None to keep the lock, nothing named for all packages."""
+    return None if arguments.upgrade is None else tuple(arguments.upgrade)
+
+
+def places(parser: argparse.ArgumentParser) -> None:
+    """Add where images, the cache and manifests are."""
+    group = parser.add_argument_group("places")
+    group.add_argument(
+        "--store", type=Path, metavar="DIR", help="the images ($IMGFORGE_STORE, else below $XDG_DATA_HOME)"
+    )
+    group.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="what may be deleted at no loss ($IMGFORGE_CACHE, else below $XDG_CACHE_HOME)",
+    )
+
+
+def sources(parser: argparse.ArgumentParser) -> None:
+    """Add where manifests and packages come from."""
+    group = parser.add_argument_group("sources")
+    group.add_argument(
+        "--manifests",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="look a base's manifest up here too, before the shipped ones; repeatable",
+    )
+    group.add_argument(
+        "--mirror",
+        action="append",
+        default=[],
+        metavar="SUITE=URI",
+        help="fetch a suite from here, or what begins with one URI from another (FROM=TO); repeatable; "
+        "signatures decide what is trusted, never the mirror",
+    )
+    group.add_argument("--offline", action="store_true", help="open no connection; say what the cache lacks")
+
+
+def work(parser: argparse.ArgumentParser) -> None:
+    """Add how the machine is used."""
+    group = parser.add_argument_group("work")
+    group.add_argument(
+        "-j", "--jobs", type=int, metavar="N", help="threads that work on bytes at once (the processors)"
+    )
+    sandbox(group)
+
+
+def sandbox(parser: argparse._ActionsContainer) -> None:
+    """Add the choice of a sandbox."""
+    parser.add_argument(
+        "--sandbox", choices=_RUNGS, metavar="RUNG", help=f"{', '.join(_RUNGS)}: take this one, not the best that works"
+    )
+
+
+def output(parser: argparse.ArgumentParser) -> None:
+    """Add what is said on standard error, and how."""
+    group = parser.add_argument_group("output")
+    told = group.add_mutually_exclusive_group()
+    told.add_argument("-q", "--quiet", action="store_true", help="say only warnings and errors")
+    told.add_argument("-v", "--verbose", action="store_true", help="say every step and what the library logs")
+    group.add_argument(
+        "--json", action="store_true", help="events as lines of JSON; results, too, where they are a table"
+    )
+    group.add_argument("--debug", action="store_true", help="show where an error came from, with a traceback")
+
+
+def settings(arguments: argparse.Namespace, reporter: imgforge.Reporter) -> imgforge.Settings:
+    """Return the settings that the arguments of any verb ask for.
+
+    Raises:
+        UsageError: a value has not the form that it needs.
+    """
+    given = vars(arguments)
+    chosen = {name: given[name] for name in ("store", "cache", "jobs", "sandbox") if given.get(name) is not None}
+    return imgforge.Settings.default(
+        mirrors=tuple(imgforge.Settings.mirror(text) for text in given.get("mirror", ())),
+        manifests=tuple(given.get("manifests", ())),
+        offline=given.get("offline", False),
+        reporter=reporter,
+        **chosen,
+    )

@@ -1,0 +1,177 @@
+"""Progress on standard error: plain lines for a log, events for a program, silence for who wants none."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+import attrs
+
+import imgforge
+from imgforge.cli import rendering
+
+_LINE_EVERY = 10.0
+"""Seconds after which a long step says how far it is: a log that stands still looks like a hang."""
+
+_EVENT_EVERY = 0.5
+"""Seconds between two events that say that one step advanced."""
+
+
+@attrs.define
+class _Course:
+    """How far a step is, and when that was last said (monotonic seconds)."""
+
+    said: float
+    done: int = 0
+
+
+class Tally(imgforge.Reporter):
+    """Adds up how far each running step is; a subclass says it."""
+
+    every = _LINE_EVERY
+
+    def __init__(self, stream: TextIO) -> None:
+        """Say everything to a stream."""
+        self._stream = stream
+        self._lock = threading.Lock()
+        self._courses: dict[int, _Course] = {}
+
+    def started(self, step: imgforge.Step) -> None:
+        """Begin to count."""
+        with self._lock:
+            self._courses[id(step)] = _Course(time.monotonic())
+
+    def advanced(self, step: imgforge.Step, amount: int) -> None:
+        """Count, and say so now and then."""
+        now = time.monotonic()
+        with self._lock:
+            course = self._courses[id(step)]
+            course.done += amount
+            is_due = now - course.said >= self.every
+            course.said = now if is_due else course.said
+        if is_due:
+            self.came(step, course.done)
+
+    def finished(self, step: imgforge.Step, seconds: float) -> None:
+        """Stop counting, and say how much it was."""
+        with self._lock:
+            course = self._courses.pop(id(step))
+        self.ended(step, course.done, seconds)
+
+    def came(self, step: imgforge.Step, done: int) -> None:
+        """Say how far a running step is."""
+
+    def ended(self, step: imgforge.Step, done: int, seconds: float) -> None:
+        """Say that a step ended, `done` of its unit done."""
+
+    def logged(self, text: str) -> None:
+        """Say what the library logged."""
+
+    def failed(
+        self,
+        texts: Sequence[str],
+        hints: Sequence[str],
+        *,
+        exit_code: int,  # noqa: ARG002 - whoever reads lines sees it
+        trace: str = "",
+    ) -> None:
+        """Say why nothing came of it.
+
+        Args:
+            texts: what is wrong, one thing each.
+            hints: what the reader may do.
+            exit_code: what the process will return, for a reader that sees no process.
+            trace: where it happened in imgforge, when that was asked for.
+        """
+        for line in trace.splitlines():
+            self.write(line)
+        for text in texts:
+            self.write(f"imgforge: error: {text}")
+        for hint in hints:
+            self.write(f"hint: {hint}")
+
+    def write(self, line: str) -> None:
+        """Write one line at once, so that threads do not mix theirs."""
+        self._stream.write(rendering.printable(line) + "\n")
+        self._stream.flush()
+
+
+class Quiet(Tally):
+    """Says warnings only."""
+
+    def warned(self, text: str) -> None:
+        """Say a warning."""
+        self.write(f"imgforge: warning: {text}")
+
+
+class Lines(Quiet):
+    """Says each step when it has ended, and a long one while it runs."""
+
+    def came(self, step: imgforge.Step, done: int) -> None:
+        """Say how far a running step is."""
+        share = f" of {rendering.amount(step.total, step.unit)}" if step.total else ""
+        self.write(f"{step.stage:>10}  {step.subject}: {rendering.amount(done, step.unit)}{share} …")
+
+    def ended(self, step: imgforge.Step, done: int, seconds: float) -> None:
+        """Say what a step did and how long it took."""
+        size = f"{rendering.amount(done, step.unit)}, " if done else ""
+        self.write(f"{step.stage:>10}  {step.subject}: {size}{rendering.duration(seconds)}")
+
+    def noted(self, text: str) -> None:
+        """Say a fact."""
+        self.write(f"{'':>10}  {text}")
+
+
+class Verbose(Lines):
+    """Says the start of each step and the library's log, too."""
+
+    def started(self, step: imgforge.Step) -> None:
+        """Say that a step begins."""
+        super().started(step)
+        self.write(f"{step.stage:>10}  {step.subject} …")
+
+    def logged(self, text: str) -> None:
+        """Say what the library logged."""
+        self.write(f"{'log':>10}  {text}")
+
+
+class Events(Tally):
+    """Says everything as lines of JSON, one object each; ``event`` is its kind."""
+
+    every = _EVENT_EVERY
+
+    def started(self, step: imgforge.Step) -> None:
+        """Say that a step begins."""
+        super().started(step)
+        self.say("started", **attrs.asdict(step))
+
+    def came(self, step: imgforge.Step, done: int) -> None:
+        """Say how far a running step is."""
+        self.say("advanced", **attrs.asdict(step), done=done)
+
+    def ended(self, step: imgforge.Step, done: int, seconds: float) -> None:
+        """Say what a step did and how long it took."""
+        self.say("finished", **attrs.asdict(step), done=done, seconds=round(seconds, 6))
+
+    def noted(self, text: str) -> None:
+        """Say a fact."""
+        self.say("noted", text=text)
+
+    def warned(self, text: str) -> None:
+        """Say a warning."""
+        self.say("warned", text=text)
+
+    def logged(self, text: str) -> None:
+        """Say what the library logged."""
+        self.say("logged", text=text)
+
+    def failed(self, texts: Sequence[str], hints: Sequence[str], *, exit_code: int, trace: str = "") -> None:
+        """Say why nothing came of it."""
+        self.say("failed", texts=list(texts), hints=list(hints), exit_code=exit_code, trace=trace)
+
+    def say(self, event: str, **facts: Any) -> None:
+        """Write one event."""
+        self.write(json.dumps({"event": event, **facts}))

@@ -1,0 +1,109 @@
+"""Words and numbers as people and programs read them."""
+
+from __future__ import annotations
+
+import enum
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+import imgforge
+
+_CONTROL = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+_MINUTE = 60
+
+UNEXPECTED = 70
+"""The exit code of a bug (sysexits.h, EX_SOFTWARE)."""
+
+
+def printable(text: str) -> str:
+    r"""Return a text that cannot steer a terminal: control characters as ``\x1b``; line breaks and tabs stay.
+
+    Names of files, packages and authors come from strangers.
+    """
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def say(text: str) -> None:
+    """Print a result on standard output."""
+    print(printable(text))
+
+
+def size(count: int) -> str:
+    """Return a number of bytes with three digits: ``27.4 MB`` (decimal units, as package tools print them)."""
+    number = float(count)
+    unit = 0
+    while number >= 999.5 and unit < len(_UNITS) - 1:
+        number /= 1000
+        unit += 1
+    digits = 0 if unit == 0 or number >= 99.95 else 1
+    return f"{number:.{digits}f} {_UNITS[unit]}"
+
+
+def amount(count: int, unit: str) -> str:
+    """Return how much of a step's unit it is: ``27.4 MB`` or ``22 packages``."""
+    return size(count) if unit == "bytes" else f"{count} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time for people: ``0.24 s``, ``7.1 s``, ``3 min 12 s``."""
+    if seconds < _MINUTE:
+        return f"{seconds:.{2 if seconds < 1 else 1}f} s"
+    return f"{int(seconds) // _MINUTE} min {int(seconds) % _MINUTE} s"
+
+
+def table(rows: Iterable[Sequence[str]]) -> str:
+    """Return rows as columns, two blanks between them and none at the end of a line."""
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def as_json(value: object) -> str:
+    """Return a façade's value as JSON text: attributes are keys, a digest, a path and a kind are text."""
+    return json.dumps(_plain(value), indent=2)
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, enum.Enum):
+        return value.value
+    if attrs.has(type(value)) and not isinstance(value, imgforge.Digest):
+        return {field.name: _plain(getattr(value, field.name)) for field in attrs.fields(type(value)) if field.repr}
+    return str(value)
+
+
+def failure(error: Exception) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what to say of an error, one text for each thing that is wrong, and the hints.
+
+    An error that imgforge did not raise on purpose is a bug of imgforge, unless the operating system said no.
+    """
+    hints = tuple(getattr(error, "__notes__", ()))
+    if isinstance(error, imgforge.ManifestError):
+        return tuple(str(problem) for problem in error.problems), hints
+    if isinstance(error, imgforge.ImgforgeError):
+        return (str(error),), hints
+    if isinstance(error, OSError):
+        what = f"{error.filename}: " if error.filename else ""
+        return (f"{what}{(error.strerror or str(error)).lower()}",), hints
+    report = (
+        "this is a bug in imgforge: run it again with --debug, and report what it says as CONTRIBUTING.md describes"
+    )
+    return (f"unexpected {type(error).__name__}: {error}",), (*hints, report)
+
+
+def exit_code(error: Exception) -> int:
+    """Return the exit code of an error: its class's own, 1 when the operating system said no, or `UNEXPECTED`."""
+    if isinstance(error, imgforge.ImgforgeError):
+        return error.exit_code
+    return 1 if isinstance(error, OSError) else UNEXPECTED
