@@ -42,6 +42,7 @@ class Stack:
         self._tops = tuple(os.fsencode(tree) for tree in reversed(trees))
         self._opaque = f"{mark}opaque"
         self._directories: dict[bytes, tuple[bytes, ...]] = {b"": self._tops}
+        self._listings: dict[bytes, dict[bytes, bytes]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._tops)
@@ -51,23 +52,33 @@ class Stack:
         if not path:
             return Place(self._tops[0], os.lstat(self._tops[0])) if self._tops else None
         parent, _, name = path.rpartition(b"/")
-        for directory in self._merged(parent):
-            disk = directory + b"/" + name
-            try:
-                status = os.lstat(disk)
-            except FileNotFoundError:
-                continue
-            return None if is_whiteout(status) else Place(disk, status)
-        return None
+        directory = self._listing(parent).get(name)
+        if directory is None:
+            return None
+        disk = directory + b"/" + name
+        status = os.lstat(disk)
+        return None if is_whiteout(status) else Place(disk, status)
 
     def names(self, path: bytes) -> tuple[bytes, ...]:
         """Return the names that are visible in a directory, sorted; none when it is no directory."""
-        seen: dict[bytes, bool] = {}
-        for directory in self._merged(path):
-            with os.scandir(directory) as entries:
-                for entry in entries:
-                    seen.setdefault(entry.name, not is_whiteout(entry.stat(follow_symlinks=False)))
-        return tuple(sorted(name for name, visible in seen.items() if visible))
+        listing = self._listing(path)
+        return tuple(name for name in sorted(listing) if not is_whiteout(os.lstat(listing[name] + b"/" + name)))
+
+    def _listing(self, path: bytes) -> dict[bytes, bytes]:
+        """Return every name in a directory, with the topmost of the merged directories that has it.
+
+        Read once: a package's directory may lie in hundreds of trees, and asking each for each name is slow.
+        """
+        listing = self._listings.get(path)
+        if listing is None:
+            listing = {}
+            for directory in self._merged(path):
+                for name in os.listdir(directory):
+                    listing.setdefault(name, directory)
+            if len(self._listings) >= _REMEMBERED:
+                self._listings.clear()
+            self._listings[path] = listing
+        return listing
 
     def _merged(self, path: bytes) -> tuple[bytes, ...]:
         """Return the directories that overlay would merge into the one at a path, topmost first."""
