@@ -72,6 +72,13 @@ def test_the_build_runs_by_the_file_that_continuous_integration_calls() -> None:
     assert "make test" in script.read_text(encoding="utf-8")
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize("target", ["demo", "test", "lint", "bench", "oracle", "clean"])
+def test_make_knows_the_target(target: str) -> None:
+    done = subprocess.run(["make", "--dry-run", target], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_no_host_of_a_package_registry_is_named() -> None:
     hosts = _registry_hosts()
     named = {name: sorted(host for host in hosts if host in text) for name, text in _texts().items()}

@@ -28,8 +28,8 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     if arguments.json:
         rendering.say(rendering.as_json(seen))
     elif arguments.scripts:
-        rows = ((script.package, script.script, rendering.duration(script.seconds)) for script in seen.scripts)
-        rendering.say(rendering.table((("PACKAGE", "SCRIPT", "TIME"), *rows)))
+        rows = ((script.label, rendering.duration(script.seconds)) for script in seen.scripts)
+        rendering.say(rendering.table((("SCRIPT", "TIME"), *rows)))
     else:
         rendering.say(_described(seen))
     return 0

@@ -19,7 +19,8 @@ def bash(table: Table) -> str:
     return f"""\
 # imgforge completion for bash
 _imgforge() {{
-    local current=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD - 1]}} verb=${{COMP_WORDS[1]}} words= choices=
+    local current=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD - 1]}}
+    local verb=${{COMP_WORDS[1]}} words= choices=
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
         COMPREPLY=($(compgen -W {_words(("--help", "--version", *table))} -- "$current"))
