@@ -29,7 +29,7 @@ def rows(entries: Iterable[Entry]) -> tuple[Row, ...]:
 
 def entries(rows: Iterable[Row]) -> tuple[Entry, ...]:
     """Return the entries that `rows` made."""
-    return tuple(Entry(path, _KINDS[kind], *rest) for path, kind, *rest in rows)
+    return tuple(Entry(row[0], _KINDS[row[1]], *row[2:]) for row in rows)
 
 
 def dump(value: Any) -> bytes:

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO, cast
 
 import attrs
 
-from imgforge.deb import DebPackage
+from imgforge.deb.package import DebPackage
 from imgforge.layer.rules import PathRules
 from imgforge.tar import writer
 from imgforge.tree import ROOT, Entry, Kind, raw
@@ -85,19 +85,22 @@ class _Hashed:
         return data
 
 
-def write(deb: DebPackage, sink: BinaryIO, *, rules: PathRules) -> Fragment:
+def write(deb: DebPackage, sink: BinaryIO, *, rules: PathRules, threads: int = 1) -> Fragment:
     """Write the fragment's tar, without the end-of-archive blocks, and return what is known of it.
 
     Args:
         deb: an opened package, its content not read yet.
         sink: takes the bytes.
         rules: the image's path aliases and filters.
+        threads: how many may decompress.
 
     Raises:
         DebError: the package is not what deb(5) says, or is hostile.
     """
     members = {entry.path: (entry, data) for entry, data in deb.members}
-    content = _Content(deb, rules=rules, members={name: data for name, (_, data) in members.items()})
+    content = _Content(
+        deb.entries(threads=threads), rules=rules, members={name: data for name, (_, data) in members.items()}
+    )
     counter = _Counting(sink)
     tar = writer.Writer(counter)
     for entry, stream in content.files():
@@ -111,7 +114,7 @@ def write(deb: DebPackage, sink: BinaryIO, *, rules: PathRules) -> Fragment:
         version=deb.control["Version"],
         architecture=deb.control["Architecture"],
         info_name=name,
-        control=deb.control_text,
+        control=_text(members, "control"),
         conffiles=content.conffile_digests(),
         preinst=_text(members, "preinst"),
         pre_depends=deb.control.get("Pre-Depends", ""),
@@ -147,8 +150,8 @@ class _Counting:
 class _Content:
     """The walk over data.tar: what enters the image, and what dpkg's database says of it."""
 
-    def __init__(self, deb: DebPackage, *, rules: PathRules, members: dict[str, bytes]) -> None:
-        self._deb = deb
+    def __init__(self, data: Iterable[tuple[Entry, BinaryIO]], *, rules: PathRules, members: dict[str, bytes]) -> None:
+        self._data = data
         self._rules = rules
         self._conffiles = _conffiles(members.get("conffiles", b""))
         self._needs_md5 = set(self._conffiles) if "md5sums" in members else None
@@ -158,9 +161,9 @@ class _Content:
         self.shipped: list[str] = []
         self.left_out: set[str] = set()
 
-    def files(self) -> Iterator[tuple[Entry, BinaryIO | _Hashed | None]]:
+    def files(self) -> Iterator[tuple[Entry, BinaryIO | None]]:
         """Yield every entry but directories, placed in the image."""
-        for entry, stream in self._deb.entries():
+        for entry, stream in self._data:
             is_directory = entry.kind is Kind.DIRECTORY
             if not self._rules.admits(entry.path, is_directory=is_directory):
                 self.left_out.add(entry.path)
@@ -179,14 +182,14 @@ class _Content:
         target = self._rules.place(entry.target) if entry.kind is Kind.HARDLINK else entry.target
         return attrs.evolve(entry, path=self._rules.place(entry.path), target=target)
 
-    def _watched(self, entry: Entry, stream: BinaryIO) -> BinaryIO | _Hashed | None:
+    def _watched(self, entry: Entry, stream: BinaryIO) -> BinaryIO | None:
         self._last = None
         if entry.kind is not Kind.FILE:
             return None
         if self._needs_md5 is not None and "/" + entry.path not in self._needs_md5:
             return stream
         self._last = _Hashed(stream)
-        return self._last
+        return cast(BinaryIO, self._last)
 
     _last: _Hashed | None = None
 

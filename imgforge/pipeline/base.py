@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,16 +18,15 @@ from imgforge.report import Reporter, Step, running
 from imgforge.rootfs import facts
 from imgforge.rootfs.facts import Facts
 from imgforge.store.cache import Cache
-from imgforge.tar import reader
-from imgforge.tar.reader import TarError
+from imgforge.tar import TarError, reader
+from imgforge.transport.place import OpenBlob
+from imgforge.tree import Kind
 from imgforge.workshop.client import Workshop
 
 LAYER_CAP = 64 << 30
 """Bytes of one layer, uncompressed, that are read at most."""
 
 _CHUNK = 1 << 20
-
-OpenBlob = Callable[[Digest], BinaryIO]
 
 
 @attrs.frozen
@@ -39,7 +37,7 @@ class Base:
         name: as the manifest names it.
         digest: of its manifest.
         image: its manifest and configuration.
-        open_blob: opens one of its blobs, by digest.
+        open_blob: opens one of its blobs.
     """
 
     name: str
@@ -99,6 +97,20 @@ def trees_of(base: Base, *, cache: Cache, workshop: Workshop, reporter: Reporter
     return tuple(trees)
 
 
+def read_file(base: Base, path: str, *, cache: Cache, reporter: Reporter) -> bytes | None:
+    """Return the content of a regular file of the image; None where there is none."""
+    for number in reversed(range(len(base.image.config.diff_ids))):
+        entry = _layer_facts(base, number, cache=cache, reporter=reporter).entries.get(path)
+        if entry is None:
+            continue
+        wanted = entry.target if entry.kind is Kind.HARDLINK else path
+        with _open_layer(base, number) as stream:
+            for found, content in reader.read(stream, what=base.name):
+                if found.path == wanted:
+                    return content.read()
+    return None
+
+
 def _unpack(
     base: Base, number: int, lowers: tuple[Path, ...], *, cache: Cache, workshop: Workshop, reporter: Reporter
 ) -> Path:
@@ -133,7 +145,7 @@ def _uncompressed(base: Base, number: int, target: Path) -> Path:
 
 def _open_layer(base: Base, number: int) -> BinaryIO:
     descriptor = base.image.manifest.layers[number]
-    return decompress(base.open_blob(descriptor.digest), what=f"{base.name}: layer {number + 1}", cap=LAYER_CAP)
+    return decompress(base.open_blob(descriptor), what=f"{base.name}: layer {number + 1}", cap=LAYER_CAP)
 
 
 def _layer_facts(base: Base, number: int, *, cache: Cache, reporter: Reporter) -> Facts:

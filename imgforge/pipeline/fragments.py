@@ -15,13 +15,13 @@ import attrs
 
 from imgforge import record
 from imgforge.codec import decompress
-from imgforge.deb import open_deb
+from imgforge.deb.package import open_deb
 from imgforge.digest import Digest
 from imgforge.layer import fragment as fragments
 from imgforge.layer.fragment import Fragment
 from imgforge.layer.rules import PathRules
-from imgforge.report import Progress, Reporter, Step, running
 from imgforge.pipeline.compress import COMPRESSIONS, Compression
+from imgforge.report import Progress, Reporter, Step, running
 from imgforge.store.cache import Cache
 from imgforge.tar import writer
 from imgforge.workshop.client import Workshop
@@ -182,8 +182,9 @@ class Fragments:
         path = self._fetch()[deb]
         target, partial = self._scratch / f"{key}.tar", self._scratch / f"{key}.partial"
         with path.open("rb") as stream, partial.open("wb", buffering=_CHUNK) as sink:
-            package = open_deb(stream, what=path.name, threads=self._jobs if size >= _LARGE else 1)
-            fragment = fragments.write(package, sink, rules=self._rules)
+            package = open_deb(stream, what=path.name)
+            threads = self._jobs if size >= _LARGE else 1
+            fragment = fragments.write(package, sink, rules=self._rules, threads=threads)
         partial.rename(target)
         self._cache.put("fragments", self._record_key(key), _dump(fragment))
         return Made(key, deb, size, fragment)

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -91,7 +92,7 @@ class LayerWriter:
             yield lambda: io.BytesIO(directories), None
             for one in members:
                 tar, compressed = fragments.tar(one), fragments.compressed(one, self._compression)
-                yield (lambda tar=tar: tar.open("rb")), (lambda compressed=compressed: compressed.open("rb"))
+                yield partial(_open, tar), partial(_open, compressed)
             yield lambda: io.BytesIO(writer.END), None
 
         size = sum(piece.size for piece in group.pieces)
@@ -101,7 +102,7 @@ class LayerWriter:
         """Write the layer whose whole tar is a file."""
 
         def pieces() -> Iterator[tuple[Callable[[], BinaryIO], None]]:
-            yield lambda: path.open("rb"), None
+            yield partial(_open, path), None
 
         return self._made_once(_key("tar", self._compression.key, key), Step("layer", title), pieces)
 
@@ -161,6 +162,10 @@ class LayerWriter:
             return None
         descriptor = Descriptor(self._compression.media_type, digest, size)
         return LayerBlob(descriptor, Digest.parse(row["diff_id"]), was_cached=True)
+
+
+def _open(path: Path) -> BinaryIO:
+    return path.open("rb")
 
 
 def _key(*parts: str) -> str:

@@ -137,7 +137,19 @@ def path_rules(manifest: Manifest, facts: Facts, *, from_nothing: bool) -> PathR
         for name in MERGED_USR
         if from_nothing or ((entry := facts.entries.get(name)) is not None and entry.kind is Kind.SYMLINK)
     )
-    return PathRules(aliases, tuple(manifest.exclude), tuple(manifest.include))
+    files = (data.decode(errors="replace") for _, data in facts.below("etc/dpkg/dpkg.cfg.d"))
+    inherited = [line for text in files for line in text.split("\n")]
+    return PathRules(
+        aliases,
+        (*_globs("path-exclude", inherited), *manifest.exclude),
+        (*_globs("path-include", inherited), *manifest.include),
+    )
+
+
+def _globs(option: str, lines: list[str]) -> tuple[str, ...]:
+    """Return the values of an option of dpkg.cfg(5)."""
+    pairs = (line.partition("=") for line in lines)
+    return tuple(value.strip().strip("\"'") for name, _, value in pairs if name.strip() == option)
 
 
 def groups_of(made: tuple[Made, ...], manifest: Manifest) -> tuple[Group, ...]:

@@ -27,6 +27,7 @@ WANTED = (
     "etc/apt/sources.list",
     "etc/apt/sources.list.d/*",
     "etc/apt/trusted.gpg.d/*",
+    "etc/dpkg/dpkg.cfg.d/*",
     "etc/group",
     "etc/gshadow",
     "etc/passwd",

@@ -242,7 +242,7 @@ def stanza(fragment: Fragment) -> str:
 def _directives(fragment: Fragment) -> Iterator[tuple[str, str]]:
     for line in fragment.triggers.splitlines():
         words = line.split("#", 1)[0].split()
-        if len(words) == 2:  # noqa: PLR2004 -- deb-triggers(5): one directive and one name a line
+        if len(words) == 2:
             yield words[0], words[1]
 
 

@@ -7,6 +7,7 @@ what it was.
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import stat
@@ -16,10 +17,11 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from imgforge.errors import BuildError
+from imgforge.layer.directories import parents
 from imgforge.rootfs import capture, copy, snapshot
 from imgforge.rootfs.owners import Owners
 from imgforge.sandbox import mounts
-from imgforge.tree import Entry
+from imgforge.tree import Entry, Kind, raw
 
 Changes = Iterator[tuple[Entry, Callable[[], BinaryIO]]]
 
@@ -34,6 +36,9 @@ class Root(Protocol):
 
     def is_new(self, path: str) -> bool:
         """Tell whether a path was made or changed since its tree was shown; may be asked after a chroot."""
+
+    def close(self) -> None:
+        """Let go of the root; what was changed is lost."""
 
     def changes(self, *, epoch: int) -> Changes:
         """Yield what was changed, as a layer has it."""
@@ -53,13 +58,13 @@ class OverlayRoot:
         self._owners = owners
         self._userxattr = in_user_namespace
         self._trees: tuple[Path, ...] = ()
-        top = work / "top"
-        for directory in (self.path, top):
+        self._top = work / "top"
+        for directory in (self.path, self._top):
             directory.mkdir()
-        mounts.tmpfs(top, mode=0o755)
-        if in_user_namespace and not mounts.supports_user_xattrs(top):
-            mounts.unmount(top)  # before Linux 6.6 a tmpfs keeps no user.* attributes: use the disk
-        self._upper, self._work = top / "upper", top / "work"
+        mounts.tmpfs(self._top, mode=0o755)
+        if in_user_namespace and not mounts.supports_user_xattrs(self._top):
+            mounts.unmount(self._top)  # before Linux 6.6 a tmpfs keeps no user.* attributes: use the disk
+        self._upper, self._work = self._top / "upper", self._top / "work"
         for directory in (self._upper, self._work):
             directory.mkdir(mode=0o755)
         self._upper_descriptor = os.open(self._upper, os.O_PATH | os.O_DIRECTORY)
@@ -70,8 +75,14 @@ class OverlayRoot:
         if self._mounted:
             mounts.unmount(self.path)
         self._trees = trees
-        mounts.overlay(trees, self._upper, self._work, self.path, userxattr=self._userxattr)
+        mounts.overlay(trees, upper=self._upper, work=self._work, target=self.path, userxattr=self._userxattr)
         self._mounted = True
+
+    def close(self) -> None:
+        """Unmount everything; see `Root`."""
+        os.close(self._upper_descriptor)
+        mounts.unmount(self.path)
+        mounts.unmount(self._top)
 
     def is_new(self, path: str) -> bool:
         """Tell whether the upper directory has the path; see `Root`."""
@@ -83,7 +94,8 @@ class OverlayRoot:
 
     def changes(self, *, epoch: int) -> Changes:
         """Yield the upper directory as layer entries; see `Root`."""
-        return capture.capture(self._upper, owners=self._owners, lowers=self._trees, epoch=epoch)
+        found = capture.capture(self._upper, owners=self._owners, lowers=self._trees, epoch=epoch)
+        return with_parents(found, self._trees, owners=self._owners)
 
 
 class CopiedRoot:
@@ -101,9 +113,12 @@ class CopiedRoot:
         changed = snapshot.changed_paths(self.path, self._before)
         for tree in trees:
             if tree not in self._shown:
-                copy.copy_tree(tree, self.path, keep=changed)
+                copy.copy_tree(tree, self.path, owners=self._owners, keep=changed)
         self._shown = trees
         self._before = snapshot.merge(snapshot.snapshot(self.path), kept=self._before, changed=changed)
+
+    def close(self) -> None:
+        """Nothing is mounted; see `Root`."""
 
     def is_new(self, path: str) -> bool:
         """Compare one path with the snapshot; see `Root`."""
@@ -111,7 +126,43 @@ class CopiedRoot:
 
     def changes(self, *, epoch: int) -> Changes:
         """Yield every difference from the snapshot; see `Root`."""
-        return snapshot.changes(self.path, self._before, epoch=epoch, owners=self._owners)
+        found = snapshot.changes(self.path, self._before, owners=self._owners, lowers=self._shown, epoch=epoch)
+        return with_parents(found, self._shown, owners=self._owners)
+
+
+def with_parents(found: Changes, trees: tuple[Path, ...], *, owners: Owners) -> Changes:
+    """Put before each change the directories above it that did not change themselves.
+
+    A layer is complete with them: some runtimes unpack it without a look at those below, and would make
+    the missing directories with modes of their own.
+    """
+    seen: set[str] = set()
+    for entry, opener in found:
+        missing = [parent for parent in parents(entry.path) if parent not in seen]
+        for path in reversed(missing):
+            yield _shown_directory(path, trees, owners=owners), _nothing
+        seen.update(missing)
+        if entry.kind is Kind.DIRECTORY:
+            seen.add(entry.path)
+        yield entry, opener
+
+
+def _nothing() -> BinaryIO:
+    return io.BytesIO()
+
+
+def _shown_directory(path: str, trees: tuple[Path, ...], *, owners: Owners) -> Entry:
+    """Return a directory as the topmost tree that has it shows it."""
+    for tree in reversed(trees):
+        disk = os.path.join(os.fsencode(tree), raw(path))
+        try:
+            status = os.lstat(disk)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        uid, gid = owners.of(disk, status)
+        mode = stat.S_IMODE(status.st_mode)
+        return Entry(path, Kind.DIRECTORY, mode=mode, uid=uid, gid=gid, mtime=int(status.st_mtime))
+    raise BuildError(f"/{path}: expected a directory of a tree")
 
 
 def inside(root: Path, work: Callable[[], None]) -> None:

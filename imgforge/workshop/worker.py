@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 import time
 import traceback
@@ -17,10 +18,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from imgforge.errors import BuildError, ImgforgeError
+from imgforge.errors import BuildError, ImgforgeError, SandboxError
 from imgforge.rootfs import extract
 from imgforge.rootfs.normalise import normalise
-from imgforge.rootfs.owners import Owners, owners_for
+from imgforge.rootfs.owners import RecordedOwners, owners_for
 from imgforge.sandbox import process
 from imgforge.sandbox.enter import enter
 from imgforge.sandbox.rung import Rung
@@ -42,7 +43,8 @@ ENVIRONMENT = {
 }
 """The whole environment of every script: nothing of the host's passes (docs/determinism.md)."""
 
-_STATUS = "processing: "
+_PROGRESS = re.compile(r"(?P<what>Setting up|Processing triggers for|Unpacking) (?P<package>\S+) \(")
+_LABELS = {"Setting up": "configure", "Processing triggers for": "trigger", "Unpacking": "unpack"}
 
 
 class Worker:
@@ -50,7 +52,7 @@ class Worker:
 
     def __init__(self, rung: Rung) -> None:
         self.rung = rung
-        self.owners: Owners = owners_for(rung.name)
+        self.owners = owners_for(rung.name)
 
     def extract(self, *, tars: list[str], target: str, lowers: list[str]) -> dict[str, Any]:
         """Unpack tars, in order, into a new tree; the target appears only when it is whole."""
@@ -116,18 +118,27 @@ class Worker:
         clock = _Clock(step.label)
         argv = step.argv
         if argv[0] == "dpkg":
-            argv = ("dpkg", "--force-unsafe-io", "--status-fd", "1", *argv[1:])
+            argv = ("dpkg", "--force-unsafe-io", *argv[1:])
         environment = {**ENVIRONMENT, **dict(step.environment), "SOURCE_DATE_EPOCH": str(epoch)}
         outcome = process.run(argv, root=root, rung=self.rung, env=environment, output=clock.hear)
         if outcome.exit_code:
             error = BuildError(f"{step.label}: {' '.join(step.argv[:6])}: exit status {outcome.exit_code}")
-            error.add_note(f"its last words:\n{clock.last_words(outcome.output)}")
+            error.add_note(f"its last words:\n{clock.last_words(outcome.tail)}")
             raise error
+        if outcome.acted_as:
+            raise SandboxError(f"{step.label}: acts as uid {outcome.acted_as[0]}, which needs subordinate uids or root")
+        if isinstance(self.owners, RecordedOwners):
+            for owner in outcome.owners:
+                self.owners.remember(os.fsencode(owner.path), owner.uid, owner.gid)
         return clock.done()
 
 
 class _Clock:
-    """Tells from dpkg's status lines (dpkg(1), --status-fd) how long each package's script took."""
+    """Tells from what dpkg prints how long each package's script took.
+
+    Its ``--status-fd`` would say the same, but dpkg closes that descriptor for the scripts, so it cannot be the
+    one stream that a command here has.
+    """
 
     def __init__(self, label: str) -> None:
         self._label = label
@@ -139,8 +150,9 @@ class _Clock:
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             text = line.decode(errors="replace")
-            if text.startswith(_STATUS):
-                self._next(text.removeprefix(_STATUS).replace("trigproc", "trigger").replace(": ", " "))
+            found = _PROGRESS.match(text)
+            if found:
+                self._next(f"{_LABELS[found['what']]} {found['package']}")
 
     def _next(self, label: str) -> None:
         now = time.monotonic()
@@ -153,14 +165,13 @@ class _Clock:
 
     @staticmethod
     def last_words(output: bytes) -> str:
-        lines = output.decode(errors="replace").splitlines()
-        return "\n".join(line for line in lines if not line.startswith(("status: ", _STATUS)))[-3000:]
+        return output.decode(errors="replace")[-3000:]
 
 
 def _members(tars: list[str], files: contextlib.ExitStack) -> Iterator[tuple[Entry, BinaryIO]]:
     for path in tars:
         stream = files.enter_context(open(path, "rb"))
-        yield from reader.read(stream, what=path, limits=reader.Limits(trusted=True))
+        yield from reader.read(stream, what=path, limits=reader.LIMITS)
 
 
 def _add(tar: writer.Writer, entry: Entry, opener: Callable[[], BinaryIO] | None) -> None:

@@ -1,0 +1,191 @@
+"""The APT side of a build: which sources count, what they offer, and the .debs of a lock.
+
+The host's APT configuration is read and connections are opened only when something must be fetched.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Self
+
+import attrs
+
+from imgforge.apt import hosts, mirrors, pins, sources
+from imgforge.apt.acquire import acquire
+from imgforge.apt.hosts import Host
+from imgforge.apt.opening import open_index
+from imgforge.apt.pins import Pin
+from imgforge.apt.pool import fetch_packages
+from imgforge.apt.sources import Source
+from imgforge.apt.universe import Universe
+from imgforge.digest import Digest
+from imgforge.errors import FetchError, IntegrityError
+from imgforge.fetch.http import Fetcher
+from imgforge.lock import LockedPackage
+from imgforge.manifest.files import ManifestFile
+from imgforge.rootfs.facts import Facts
+from imgforge.settings import Settings
+from imgforge.store.cache import Cache
+
+_TRUSTED = "etc/apt/trusted.gpg.d"
+
+
+class Archive:
+    """Sources and what comes from them, for one caller.
+
+    Args:
+        settings: mirrors, offline, how many transfers at once.
+        cache: keeps indices and packages.
+    """
+
+    def __init__(self, *, settings: Settings, cache: Cache) -> None:
+        self._settings = settings
+        self._cache = cache
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if "_fetcher" in self.__dict__:
+            self._fetcher.close()
+
+    def universe(
+        self,
+        wanted: tuple[Source, ...],
+        *,
+        architecture: str,
+        preferences: Iterable[Pin] = (),
+        prefer: Mapping[str, str] | None = None,
+    ) -> Universe:
+        """Return what the sources offer now.
+
+        Args:
+            wanted: the sources, in APT's order, with their keys.
+            architecture: as Debian names it.
+            preferences: pins, in order.
+            prefer: versions to take where they still exist: those of the lock.
+
+        Raises:
+            FetchError: an index cannot be had.
+            IntegrityError: an index or its signature is not to be trusted.
+        """
+        files = [
+            file
+            for source in wanted
+            for file in acquire(
+                source,
+                architecture=architecture,
+                cache=self._cache,
+                fetcher=self._fetcher,
+                bases_of=self._bases_of,
+                now=self._settings.now,
+                allow_expired=not self._host.check_valid_until,
+            )
+        ]
+        indices = [open_index(file, cache=self._cache) for file in files]
+        return Universe(indices, architecture=architecture, pins=tuple(preferences), prefer=prefer)
+
+    def debs(
+        self, packages: tuple[LockedPackage, ...], find_sources: Callable[[], tuple[Source, ...]]
+    ) -> Mapping[Digest, Path]:
+        """Return where each package of a lock lies, fetching those that the cache lacks.
+
+        Args:
+            packages: of the lock.
+            find_sources: returns the sources that the lock names; called only when something is to be fetched.
+        """
+        by_name = functools.cache(lambda: {source.name: source for source in find_sources()})
+
+        def bases_of(package: LockedPackage) -> tuple[str, ...]:
+            source = by_name().get(package.source)
+            if source is None:
+                raise FetchError(f"{package.name}: the lock says source {package.source!r}, which is not among ours")
+            bases = (base for suite in source.suites for base in self._bases_of(source, suite))
+            return tuple(dict.fromkeys(bases))
+
+        return fetch_packages(packages, cache=self._cache, fetcher=self._fetcher, bases_of=bases_of)
+
+    def _bases_of(self, source: Source, suite: str) -> tuple[str, ...]:
+        return mirrors.candidates(source, suite, overrides=self._settings.mirrors, host=self._host)
+
+    @functools.cached_property
+    def _host(self) -> Host:
+        return hosts.read()
+
+    @functools.cached_property
+    def _fetcher(self) -> Fetcher:
+        return Fetcher(
+            jobs=8,
+            offline=self._settings.offline,
+            reporter=self._settings.reporter,
+            proxies=self._host.proxies,
+            credentials=self._host.credentials,
+        )
+
+
+def of_manifest(file: ManifestFile) -> tuple[Source, ...]:
+    """Return the sources that a manifest names, with their keys."""
+    return tuple(
+        Source(
+            name=spec.name,
+            suites=spec.suites,
+            components=spec.components,
+            uris=spec.uris,
+            keys=file.keys(PurePosixPath(spec.signed_by), position=spec.position),
+            check_valid_until=not spec.allow_expired,
+        )
+        for spec in file.manifest.sources
+    )
+
+
+def of_base(facts: Facts) -> tuple[Source, ...]:
+    """Return the sources that a base carries in itself: the limit of what an image on it draws from.
+
+    Raises:
+        IntegrityError: a file of sources is malformed, or a keyring is missing.
+    """
+    found: list[Source] = []
+    files = [
+        ("etc/apt/sources.list", facts.contents.get("etc/apt/sources.list", b"")),
+        *facts.below("etc/apt/sources.list.d"),
+    ]
+    for path, data in files:
+        if path.endswith((".list", ".sources")):
+            found += sources.parse(data.decode("utf-8", "surrogateescape"), file="/" + path)
+
+    def read(path: str) -> bytes:
+        keyring = facts.contents.get(path.lstrip("/"))
+        if keyring is None:
+            raise IntegrityError(f"{path}: the base's sources name this keyring, and the base does not have it")
+        return keyring
+
+    def trusted() -> bytes:
+        return b"\n".join(data for _, data in facts.below(_TRUSTED))
+
+    return tuple(sources.with_keys(source, read, default=trusted) for source in _with_own_names(found))
+
+
+def _with_own_names(found: list[Source]) -> tuple[Source, ...]:
+    names: dict[str, int] = {}
+    unique = []
+    for source in found:
+        count = names[source.name] = names.get(source.name, 0) + 1
+        unique.append(source if count == 1 else attrs.evolve(source, name=f"{source.name}-{count}"))
+    return tuple(unique)
+
+
+def preferences_of(file: ManifestFile, facts: Facts) -> tuple[Pin, ...]:
+    """Return the manifest's pins, then the base's own."""
+    own = tuple(Pin(name, pin.kind, pin.value, pin.priority) for pin in file.manifest.pins for name in pin.packages)
+    texts = [("etc/apt/preferences", facts.contents.get("etc/apt/preferences", b""))]
+    texts += list(facts.below("etc/apt/preferences.d"))
+    inherited = [
+        pin
+        for path, data in texts
+        if data and (path.endswith(".pref") or "." not in path.rpartition("/")[2])
+        for pin in pins.parse(data.decode("utf-8", "surrogateescape"), file="/" + path)
+    ]
+    return (*own, *inherited)

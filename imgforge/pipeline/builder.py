@@ -1,0 +1,295 @@
+"""The builder: a chain of manifests becomes a chain of images, and the last one is what was asked for.
+
+Read `Builder.build` from top to bottom: it is the program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import attrs
+
+from imgforge.apt.sources import Source
+from imgforge.digest import Digest
+from imgforge.errors import ManifestError, Problem
+from imgforge.image import Base as NamedBase
+from imgforge.image import Image, Layer, assemble
+from imgforge.lock import PlatformLock
+from imgforge.manifest.files import ManifestFile
+from imgforge.manifest.model import debian_architecture
+from imgforge.manifest.parts import Config
+from imgforge.oci.config import Overrides
+from imgforge.oci.descriptor import Descriptor
+from imgforge.oci.platform import Platform
+from imgforge.oci.reference import Reference
+from imgforge.pipeline import base as bases
+from imgforge.pipeline import content, locking
+from imgforge.pipeline.archive import Archive
+from imgforge.pipeline.base import Base
+from imgforge.pipeline.chain import Chain
+from imgforge.pipeline.compress import COMPRESSIONS
+from imgforge.pipeline.install import Installer
+from imgforge.pipeline.installed import Installed
+from imgforge.pipeline.layers import LayerWriter
+from imgforge.pipeline.locking import Locked, Question
+from imgforge.pipeline.task import Wish
+from imgforge.pipeline.view import View
+from imgforge.report import Step, running
+from imgforge.rootfs.facts import EMPTY
+from imgforge.settings import Settings
+from imgforge.store.cache import Cache
+from imgforge.store.layout import Layout
+from imgforge.transport import table as transports
+from imgforge.workshop.client import Workshop
+
+COMPRESSOR = "org.wikimedia.imgforge.compressor"
+"""The annotation that names what the compressed bytes depend on beside their content."""
+
+
+_ARCHITECTURES = {"aarch64": "arm64", "armv7l": "arm", "i686": "386", "ppc64le": "ppc64le", "x86_64": "amd64"}
+"""Go's names of architectures, which OCI uses, by the kernel's."""
+
+
+@attrs.frozen
+class Built:
+    """An image that was built.
+
+    Attributes:
+        name: of its manifest.
+        digest: of its OCI manifest: the image's identity.
+        image: its manifest and configuration.
+        installed: its own package and state layers.
+        lock: what was installed.
+        reused: whether nothing at all had to be made.
+    """
+
+    name: str
+    digest: Digest
+    image: Image
+    installed: Installed
+    lock: Locked
+    reused: bool = attrs.field(default=False, eq=False)
+
+
+@attrs.frozen
+class Mode:
+    """How locks are treated.
+
+    Attributes:
+        locked: a lock that does not fit is an error, and none is written.
+        upgrade: packages whose versions are free; empty for all, None to take a lock that fits.
+    """
+
+    locked: bool = False
+    upgrade: tuple[str, ...] | None = None
+
+
+class Builder:
+    """Builds images for one caller; close it when done (it is a context manager)."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.store = Layout(settings.store)
+        self.cache = Cache(settings.cache)
+        self.workshop = Workshop(settings.sandbox)
+        self.archive = Archive(settings=settings, cache=self.cache)
+        self._resources = contextlib.ExitStack()
+        self._workers = ThreadPoolExecutor(settings.jobs, thread_name_prefix="work")
+        self._compressors = ThreadPoolExecutor(settings.jobs, thread_name_prefix="compress")
+        self._installer = Installer(
+            store=self.store,
+            cache=self.cache,
+            workshop=self.workshop,
+            workers=self._workers,
+            compressors=self._compressors,
+            jobs=settings.jobs,
+            reporter=settings.reporter,
+        )
+
+    def __enter__(self) -> Self:
+        enter = self._resources.enter_context
+        self.store.create()
+        enter(self.store.using())
+        enter(self.cache.using())
+        enter(self._workers)
+        enter(self._compressors)
+        enter(self.workshop)
+        enter(self.archive)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._resources.close()
+
+    def build(self, chain: Chain, mode: Mode) -> Built:
+        """Build every image of a chain, the base first, and return the last.
+
+        Raises:
+            StaleLockError: the mode forbids to refresh a lock, and one does not fit.
+            ResolveError, FetchError, IntegrityError, BuildError, SandboxError, StoreError: what stood in the way.
+        """
+        base = self._ground(chain)
+        for file in chain.files[:-1]:
+            built = self._build(file, base, Mode(locked=mode.locked and locking.read(file) is not None))
+            base = self._as_base(built.image, built.name)
+        return self._build(chain.files[-1], base, mode)
+
+    def lock(self, chain: Chain, mode: Mode) -> Locked:
+        """Build the bases of a chain and lock its last manifest."""
+        base = self.base_of(chain)
+        question = self.question(chain.files[-1], base)
+        return self._locked(question, base, mode)[0]
+
+    def base_of(self, chain: Chain) -> Base | None:
+        """Build what the last manifest of a chain stands on; None from scratch."""
+        if len(chain.files) == 1:
+            return self._ground(chain)
+        built = self.build(attrs.evolve(chain, files=chain.files[:-1]), Mode())
+        return self._as_base(built.image, built.name)
+
+    def question(self, file: ManifestFile, base: Base | None) -> Question:
+        """Return what a lock of the manifest has to answer for the platform of this machine.
+
+        Raises:
+            ManifestError: the manifest is for another platform.
+        """
+        return Question(file, _platform(file), base.digest if base else None)
+
+    def wish(self, file: ManifestFile, locked: PlatformLock, base: Base | None) -> Wish:
+        """Return what there is to install."""
+        architecture = debian_architecture(locked.platform)
+        return Wish(locked.packages, file.manifest, base, architecture)
+
+    def _build(self, file: ManifestFile, base: Base | None, mode: Mode) -> Built:
+        with running(self._settings.reporter, Step("build", file.manifest.name)):
+            question = self.question(file, base)
+            lock, platform_lock = self._locked(question, base, mode)
+            wish = self.wish(file, platform_lock, base)
+            installed = self._installer.install(wish, debs=lambda: self._debs(file, platform_lock, base))
+            image = self._assembled(file, base, installed.layers, installed.epoch)
+            below = self._as_base(image, file.manifest.name) if image.layers else None
+            extra = self._content_layer(file, below, epoch=installed.epoch)
+            if extra is not None:
+                image = self._assembled(file, base, (*installed.layers, extra), installed.epoch)
+            reused = self._keep(image, file.manifest.name)
+        return Built(file.manifest.name, image.digest, image, installed, lock, reused)
+
+    def _locked(self, question: Question, base: Base | None, mode: Mode) -> tuple[Locked, PlatformLock]:
+        before = locking.read(question.file)
+        fitting = locking.fitting(before, question) if mode.upgrade is None else None
+        if before is not None and fitting is not None:
+            return Locked(question.file.lock, before), fitting
+        if mode.locked:
+            locking.refuse_stale(before, question)
+        made = locking.make(
+            question,
+            before=before,
+            upgrade=mode.upgrade,
+            facts=bases.facts_of(base, cache=self.cache, reporter=self._settings.reporter) if base else EMPTY,
+            archive=self.archive,
+            reporter=self._settings.reporter,
+        )
+        return made, made.lock.platforms[question.platform]
+
+    def _debs(self, file: ManifestFile, locked: PlatformLock, base: Base | None) -> Mapping[Digest, Path]:
+        def sources() -> tuple[Source, ...]:
+            facts = bases.facts_of(base, cache=self.cache, reporter=self._settings.reporter) if base else EMPTY
+            return locking.sources_for(file, facts)
+
+        return self.archive.debs(locked.packages, sources)
+
+    def _content_layer(self, file: ManifestFile, below: Base | None, *, epoch: int) -> Layer | None:
+        """Return the layer of what the manifest itself brings, on top of the image so far."""
+        if content.is_empty(file):
+            return None
+        key = content.key_of(file, chain_id=below.chain_id if below else "", epoch=epoch)
+        layers = LayerWriter(
+            self.store,
+            cache=self.cache,
+            compression=COMPRESSIONS[file.manifest.compression],
+            compressors=self._compressors,
+            reporter=self._settings.reporter,
+        )
+        blob = layers.cached(key)
+        if blob is None:
+            view = View(below, cache=self.cache, reporter=self._settings.reporter)
+            with self.cache.scratch() as scratch:
+                content.write(file, view, target=scratch / "files.tar", epoch=epoch)
+                blob = layers.tar(scratch / "files.tar", key=key, title="files")
+        return Layer(blob.descriptor, blob.diff_id, "imgforge: files of the manifest", "files")
+
+    def _assembled(self, file: ManifestFile, base: Base | None, layers: tuple[Layer, ...], epoch: int) -> Image:
+        return assemble(
+            layers,
+            base=NamedBase(base.image, base.name) if base else None,
+            platform=Platform.parse(_platform(file)),
+            epoch=epoch,
+            changes=_overrides(file.manifest.config),
+            annotations=(
+                ("org.opencontainers.image.title", file.manifest.name),
+                (COMPRESSOR, COMPRESSIONS[file.manifest.compression].identity),
+            ),
+        )
+
+    def _keep(self, image: Image, name: str) -> bool:
+        """Put the image's documents into the store and name it; tell whether it was there under that name."""
+        if (
+            self.store.has(image.digest)
+            and name in self.store.names()
+            and self.store.resolve(name).digest == image.digest
+        ):
+            return True
+        self.store.add_blob(image.config.raw)
+        self.store.add_blob(image.manifest.raw)
+        self.store.tag(name, image.descriptor)
+        return False
+
+    def _as_base(self, image: Image, name: str) -> Base:
+        def open_blob(descriptor: Descriptor) -> BinaryIO:
+            return self.store.open_verified(descriptor.digest, descriptor.size)
+
+        return Base(name, image.digest, image, open_blob)
+
+    def _ground(self, chain: Chain) -> Base | None:
+        """Open the image that the first manifest of a chain names, and no manifest describes."""
+        if not chain.ground:
+            return None
+        first = chain.files[0]
+        reference = Reference.parse(chain.ground)
+        opened = self._resources.enter_context(
+            transports.read(
+                reference, table=transports.transports(self.store), platform=Platform.parse(_platform(first))
+            )
+        )
+        return Base(chain.ground, opened.image.digest, opened.image, opened.open)
+
+
+def _platform(file: ManifestFile) -> str:
+    """Return the platform of this machine, if the manifest is for it."""
+    machine = os.uname().machine
+    own = Platform("linux", _ARCHITECTURES.get(machine, machine))
+    for platform in file.manifest.platforms:
+        if Platform.parse(platform).is_met_by(own):
+            return platform
+    where = file.manifest.positions["platforms"]
+    text = f"platforms: this machine configures images for {own}, got {', '.join(file.manifest.platforms)}"
+    raise ManifestError((Problem(where, text),))
+
+
+def _overrides(config: Config) -> Overrides:
+    return Overrides(
+        user=config.user,
+        workdir=None if config.workdir is None else str(config.workdir),
+        entrypoint=config.entrypoint,
+        cmd=config.cmd,
+        stop_signal=config.stop_signal,
+        env=config.env,
+        labels=config.labels,
+        ports=tuple(str(port) for port in config.ports),
+        volumes=tuple(str(volume) for volume in config.volumes),
+    )
