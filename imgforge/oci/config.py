@@ -92,9 +92,9 @@ class Overrides:
         return (
             *(f"{key} {value}".rstrip() for key, value in words if value is not None),
             *(f"env {key}={value}" for key, value in self.env),
-            *(f"label {key}={value}" for key, value in self.labels),
-            *(f"port {port}" for port in self.ports),
-            *(f"volume {volume}" for volume in self.volumes),
+            *(f"label {key}={value}" for key, value in sorted(self.labels)),
+            *(f"port {port}" for port in sorted(self.ports)),
+            *(f"volume {volume}" for volume in sorted(self.volumes)),
         )
 
 

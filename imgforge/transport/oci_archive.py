@@ -54,8 +54,9 @@ class OciArchive:
                 if digest in small:
                     members.file(_path(digest), small[digest], size=len(small[digest]))
                 else:
-                    with blobs(layers[digest]) as stream:
-                        members.file(_path(digest), stream, size=layers[digest].size)
+                    size = layers[digest].size
+                    with verified(blobs(layers[digest]), digest=digest, size=size, what=str(digest)) as stream:
+                        members.file(_path(digest), stream, size=size)
 
 
 def _blobs(members: Archive) -> OpenBlob:
