@@ -34,8 +34,12 @@ FLOORS = (
 
 PURE = re.compile(
     r"""imgforge\.(
-        digest | tree | document(\..+)? | tar(\..+)? | oci(\..+)? | deb(\..+)? | manifest(?!\.files)(\..+)? | lock | policy(\..+)?
-        | solver(\..+)? | plan | image | apt\.(values|release|sources|index|universe|status) | layer\.(writer|diff)
+        errors | digest | tree | record | lock | plan | image
+        | (codec | deb | document | layer | oci | policy | solver | tar)(\..+)?
+        | manifest(?!\.files)(\..+)?
+        | apt\.(index | openpgp | package | pins | release | sources | status | universe | values)
+        | rootfs\.(accounts | facts | ini)
+        | workshop\.(configure | steps)
         | signing\.formats?(\..+)?
     )""",
     re.VERBOSE,
