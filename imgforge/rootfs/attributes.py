@@ -6,10 +6,11 @@ What overlay and imgforge keep for themselves never passes, in either direction:
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from imgforge.tree import raw, text
 
@@ -33,25 +34,19 @@ def write(target: int | bytes, attributes: Iterable[tuple[str, bytes]]) -> None:
     for name, value in attributes:
         if name.startswith(_OURS):
             continue
-        try:
+        with _as_far_as_allowed():
             if isinstance(target, int):
                 os.setxattr(target, raw(name), value)
             else:
                 os.setxattr(target, raw(name), value, follow_symlinks=False)
-        except OSError as error:
-            if error.errno not in _LEFT_OUT:
-                raise
 
 
 def clear(descriptor: int) -> None:
     """Take all attributes but overlay's off an open file, a recorded owner too."""
     for name in os.listxattr(descriptor):
         if not name.startswith(_OVERLAY):
-            try:
+            with _as_far_as_allowed():
                 os.removexattr(descriptor, name)
-            except OSError as error:
-                if error.errno not in _LEFT_OUT:
-                    raise
 
 
 def read(path: bytes) -> tuple[tuple[str, bytes], ...]:
@@ -75,3 +70,13 @@ def without_namespace(value: bytes) -> bytes:
     """Return capabilities in revision 2: revision 3 names the user namespace that set them (capabilities(7))."""
     magic = struct.unpack_from("<I", value)[0]
     return struct.pack("<I", (magic & ~_REVISION_MASK) | _REVISION_2) + value[4:20]
+
+
+@contextlib.contextmanager
+def _as_far_as_allowed() -> Iterator[None]:
+    """Pass over an attribute that this file system or this user cannot have."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _LEFT_OUT:
+            raise

@@ -56,16 +56,13 @@ def _in_kernel(source: int, offset: int, target: int, size: int) -> int:
     done = 0
     for some in (_range, os.sendfile):
         try:
-            while done < size:
-                count = some(target, source, offset + done, size - done)
-                if not count:
-                    return done
+            while done < size and (count := some(target, source, offset + done, size - done)):
                 done += count
         except OSError as error:
-            if error.errno not in _CANNOT:
-                raise
-        else:
-            return done
+            if error.errno in _CANNOT:
+                continue
+            raise
+        return done
     return done
 
 
