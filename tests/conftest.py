@@ -51,14 +51,16 @@ def _nothing_stays_mounted(tmp_path_factory: pytest.TempPathFactory) -> Iterator
     assert left == [], f"a test left these mounted: {left}"
 
 
-@pytest.fixture(autouse=True)
-def _own_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _own_places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the caller's store, cache and configuration out of the tests, and the tests out of them."""
-    for name in [name for name in os.environ if name.startswith("IMGFORGE_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("IMGFORGE_CONFIG", "")
-    for kind in ("DATA", "CACHE", "CONFIG"):
-        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path_factory.getbasetemp() / "home" / kind.lower()))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("IMGFORGE_")]:
+            patch.delenv(name)
+        patch.setenv("IMGFORGE_CONFIG", "")
+        for kind in ("DATA", "CACHE", "CONFIG"):
+            patch.setenv(f"XDG_{kind}_HOME", str(tmp_path_factory.getbasetemp() / "home" / kind.lower()))
+        yield
 
 
 @pytest.fixture
