@@ -122,9 +122,7 @@ class _Site:
         release, bases = self._release(suite)
         try:
             return self._fetched(_wanted(self._source, suite, architecture=architecture, release=release, bases=bases))
-        except (NotFoundError, WrongBytesError) as error:
-            if isinstance(error, OfflineError):
-                raise
+        except (NotFoundError, WrongBytesError):
             self._fetcher.reporter.noted(f"{suite}: the archive changed meanwhile; reading its Release again")
             renewed, bases = self._release(suite, past_caches=True)
             if renewed == release:
@@ -144,11 +142,18 @@ class _Site:
             except (FetchError, IntegrityError) as error:
                 failures.append(error)
                 continue
-            self._shelf.put(suite, found)
-            for failure in failures:
-                self._fetcher.reporter.warned(f"{suite}: mirror passed over: {failure}")
+            if kept is None or release.date >= kept.date:
+                self._shelf.put(suite, attrs.evolve(found, date=release.date))
+            self._tell(suite, failures)
             return release, (base, *(other for other in bases if other != base))
         raise _summed(suite, failures)
+
+    def _tell(self, suite: str, failures: list[FetchError | IntegrityError]) -> None:
+        """Warn of mirrors that serve what is not to be trusted; that one is not there is a fact and no more."""
+        reporter = self._fetcher.reporter
+        for failure in failures:
+            tell = reporter.warned if isinstance(failure, IntegrityError) else reporter.noted
+            tell(f"{suite}: mirror passed over: {failure}")
 
     def _fetch_release(self, suite: str, base: str, *, kept: Kept | None, past_caches: bool) -> tuple[Kept, Release]:
         """Fetch from one mirror: signed in itself, or else with its signature beside it."""
@@ -164,7 +169,8 @@ class _Site:
             found = attrs.evolve(found, detached=signature.data, known=Known(""))
         if kept is not None and found.data is None:
             found = attrs.evolve(kept, known=found.known)
-        return found, self._verified(suite, found, last_seen=None if kept is None else kept.date)
+        last_seen = None if kept is None else kept.date
+        return found, self._verified(suite, found, last_seen=last_seen, allow_expired=self._allow_expired)
 
     def _read(self, suite: str, base: str, name: str, *, known: Known | None, past_caches: bool) -> Kept:
         url = join(base, f"{_directory(suite)}{name}")
@@ -172,25 +178,26 @@ class _Site:
         answer = self._fetcher.read(request, known, past_caches=past_caches)
         return Kept(data=answer.data, known=answer.known)
 
-    def _verified(self, suite: str, found: Kept, *, last_seen: int | None) -> Release:
+    def _verified(self, suite: str, found: Kept, *, last_seen: int | None, allow_expired: bool) -> Release:
         return releases.verify(
             found.data or b"",
             self._source.keys,
             suite=suite,
             now=self._now,
             last_seen=last_seen,
-            allow_expired=self._allow_expired,
+            allow_expired=allow_expired,
             detached=found.detached,
         )
 
     def _offline(self, suite: str, kept: Kept | None) -> Release:
-        if kept is None or kept.release is None:
+        if kept is None:
             error = OfflineError(f"Release of {suite!r}: not in the cache, and offline")
             error.add_note("run once without `--offline` to fetch it")
             raise error
-        if kept.release.valid_until is not None and kept.release.valid_until < self._now:
+        release = self._verified(suite, kept, last_seen=None, allow_expired=True)
+        if release.valid_until is not None and release.valid_until < self._now:
             self._fetcher.reporter.warned(f"{suite}: offline, with a Release that is out of date")
-        return kept.release
+        return release
 
     def _fetched(self, wanted: tuple[_Wanted, ...]) -> tuple[IndexFile, ...]:
         numbered = list(enumerate(wanted))

@@ -183,15 +183,14 @@ def _mirrors(uri: str, places: _Places) -> list[str]:
 
 
 def _proxies(settings: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    """Yield the proxies of http, which hold for https unless that has its own (apt-transport-https(1))."""
-    for scheme in ("http", "https"):
-        for origin in ("http", scheme) if scheme == "https" else ("http",):
-            prefix = f"Acquire::{origin}::Proxy"
-            for name, value in settings.items():
-                host = name.removeprefix(f"{prefix}::")
-                if value and (name == prefix or (name.startswith(f"{prefix}::") and host)):
-                    key = scheme if name == prefix else f"{scheme}://{host}"
-                    yield key, "" if value.upper() == "DIRECT" else value
+    """Yield the proxies of http, which hold for https too, then those of https itself (apt-transport-https(1))."""
+    for origin, scheme in (("http", "http"), ("http", "https"), ("https", "https")):
+        prefix = f"Acquire::{origin}::Proxy"
+        for name, value in settings.items():
+            before, found, host = name.partition(prefix)
+            if found and value and not before and (not host or host.startswith("::")):
+                key = f"{scheme}://{host[2:]}" if host else scheme
+                yield key, "" if value.upper() == "DIRECT" else value
 
 
 def _logins(text: str) -> Iterable[Login]:

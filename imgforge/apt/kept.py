@@ -1,6 +1,7 @@
 """The last good Release of each suite, kept in the cache.
 
-It is trusted no more than one from a mirror: read back, its signature is verified again.
+It is trusted no more than one from a mirror: who uses what it says verifies its signature again. Only its Date is
+believed: whoever can change it could as well delete the cache.
 """
 
 from __future__ import annotations
@@ -12,10 +13,8 @@ from typing import Any
 import attrs
 
 from imgforge.apt import release as releases
-from imgforge.apt.release import Release
 from imgforge.apt.sources import Source
 from imgforge.digest import Digest
-from imgforge.errors import IntegrityError
 from imgforge.fetch.request import Known
 from imgforge.store.cache import Cache
 
@@ -31,18 +30,13 @@ class Kept:
         data: the bytes of ``InRelease`` or ``Release``; None when a server said that there is nothing newer.
         known: what the server said of it.
         detached: the bytes of ``Release.gpg``, if that is what signs it.
-        release: what it says; None when it was not verified yet.
+        date: its Date, seconds since the epoch; 0 when it was not verified yet.
     """
 
     data: bytes | None
     known: Known
     detached: bytes | None = None
-    release: Release | None = None
-
-    @property
-    def date(self) -> int | None:
-        """When it was made, seconds since the epoch."""
-        return None if self.release is None else self.release.date
+    date: int = 0
 
 
 class Shelf:
@@ -53,19 +47,15 @@ class Shelf:
         self._source = source
 
     def get(self, suite: str) -> Kept | None:
-        """Return what is kept of a suite; None when there is nothing, or nothing that holds."""
+        """Return what is kept of a suite; None when there is nothing, or nothing that can be read."""
         path = self._cache.get(_KIND, self._key(suite))
         if path is None:
             return None
         try:
             with path.open("rb") as stream:
-                kept = _parse(stream.read(_MAX))
-            release = releases.verify(
-                kept.data or b"", self._source.keys, suite=suite, now=0, allow_expired=True, detached=kept.detached
-            )
-        except (OSError, ValueError, KeyError, TypeError, IntegrityError):
+                return _parse(stream.read(_MAX))
+        except (OSError, ValueError, KeyError, TypeError):
             return None
-        return attrs.evolve(kept, release=release)
 
     def put(self, suite: str, kept: Kept) -> None:
         """Keep a suite's Release in the place of an older one."""
@@ -73,6 +63,7 @@ class Shelf:
             "url": kept.known.url,
             "etag": kept.known.etag,
             "modified": kept.known.modified,
+            "date": kept.date,
             "data": base64.b64encode(kept.data or b"").decode(),
             "detached": None if kept.detached is None else base64.b64encode(kept.detached).decode(),
         }
@@ -92,4 +83,5 @@ def _parse(data: bytes) -> Kept:
         data=base64.b64decode(document["data"], validate=True),
         known=Known(str(document["url"]), str(document["etag"]), str(document["modified"])),
         detached=None if detached is None else base64.b64decode(detached, validate=True),
+        date=int(document["date"]),
     )

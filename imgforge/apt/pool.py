@@ -93,7 +93,7 @@ def arriving(
     """Yield each package with its `.deb` as soon as it is there: first those in the cache, then as they come.
 
     Args:
-        packages: those of a lock. One digest given twice is fetched once, and only the first package is yielded.
+        packages: those of a lock; of several with one digest, only the first is yielded.
         cache: keeps them.
         fetcher: fetches those that are missing.
         bases_of: returns the mirrors of the source that a package comes from, best first.
@@ -108,19 +108,18 @@ def arriving(
     """
     missing: list[Package] = []
     for package in {one.digest: one for one in reversed(list(packages))}.values():
-        path = cache.get(KIND, package.digest.hex)
-        if path is None:
-            missing.append(package)
-        else:
+        if path := cache.get(KIND, package.digest.hex):
             yield package, path
+        else:
+            missing.append(package)
 
     def fetch(package: Package) -> tuple[Package, Path]:
         urls = _urls(package, (*bases_of(package), *snapshots))
         return package, _fetched(package, urls, cache=cache, fetcher=fetcher)
 
+    # The largest first: the last to come would otherwise be alone on the line.
+    missing.sort(key=lambda package: (-package.size, package.name))
     if missing:
-        # The largest first: the last to come would otherwise be alone on the line.
-        missing.sort(key=lambda package: (-package.size, package.name))
         with contextlib.closing(fetcher.each(fetch, missing)) as arrivals:
             yield from _explained(arrivals, missing)
 

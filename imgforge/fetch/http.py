@@ -108,19 +108,9 @@ class Fetcher:
         """
         step = Step("fetch", request.what, request.size or 0)
         with resumed(target, request) as part, running(self.reporter, step) as progress:
-            advance = _Advance(progress)
-            failures: list[Failure] = []
-            for url in self._allowed(request):
-                try:
-                    self._fill(url, part, request=request, told=advance)
-                except (FetchError, IntegrityError) as error:
-                    failures.append(at(url, error))
-                    if isinstance(error, IntegrityError):
-                        part.restart()
-                else:
-                    part.settle(target)
-                    return target
-            raise summed(request, failures)
+            self._fill_from_any(part, request=request, told=_Advance(progress))
+            part.settle(target)
+        return target
 
     def read(self, request: Request, known: Known | None = None, *, past_caches: bool = False) -> Answer:
         """Return a small file's bytes, from the first URL that has it.
@@ -188,6 +178,20 @@ class Fetcher:
             error.add_note("run once without `--offline` to fetch it")
             raise error
         return urls
+
+    def _fill_from_any(self, part: Part, *, request: Request, told: Callable[[int], None]) -> None:
+        """Fill a ``.part`` file from the first URL that gives the right bytes."""
+        failures: list[Failure] = []
+        for url in self._allowed(request):
+            try:
+                self._fill(url, part, request=request, told=told)
+            except (FetchError, IntegrityError) as error:
+                failures.append(at(url, error))
+                if isinstance(error, IntegrityError):
+                    part.restart()
+            else:
+                return
+        raise summed(request, failures)
 
     def _fill(self, url: str, part: Part, *, request: Request, told: Callable[[int], None]) -> None:
         """Fill a ``.part`` file from one URL and check it."""
