@@ -16,7 +16,7 @@ from imgforge.codec.stream import decompress
 from imgforge.digest import Digest
 from imgforge.errors import IntegrityError
 from imgforge.oci import media
-from imgforge.oci.config import Execution, History, ImageConfig, Overrides
+from imgforge.oci.config import History, ImageConfig, Overrides
 from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.manifest import Index, Manifest, parse
 from imgforge.oci.platform import Platform
@@ -157,21 +157,15 @@ def assemble(
     created = timestamp(epoch)
     above = tuple(layers)
     below = base.image.layers if base else ()
-    old = base.image.config if base else None
-    config = ImageConfig.make(
-        old.platform if old else platform,
-        tuple(layer.diff_id for layer in (*below, *above)),
-        history=(*(old.full_history if old else ()), *_steps(above, changes, created)),
-        execution=(old.execution if old else Execution()).override(changes),
-        created=created,
-    )
+    diff_ids = tuple(layer.diff_id for layer in (*below, *above))
+    old = base.image.config if base else ImageConfig(b"", platform, ())
+    history = (*old.full_history, *_steps(above, changes, created))
+    execution = old.execution.override(changes)
+    config = ImageConfig.make(old.platform, diff_ids, history=history, execution=execution, created=created)
     standard = ((CREATED, created), *(((BASE_NAME, base.name), (BASE_DIGEST, str(base.image.digest))) if base else ()))
-    manifest = Manifest.make(
-        config.descriptor,
-        tuple(_as_oci(layer.descriptor) for layer in (*below, *above)),
-        annotations=tuple((dict(standard) | dict(annotations)).items()),
-    )
-    return Image(manifest, config)
+    descriptors = tuple(_as_oci(layer.descriptor) for layer in (*below, *above))
+    named = tuple((dict(standard) | dict(annotations)).items())
+    return Image(Manifest.make(config.descriptor, descriptors, annotations=named), config)
 
 
 def _steps(layers: tuple[Layer, ...], changes: Overrides, created: str) -> Iterator[History]:

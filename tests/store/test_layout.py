@@ -11,12 +11,7 @@ from builders import images
 
 from imgforge.digest import Digest
 from imgforge.errors import IntegrityError, StoreError, UsageError
-from imgforge.oci import media
-from imgforge.oci.descriptor import Descriptor
-from imgforge.oci.manifest import Index, Manifest
-from imgforge.oci.platform import Platform
 from imgforge.store.layout import Collected, Layout
-from imgforge.store.listing import images as list_images
 from imgforge.store.names import MARKER, Names
 from imgforge.store.reach import MissingError
 
@@ -194,21 +189,6 @@ def test_a_name_is_never_given_to_an_image_with_a_blob_of_another_size(layout: L
         layout.tag("hello", HELLO.image.descriptor)
 
 
-def test_an_index_of_platforms_can_be_named_and_leads_to_all_of_them(layout: Layout) -> None:
-    for made in (HELLO, OTHER):
-        images.put(made, layout, "part")
-    layout.remove("part")
-    index = Index.make((HELLO.image.descriptor, OTHER.image.descriptor))
-    with pytest.raises(MissingError):
-        layout.tag("both", index.descriptor)
-    layout.add_blob(index.raw)
-    layout.tag("both", index.descriptor)
-    assert layout.gc().blobs == 0
-    layout.remove("both")
-    collected = layout.gc()
-    assert (collected.blobs, collected.kept) == (8, 0)
-
-
 def test_what_no_name_leads_to_is_collected(layout: Layout) -> None:
     images.put(HELLO, layout, "hello")
     images.put(OTHER, layout, "other")
@@ -283,15 +263,6 @@ def test_what_other_tools_wrote_into_the_index_stays(layout: Layout) -> None:
     assert changed["manifests"][0]["urls"] == ["https://mirrors.wikimedia.org/x"]
 
 
-def test_a_referrer_may_be_named_where_its_subject_is_not(layout: Layout) -> None:
-    config = Descriptor(media.EMPTY, layout.add_blob(b"{}").digest, 2)
-    referrer = Manifest.make(config, (config,), subject=HELLO.image.descriptor, artifact_type="application/x.test")
-    layout.add_blob(referrer.raw)
-    layout.tag("signature", referrer.descriptor)
-    assert layout.gc() == Collected(0, 0, 2, ())
-    assert list_images(layout)[0].platform == ""
-
-
 @pytest.mark.parametrize(
     ("marker", "index", "message"),
     [
@@ -319,13 +290,6 @@ def test_what_is_no_layout_is_refused(
     assert message in str(error.value)
     with pytest.raises((StoreError, IntegrityError)):
         images.put(HELLO, layout, "hello")
-
-
-def test_where_there_is_no_store_there_are_no_images(layout: Layout) -> None:
-    assert layout.names() == ()
-    assert list_images(layout) == ()
-    assert layout.gc() == Collected(0, 0, 0, ())
-    assert not layout.path.exists()
 
 
 def test_a_store_whose_making_was_interrupted_is_made_to_the_end(layout: Layout) -> None:
@@ -366,29 +330,6 @@ def test_a_foreign_layout_is_read_without_a_trace(layout: Layout) -> None:
     assert layout.names() == ("hello",)
     assert layout.read(digest) == HELLO.image.manifest.raw
     assert not (layout.path / ".imgforge").exists()
-
-
-def test_the_listing_tells_platform_size_and_what_is_wrong(layout: Layout) -> None:
-    images.put(HELLO, layout, "hello")
-    images.put(OTHER, layout, "broken")
-    layout.blob_path(OTHER.image.manifest.layers[0].digest).unlink()
-    broken, hello = list_images(layout)
-    assert (hello.name, hello.digest, hello.platform) == ("hello", HELLO.image.digest, "linux/amd64")
-    assert (hello.created, hello.layers, hello.problem) == ("2023-11-14T22:13:20Z", 2, "")
-    assert hello.size == sum(blob.size for blob in HELLO.image.manifest.blobs) + len(HELLO.image.manifest.raw)
-    assert broken.name == "broken"
-    assert broken.problem.endswith("got no such blob")
-
-
-def test_the_listing_of_an_index_has_each_platform(layout: Layout) -> None:
-    arm = images.build_image({"a": b""}, platform=Platform("linux", "arm64"))
-    for made in (HELLO, arm):
-        images.put(made, layout, "part")
-    index = Index.make((HELLO.image.descriptor, arm.image.descriptor))
-    layout.add_blob(index.raw)
-    layout.tag("both", index.descriptor)
-    found = [(stored.name, stored.platform) for stored in list_images(layout) if stored.digest == index.digest]
-    assert found == [("both", "linux/amd64"), ("both", "linux/arm64")]
 
 
 def test_the_blobs_of_a_store_may_be_read_by_whom_the_umask_allows(layout: Layout) -> None:
