@@ -22,7 +22,7 @@ from imgforge.layer.rules import PathRules
 from imgforge.tar import writer
 from imgforge.tree import ROOT, Entry, Kind, raw
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when the bytes of a fragment change for the same .deb: every cached one is then made anew."""
 
 INFO = "var/lib/dpkg/info"
@@ -179,6 +179,8 @@ class _Content:
                 self.md5["/" + entry.path] = self._last.md5.hexdigest()
 
     def _placed(self, entry: Entry) -> Entry:
+        if entry.kind is Kind.SYMLINK and entry.path in self._rules.aliases:
+            return entry  # since trixie, base-files ships the aliases themselves
         target = self._rules.place(entry.target) if entry.kind is Kind.HARDLINK else entry.target
         return attrs.evolve(entry, path=self._rules.place(entry.path), target=target)
 

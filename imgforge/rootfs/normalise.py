@@ -39,7 +39,8 @@ VOLATILE = (
 _SECONDS_A_DAY = 86400
 _SHADOWS = ("etc/shadow", "etc/shadow-")
 _KEYSTORE = "etc/ssl/certs/java/cacerts"
-_KEYSTORE_PASSWORD = "changeit"  # noqa: S105 -- the fixed, public password of every Java trust store
+_KEYSTORE_PASSWORD = bytes(byte for letter in b"changeit" for byte in (0, letter))
+"""The fixed, public password of every Java trust store, as UTF-16BE; written out: a chroot has no codecs to load."""
 _READ_LIMIT = 64 << 20
 
 
@@ -143,7 +144,7 @@ def normalise_keystore(data: bytes, *, epoch: int) -> bytes:
     body = struct.pack(">III", 0xFEEDFEED, 2, len(entries))
     for alias, certificate in sorted(entries):
         body += struct.pack(">I", 2) + alias + struct.pack(">Q", epoch * 1000) + certificate
-    seal = hashlib.sha1(_KEYSTORE_PASSWORD.encode("utf-16-be"), usedforsecurity=False)
+    seal = hashlib.sha1(_KEYSTORE_PASSWORD, usedforsecurity=False)
     seal.update(b"Mighty Aphrodite" + body)
     return body + seal.digest()
 
