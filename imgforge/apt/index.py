@@ -83,18 +83,22 @@ def _provided(data: Data, starts: list[int]) -> dict[bytes, list[int]]:
         while stanza + 1 < len(starts) and starts[stanza + 1] <= position:
             stanza += 1
         start = position + 10
-        end = data.find(b"\n", start)
-        while end >= 0 and data[end + 1 : end + 2] in (b" ", b"\t"):
-            end = data.find(b"\n", end + 1)
-        end = len(data) if end < 0 else end
-        for item in data[start:end].split(b","):
-            words = item.replace(b"(", b" ").split(None, 1)
-            if words:
-                owners = provided.setdefault(words[0], [])
-                if not owners or owners[-1] != starts[stanza]:
-                    owners.append(starts[stanza])
+        end = _field_end(data, start)
+        for name in dict.fromkeys(words[0] for item in data[start:end].split(b",") if (words := _words(item))):
+            provided.setdefault(name, []).append(starts[stanza])
         position = data.find(b"\nProvides:", end)
     return provided
+
+
+def _field_end(data: Data, start: int) -> int:
+    end = data.find(b"\n", start)
+    while end >= 0 and data[end + 1 : end + 2] in (b" ", b"\t"):
+        end = data.find(b"\n", end + 1)
+    return len(data) if end < 0 else end
+
+
+def _words(item: bytes) -> list[bytes]:
+    return item.replace(b"(", b" ").split(None, 1)
 
 
 def _important(data: Data, starts: list[int]) -> list[int]:

@@ -132,14 +132,8 @@ def parse(stanza: bytes, *, what: str, index: IndexFile | None) -> Package:
     found = fields(stanza, what=what)
     name = _matching(found, "Package", _NAME, what=what)
     what = f"{what}: {name}"
-    version = found.get("Version", "")
-    try:
-        versions.validate(version)
-    except IntegrityError as error:
-        raise StanzaError(f"{what}: {error}") from error
-    source = _SOURCE.fullmatch(found.get("Source", name))
-    if source is None:
-        raise StanzaError(f"{what}: field 'Source': expected a name and a version, got {found['Source'][:80]!r}")
+    version = _version(found, what=what)
+    source_name, source_version = _source(found, name, what=what)
     package = Package(
         name=name,
         version=version,
@@ -156,8 +150,8 @@ def parse(stanza: bytes, *, what: str, index: IndexFile | None) -> Package:
         breaks=found.get("Breaks", ""),
         replaces=found.get("Replaces", ""),
         provides=found.get("Provides", ""),
-        source_name=source[1],
-        source_version=source[2] or version,
+        source_name=source_name,
+        source_version=source_version or version,
         installed_size=_number(found, "Installed-Size", what=what),
         control=stanza,
     )
@@ -181,6 +175,20 @@ def _matching(found: dict[str, str], field: str, pattern: re.Pattern[str], *, wh
     if not pattern.fullmatch(value):
         raise StanzaError(f"{what}: field '{field}': expected {pattern.pattern}, got {value[:80]!r}")
     return value
+
+
+def _version(found: dict[str, str], *, what: str) -> str:
+    try:
+        return versions.validate(found.get("Version", ""))
+    except IntegrityError as error:
+        raise StanzaError(f"{what}: {error}") from error
+
+
+def _source(found: dict[str, str], name: str, *, what: str) -> tuple[str, str | None]:
+    source = _SOURCE.fullmatch(found.get("Source", name))
+    if source is None:
+        raise StanzaError(f"{what}: field 'Source': expected a name and a version, got {found['Source'][:80]!r}")
+    return source[1], source[2]
 
 
 def _is_yes(found: dict[str, str], field: str) -> bool:

@@ -131,10 +131,9 @@ class Universe:
         grouped = self._versions.get(name)
         if grouped is None:
             same: dict[bytes, list[Package]] = {}
-            for index in self.indices:
-                for package in index.packages(name):
-                    if self._fits(package):
-                        same.setdefault(sort_key(package.version), []).append(package)
+            for package in (package for index in self.indices for package in index.packages(name)):
+                if self._fits(package):
+                    same.setdefault(sort_key(package.version), []).append(package)
             grouped = tuple(tuple(same[key]) for key in sorted(same, reverse=True))
             self._versions[name] = grouped
         return grouped

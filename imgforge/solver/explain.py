@@ -1,20 +1,27 @@
-"""Why a package comes in, and why a request cannot be answered."""
+"""Why a package comes in, and why a request cannot be answered.
+
+A refusal names both sides: what is wanted and by whom, and what stands against it and why that is there.
+"""
 
 from __future__ import annotations
 
 import difflib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from imgforge.apt.package import Package
 from imgforge.apt.universe import Universe
 from imgforge.errors import ResolveError
-from imgforge.solver.relations import Group
+from imgforge.solver.relations import Group, Link
 from imgforge.solver.state import State
 from imgforge.solver.values import Reason, Request
 
-_LISTED = 12
+_LISTED = 8
+"""How many names a message lists."""
+
+_DEPTH = 6
+"""How many packages deep a message follows what fails."""
 
 
 def reasons(
@@ -22,23 +29,25 @@ def reasons(
 ) -> dict[str, tuple[Reason, ...]]:
     """Return the shortest chain from a request to each package, by name."""
     chosen = {package.name: package for package in packages}
-    found: dict[str, tuple[Reason, ...]] = {}
-    queue: deque[str] = deque()
-    for package in requested:
-        if package.name in chosen:
-            found[package.name] = (Reason(package.name),)
-            queue.append(package.name)
+    found: dict[str, tuple[Reason, ...]] = {
+        package.name: (Reason(package.name),) for package in requested if package.name in chosen
+    }
+    queue = deque(found)
     while queue:
         name = queue.popleft()
-        for group in state.groups(chosen[name]):
-            if group.is_negative or not state.matters(group):
-                continue
+        for answer, group in _needs(chosen[name], state):
+            if answer in chosen and answer not in found:
+                found[answer] = (*found[name][:-1], Reason(name, group.field, str(group)), Reason(answer))
+                queue.append(answer)
+    return found
+
+
+def _needs(package: Package, state: State) -> Iterator[tuple[str, Group]]:
+    for group in state.groups(package):
+        if not group.is_negative and state.matters(group):
             for link in group.links:
                 for answer in state.final_answers(group, link):
-                    if answer in chosen and answer not in found:
-                        found[answer] = (*found[name][:-1], Reason(name, group.field, str(group)), Reason(answer))
-                        queue.append(answer)
-    return found
+                    yield answer, group
 
 
 def refuse_unknown(request: Request, providers: Sequence[str], universe: Universe) -> NoReturn:
@@ -52,7 +61,7 @@ def refuse_unknown(request: Request, providers: Sequence[str], universe: Univers
         error.add_note("name one of them instead")
         raise error
     if universe.versions(request.name):
-        raise ResolveError(f"{request.name}: every version is forbidden by a pin or excluded")
+        raise ResolveError(f"{request.name}: every version is forbidden by a pin")
     error = ResolveError(f"{request.name}: no source has such a package")
     close = difflib.get_close_matches(request.name, set(universe.names()), n=3, cutoff=0.8)
     if close:
@@ -81,15 +90,117 @@ def refuse_broken(state: State, requested: Sequence[Package]) -> None:
     Raises:
         ResolveError: with each broken relation, and for each why nothing answers to it.
     """
-    names = [*dict.fromkeys([*(package.name for package in requested), *state.marked(), *state.installed])]
-    broken = [name for name in names if state.is_broken(name)]
-    lines = [line for name in broken for line in _complaints(state, name)]
-    lines += [f"{package.name} {package.version}: is installed and would have to go" for package in state.removed()]
-    if lines:
-        raise ResolveError("\n".join(dict.fromkeys(lines)))
+    names = dict.fromkeys([*(package.name for package in requested), *state.marked(), *state.installed])
+    broken = [package for name in names if state.is_broken(name) and (package := state.chosen(name)) is not None]
+    removed = state.removed()
+    apart = list(_apart(state))
+    if not broken and not removed and not apart:
+        return
+    lines = [*apart, *_Complaints(state, requested).all(broken, removed)]
+    raise ResolveError("\n".join(dict.fromkeys(lines)))
 
 
-def _complaints(state: State, name: str) -> list[str]:
-    package = state.chosen(name)
-    groups: tuple[Group, ...] = () if package is None else state.groups(package)
-    return [f"{package}: {group.field}: {group}" for group in groups if group.is_critical and not state.holds(group)]
+def _apart(state: State) -> Iterator[str]:
+    """Say which packages cannot be beside one of another architecture: only equal ones of Multi-Arch: same can."""
+    marked = state.marked()
+    for other in state.foreign:
+        package = marked.get(other.name)
+        if package is None:
+            continue
+        if "same" not in (package.multi_arch, other.multi_arch) or package.version != other.version:
+            yield f"{package} is needed, and {other} is installed, which must be of the same version or go"
+
+
+class _Complaints:
+    """Words for what a state could not do."""
+
+    def __init__(self, state: State, requested: Sequence[Package]) -> None:
+        self._state = state
+        self._requested = {package.name for package in requested}
+        marked = state.marked()
+        self._there = {**{name: package for name, package in state.installed.items() if state.chosen(name)}, **marked}
+        self._reasons = reasons(tuple(marked.values()), requested=requested, state=state)
+
+    def all(self, broken: Sequence[Package], removed: Sequence[Package]) -> Iterator[str]:
+        for package in broken:
+            for group in self._state.groups(package):
+                if group.is_critical and not self._state.holds(group):
+                    for obstacle in self._obstacles(group, seen=frozenset({package.name}), depth=0):
+                        yield f"{self._named(package)} {group.field}: {group}: {obstacle}"
+        for package in removed:
+            yield f"{package.name} {package.version}: is installed and would have to go{self._against(package)}"
+
+    def _against(self, package: Package) -> str:
+        found = next(self._opponents(package), "")
+        return f": {found}" if found else ""
+
+    def _named(self, package: Package) -> str:
+        return f"{package.name} {package.version}"
+
+    def _presence(self, name: str) -> str:
+        """Say why a package is there."""
+        if name in self._requested:
+            return f"{name} is asked for"
+        chain = self._reasons.get(name)
+        if chain and len(chain) > 1:
+            return f"{name} is needed by {' <- '.join(reason.package for reason in reversed(chain[:-1]))}"
+        return f"{name} is installed" if name in self._state.installed else f"{name} would be installed"
+
+    def _obstacles(self, group: Group, *, seen: frozenset[str], depth: int) -> Iterator[str]:
+        """Say for each alternative of a group what stands against it; of a conflict, who is there."""
+        if group.is_negative:
+            yield from (self._presence(name) for name in self._state.final_answers(group, group.links[0]))
+            return
+        for link in group.links:
+            yield from self._link_obstacles(link, seen=seen, depth=depth)
+
+    def _link_obstacles(self, link: Link, *, seen: frozenset[str], depth: int) -> Iterator[str]:
+        state, name = self._state, link.target
+        versions = state.universe.versions(name) if name else ()
+        providers = state.providers(name) if name else []
+        fitting = [package for package in versions if link.fits(package.version)]
+        fitting += [owner for owner, version in providers if link.fits(version)]
+        if not fitting:
+            have = [package.version for package in versions] + [f"{owner} ({version})" for owner, version in providers]
+            yield f"the sources have {link.text.split()[0]} {_some(have)}" if have else f"no source has {link.text}"
+        for package in fitting[:_LISTED]:
+            if package.name not in seen:
+                yield self._package_obstacle(package, seen=seen | {package.name}, depth=depth + 1)
+
+    def _package_obstacle(self, package: Package, *, seen: frozenset[str], depth: int) -> str:
+        state, named = self._state, self._named(package)
+        first = state.first_candidate(package.name)
+        if package.name in state.without and package.name not in state.installed:
+            return f"{package.name} is excluded"
+        if first is not package:
+            return f"{named} is not the candidate, which is {first.version if first else 'none'}"
+        opponent = next(self._opponents(package), None)
+        if opponent is not None:
+            return opponent
+        for group in state.groups(package):
+            if group.is_critical and not group.is_negative and not state.holds(group) and depth < _DEPTH:
+                found = next(self._obstacles(group, seen=seen, depth=depth), None)
+                if found is not None:
+                    return f"{named} {group.field}: {group}: {found}"
+        return f"{named} cannot be installed"
+
+    def _opponents(self, package: Package) -> Iterator[str]:
+        """Say what conflicts with a package, or it with what."""
+        state = self._state
+        for group in state.groups(package):
+            if group.is_negative:
+                for name in state.final_answers(group, group.links[0]):
+                    yield f"{self._named(package)} {group.field}: {group}: {self._presence(name)}"
+        targets = set(state.targets(package))
+        for other in self._there.values():
+            for group in state.groups(other):
+                link = group.links[0]
+                is_against = group.is_negative and other.name != package.name and link.target in targets
+                if is_against and _hits(state, link, package):
+                    yield f"{self._presence(other.name)} and {group.field}: {group}"
+
+
+def _hits(state: State, link: Link, package: Package) -> bool:
+    if link.target == package.name:
+        return link.fits(package.version)
+    return any(owner is package and link.fits(version) for owner, version in state.providers(link.target))

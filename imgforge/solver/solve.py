@@ -52,21 +52,25 @@ def solve(
     basis = [package for package in universe.important() if package.name not in without] if essential else []
     wanted = _unique([*basis, *(_select(request, state) for request in requests)])
     _refuse_excluded(wanted, without)
+    _mark(wanted, state)
+    explain.refuse_broken(state, wanted)
+    chosen = tuple(state.marked().values())
+    vital = [package.name for package in (*chosen, *state.installed.values()) if package.essential]
+    return Solution(
+        steps=steps(Targets(chosen, state), essential=vital),
+        keep=(*(package for name, package in state.installed.items() if state.chosen(name) is package), *state.foreign),
+        requested=frozenset(package.name for package in wanted),
+        reasons=explain.reasons(chosen, requested=wanted, state=state),
+    )
+
+
+def _mark(wanted: Sequence[Package], state: State) -> None:
     marking = Marking(state)
     with _deep_recursion():
         for package in wanted:
             marking.request(package)
         for package in wanted:
             marking.complete(package.name)
-    explain.refuse_broken(state, wanted)
-    chosen = tuple(state.marked().values())
-    vital = [package.name for package in (*chosen, *state.installed.values()) if package.essential]
-    return Solution(
-        steps=steps(Targets(chosen, state), essential=vital),
-        keep=tuple(package for name, package in state.installed.items() if state.chosen(name) is package),
-        requested=frozenset(package.name for package in wanted),
-        reasons=explain.reasons(chosen, requested=wanted, state=state),
-    )
 
 
 def _unique(packages: Sequence[Package]) -> list[Package]:

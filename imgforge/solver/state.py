@@ -47,14 +47,16 @@ class State:
 
         Args:
             universe: what there is to choose from.
-            installed: what is there; the order is kept where APT would go by it.
+            installed: what is there. Packages of other architectures answer to nothing and stay as they are.
             recommends: Recommends bring packages in.
             without: names that must not be installed anew.
         """
         self.universe = universe
         self.recommends = recommends
         self.without = without
-        self.installed = {package.name: self._known(package) for package in installed}
+        native = [package for package in installed if package.architecture in (universe.architecture, "all")]
+        self.installed = {package.name: self._known(package) for package in native}
+        self.foreign = tuple(package for package in installed if package not in native)
         self.protected: set[str] = set()
         self.requested: set[str] = set()
         self._chosen: dict[str, Package | None] = {}

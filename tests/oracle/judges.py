@@ -14,6 +14,7 @@ import attrs
 from oracle.root import Root
 
 _INSTALL = re.compile(r"^Inst (\S+) (?:\[\S+\] )?\((\S+) .*\[(\S+)\]\)")
+_STEP = re.compile(r"^(Inst|Conf) ([^ :]+)")
 _REMOVE = re.compile(r"^(?:Remv|Purg) (\S+) ")
 
 
@@ -25,11 +26,13 @@ class Verdict:
         install: ``name:architecture=version`` of each package to install or upgrade.
         remove: names of each installed package that would go.
         error: why there is no answer; empty when there is one.
+        order: each step, whether it unpacks (or configures) and the package's name; empty when nobody knows.
     """
 
     install: frozenset[str] = frozenset()
     remove: frozenset[str] = frozenset()
     error: str = ""
+    order: tuple[tuple[bool, str], ...] = ()
 
 
 def by_apt_get(root: Root, names: Sequence[str], *, recommends: bool) -> Verdict:
@@ -43,6 +46,7 @@ def by_apt_get(root: Root, names: Sequence[str], *, recommends: bool) -> Verdict
     return Verdict(
         frozenset(f"{match[1].partition(':')[0]}:{match[3]}={match[2]}" for match in install),
         frozenset(match[1] for match in remove),
+        order=tuple((match[1] == "Inst", match[2]) for match in map(_STEP.match, done.stdout.splitlines()) if match),
     )
 
 

@@ -68,7 +68,7 @@ def _release_fields(inrelease: str) -> dict[str, str]:
 class Root:
     """One private APT root with one starting point."""
 
-    def __init__(self, path: Path, *, archive: Path, suites: Sequence[str], status: str, preferences: str = "") -> None:
+    def __init__(self, path: Path, *, archive: Path, suites: Sequence[str], status: str) -> None:
         """Write the root and let its APT read the archive.
 
         Args:
@@ -76,13 +76,12 @@ class Root:
             archive: what `lay_out` wrote.
             suites: in the order of the sources.
             status: dpkg's status of the starting point.
-            preferences: the text of apt_preferences.
         """
         self.path = path
         for directory in ("etc", "state/lists/partial", "cache/archives/partial", "empty"):
             (path / directory).mkdir(parents=True, exist_ok=True)
         (path / "status").write_text(status)
-        (path / "etc/preferences").write_text(preferences)
+        self.prefer("")
         (path / "etc/sources.list").write_text(
             "".join(f"deb [trusted=yes arch=amd64] file:{archive} {suite} main\n" for suite in suites)
         )
@@ -90,6 +89,10 @@ class Root:
         self.config.write_text(_CONFIG.format(path=path))
         self.run("apt-get", "update", check=True)
         self.run("apt-cache", "gencaches", check=True)
+
+    def prefer(self, preferences: str) -> None:
+        """Replace the text of apt_preferences."""
+        (self.path / "etc/preferences").write_text(preferences)
 
     def run(self, *argv: str, check: bool = False) -> subprocess.CompletedProcess[str]:
         """Run one of APT's programs in this root."""
