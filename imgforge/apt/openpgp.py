@@ -10,6 +10,7 @@ is an error, one by an unknown key is not).
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 from collections import Counter
@@ -89,6 +90,7 @@ def certificates(keys: bytes, *, what: str) -> tuple[Any, ...]:
     return tuple(found[fingerprint] for fingerprint in sorted(found))
 
 
+@functools.lru_cache(maxsize=64)
 def fingerprints(keys: bytes, *, what: str) -> tuple[str, ...]:
     """Return the fingerprints of the certificates' primary keys, lower case, sorted."""
     return tuple(certificate.fingerprint for certificate in certificates(keys, what=what))

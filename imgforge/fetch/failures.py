@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from imgforge.errors import FetchError, IntegrityError
-from imgforge.fetch.request import NotFoundError, Request, redact
-from imgforge.fetch.response import PassingError
+from imgforge.fetch.request import NotFoundError, PassingError, Request, redact
 
 _NAMED = 10
 """Failures that are named in one text."""

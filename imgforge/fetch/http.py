@@ -9,7 +9,6 @@ Not here: what to fetch, and from which mirror. Proxies and netrc of the environ
 
 from __future__ import annotations
 
-import concurrent.futures
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
 from pathlib import Path
@@ -18,19 +17,21 @@ from urllib.parse import urlsplit
 
 from imgforge import late
 from imgforge.errors import FetchError, IntegrityError
-from imgforge.fetch.failures import Failure, at, gathered, summed
+from imgforge.fetch import parallel
+from imgforge.fetch.failures import Failure, at, summed
 from imgforge.fetch.local import copy
 from imgforge.fetch.request import (
     Answer,
     Known,
     OfflineError,
+    PassingError,
     Patience,
     RefusedError,
     Request,
     WrongBytesError,
     redact,
 )
-from imgforge.fetch.response import PassingError, read, reason
+from imgforge.fetch.response import read, reason
 from imgforge.fetch.sink import Memory, Part, Sink, resumed
 from imgforge.report import Progress, Reporter, Step, running
 
@@ -76,7 +77,6 @@ class Fetcher:
         self._credentials = credentials
         self._lock = threading.Lock()
         self._session: Any = None
-        self._stopping = threading.Event()
         self._dead: frozenset[str] = frozenset()
 
     def __enter__(self) -> Self:
@@ -143,33 +143,8 @@ class Fetcher:
         return self.each(lambda pair: (pair[0], self.fetch(*pair)), wanted)
 
     def each(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result]:
-        """Call a function for each item in `jobs` threads, and yield its results in the order of completion.
-
-        When the caller stops early, or on an error that is no FetchError, what runs is told to stop.
-
-        Raises:
-            FetchError: after all others are done: what could not be had. One failure is raised as it is.
-            IntegrityError, StoreError: at once.
-        """
-        failures: list[FetchError] = []
-        executor = concurrent.futures.ThreadPoolExecutor(self.jobs, thread_name_prefix="fetch")
-        try:
-            futures = [executor.submit(function, item) for item in items]
-            for future in concurrent.futures.as_completed(futures):
-                try:
-                    result = future.result()
-                except FetchError as error:
-                    failures.append(error)
-                    continue
-                yield result
-        except BaseException:
-            self._stopping.set()
-            raise
-        finally:
-            executor.shutdown(wait=True, cancel_futures=True)
-            self._stopping.clear()
-        if failures:
-            raise gathered(failures)
+        """Call a function for each item in `jobs` threads; see `parallel.each`."""
+        return parallel.each(function, items, jobs=self.jobs)
 
     def _allowed(self, request: Request) -> tuple[str, ...]:
         urls = tuple(url for url in request.urls if not self.offline or url.startswith("file:"))
@@ -231,13 +206,14 @@ class Fetcher:
                     self._bury(url, sink)
                     raise FetchError(f"{error} (tried {failed} times)" if failed > 1 else str(error)) from None
                 self.reporter.noted(f"{request.what}: {redact(url)}: {error}; trying again in {wait:g} s")
-                self._pause(wait)
+                parallel.pause(wait)
         raise FetchError("too many interruptions")
 
     def _attempt(
         self, url: str, sink: Sink, *, request: Request, headers: Mapping[str, str], told: Callable[[int], None]
     ) -> Mapping[str, str] | None:
         """Make one request for what the sink has not yet."""
+        parallel.check()
         if url.startswith("file:"):
             copy(url, sink, request=request, told=told)
             return {}
@@ -247,7 +223,8 @@ class Fetcher:
         with self._open(url, headers) as response:
             if response.status_code == 304 and ("If-None-Match" in headers or "If-Modified-Since" in headers):
                 return None
-            read(response, sink, request=request, patience=self._patience, told=self._watched(told))
+            with parallel.interruptible(response.raw.shutdown):
+                read(response, sink, request=request, patience=self._patience, told=told)
             answered: Mapping[str, str] = response.headers
             return answered
 
@@ -273,18 +250,6 @@ class Fetcher:
                 session.mount("https://", adapter)
                 self._session = session
             return self._session
-
-    def _watched(self, told: Callable[[int], None]) -> Callable[[int], None]:
-        def tell(position: int) -> None:
-            told(position)
-            if self._stopping.is_set():
-                raise FetchError("stopped")
-
-        return tell
-
-    def _pause(self, seconds: float) -> None:
-        if self._stopping.wait(seconds):
-            raise FetchError("stopped")
 
     def _is_dead(self, url: str) -> bool:
         return _host(url) in self._dead

@@ -22,6 +22,18 @@ class RefusedError(FetchError):
     """A server does not let us have it: credentials, certificate, or a request that it will never answer."""
 
 
+class PassingError(FetchError):
+    """A failure that may pass with the next attempt; whoever asks this room gets the last as a plain FetchError.
+
+    Attributes:
+        wait: seconds that the server asks to wait; None when it does not say.
+    """
+
+    def __init__(self, text: str, *, wait: float | None = None) -> None:
+        super().__init__(text)
+        self.wait = wait
+
+
 class TooLargeError(IntegrityError):
     """More bytes than were vouched for or are allowed; no more than that was read."""
 

@@ -12,8 +12,16 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from imgforge import late
-from imgforge.errors import FetchError
-from imgforge.fetch.request import NotFoundError, Patience, RefusedError, Request, TooLargeError, WrongBytesError
+from imgforge.fetch import parallel
+from imgforge.fetch.request import (
+    NotFoundError,
+    PassingError,
+    Patience,
+    RefusedError,
+    Request,
+    TooLargeError,
+    WrongBytesError,
+)
 from imgforge.fetch.sink import Sink
 
 urllib3 = late.module("urllib3.exceptions")
@@ -23,18 +31,6 @@ _RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _GONE = (404, 410)
 _AGAIN = (408, 421, 425, 429)
-
-
-class PassingError(FetchError):
-    """A failure that may pass: the next attempt may go well. Never leaves this room but as the last of all attempts.
-
-    Attributes:
-        wait: seconds that the server asks to wait; None when it does not say.
-    """
-
-    def __init__(self, text: str, *, wait: float | None = None) -> None:
-        super().__init__(text)
-        self.wait = wait
 
 
 def read(response: Any, sink: Sink, *, request: Request, patience: Patience, told: Callable[[int], None]) -> None:
@@ -123,6 +119,7 @@ def _chunks(raw: Any, patience: Patience) -> Any:
         if not chunk:
             return
         yield chunk
+        parallel.check()
         received += len(chunk)
         elapsed = time.monotonic() - since
         if elapsed > patience.stall:

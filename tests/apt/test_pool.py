@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import functools
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -10,6 +14,9 @@ import pytest
 from builders.archives import Archive, Deb, Fault, Server, serve
 from builders.debs import build_deb
 
+from imgforge.apt import hosts
+from imgforge.apt.acquire import acquire
+from imgforge.apt.mirrors import candidates
 from imgforge.apt.pool import VanishedError, arriving, fetch_packages
 from imgforge.digest import Digest
 from imgforge.errors import FetchError
@@ -172,3 +179,33 @@ def test_a_path_that_climbs_out_is_refused(debs: list[Deb], server: Server, desk
     with pytest.raises(UnsafePathError):
         desk.get([bad], server.url)
     assert server.asked == []
+
+
+def test_two_builds_at_once_fetch_a_package_once(debs: list[Deb], server: Server, desk: Desk) -> None:
+    packages = [lock(deb) for deb in debs]
+    with concurrent.futures.ThreadPoolExecutor(4) as builds:
+        found = list(builds.map(lambda _build: desk.get(packages, server.url), range(4)))
+    assert found == [found[0]] * 4
+    assert len(server.asked) == len(debs)
+
+
+@pytest.mark.archive
+def test_a_package_of_the_hosts_own_archive_is_fetched(desk: Desk) -> None:
+    host = hosts.read()
+    source = next(one for one in host.sources if one.keys and one.components)
+    with Fetcher() as fetcher:
+        (index,) = acquire(
+            attrs.evolve(source, suites=source.suites[:1], components=source.components[:1]),
+            architecture="amd64",
+            cache=desk.cache,
+            fetcher=fetcher,
+            bases_of=functools.partial(candidates, host=host),
+            now=int(time.time()),
+            allow_expired=not host.check_valid_until,
+        )
+    stanza = next(one for one in index.path.read_text().split("\n\n") if one.startswith("Package: hello\n"))
+    fields = dict(re.findall(r"(?m)^([A-Za-z0-9-]+): (.*)$", stanza))
+    digest = Digest("sha256", fields["SHA256"])
+    path = PurePosixPath(fields["Filename"])
+    package = Locked("hello", fields["Version"], fields["Architecture"], int(fields["Size"]), digest, path)
+    assert desk.get([package], *index.bases).keys() == {str(digest)}

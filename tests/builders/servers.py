@@ -37,6 +37,7 @@ class Fault:
         trickle: seconds between single bytes of the body.
         ranges: whether a Range is honoured.
         length: whether a Content-Length is sent.
+        chunked: the body is sent in chunks of 1000 bytes, with no length; `drop` then counts chunks.
         shift: a range begins so many bytes off.
     """
 
@@ -50,6 +51,7 @@ class Fault:
     trickle: float = 0.0
     ranges: bool = True
     length: bool = True
+    chunked: bool = False
     shift: int = 0
 
 
@@ -172,12 +174,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in (*extra, *fault.headers):
             self.send_header(name, value)
-        if fault.length:
+        if fault.chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        elif fault.length:
             self.send_header("Content-Length", str(len(body)))
         else:
             self.send_header("Connection", "close")
         self.end_headers()
-        if fault.trickle:
+        if fault.chunked:
+            self._chunks(body, fault.drop)
+        elif fault.trickle:
             self._trickle(body, fault.trickle)
         elif fault.drop is not None or fault.stall is not None:
             self._break(body, fault)
@@ -185,6 +191,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body)
         if not fault.length:
             self.close_connection = True
+
+    def _chunks(self, body: bytes, drop: int | None) -> None:
+        pieces = [body[start : start + 1000] for start in range(0, len(body), 1000)]
+        for piece in pieces[:drop]:
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        if drop is None:
+            self.wfile.write(b"0\r\n\r\n")
+        self.close_connection = drop is not None
 
     def _break(self, body: bytes, fault: Fault) -> None:
         self.wfile.write(body[: fault.drop if fault.drop is not None else fault.stall])

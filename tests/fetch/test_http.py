@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -138,3 +142,47 @@ def test_bytes_without_an_announced_length_are_checked_all_the_same(
     server.fault("file", Fault(length=False))
     fetcher.fetch(wanted(f"{server.url}/file"), target)
     assert target.read_bytes() == DATA
+
+
+def test_a_chunked_answer_is_read(server: Server, fetcher: Fetcher, target: Path) -> None:
+    server.fault("file", Fault(chunked=True))
+    fetcher.fetch(wanted(f"{server.url}/file"), target)
+    assert target.read_bytes() == DATA
+
+
+def test_a_chunked_answer_that_breaks_off_is_resumed(server: Server, fetcher: Fetcher, target: Path) -> None:
+    server.fault("file", Fault(chunked=True, drop=100))
+    fetcher.fetch(wanted(f"{server.url}/file"), target)
+    assert target.read_bytes() == DATA
+    assert ranges(server) == [None, "bytes=100000-"]
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from builders.downloads import wanted
+from imgforge.fetch.http import Fetcher
+Fetcher().fetch(wanted(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def test_a_killed_fetch_is_resumed_by_the_next(server: Server, fetcher: Fetcher, target: Path) -> None:
+    server.fault("file", Fault(stall=100_000))
+    places = os.pathsep.join(str(Path(__file__).parents[number]) for number in (1, 2))
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, f"{server.url}/file", target], env={**os.environ, "PYTHONPATH": places}
+    ) as process:
+        part = target.with_name("got.part")
+        wait_until(lambda: part.exists() and part.stat().st_size == 100_000)
+        process.kill()
+    assert not target.exists()
+    fetcher.fetch(wanted(f"{server.url}/file"), target)
+    assert target.read_bytes() == DATA
+    assert ranges(server) == [None, "bytes=100000-"]
+
+
+def wait_until(is_so: Callable[[], bool], *, seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.02)

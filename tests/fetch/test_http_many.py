@@ -13,6 +13,7 @@ from builders.servers import Fault, Server
 from imgforge.fetch.http import Fetcher
 from imgforge.fetch.request import (
     NotFoundError,
+    Patience,
     WrongBytesError,
 )
 
@@ -67,3 +68,41 @@ def test_shuffled_arrival_gives_the_same_files(server: Server, tmp_path: Path) -
             list(fetcher.fetch_all(pairs))
         made.append({path.name: path.read_bytes() for path in folder.iterdir()})
     assert made[0] == made[1]
+
+
+def test_a_stalled_transfer_does_not_keep_an_error_waiting(server: Server, tmp_path: Path) -> None:
+    (server.root / "stalled").write_bytes(DATA)
+    server.always("stalled", Fault(stall=1000))
+    server.always("file", Fault(flip=True))
+    pairs = [(wanted(f"{server.url}/{name}"), tmp_path / name) for name in ("stalled", "file")]
+    start = time.monotonic()
+    with Fetcher(patience=Patience(stall=60)) as fetcher, pytest.raises(WrongBytesError):
+        list(fetcher.fetch_all(pairs))
+    assert time.monotonic() - start < 10
+
+
+def test_a_pause_does_not_keep_an_error_waiting(server: Server, tmp_path: Path) -> None:
+    (server.root / "busy").write_bytes(DATA)
+    server.always("busy", Fault(status=503, headers=(("Retry-After", "50"),)))
+    server.always("file", Fault(flip=True))
+    pairs = [(wanted(f"{server.url}/{name}"), tmp_path / name) for name in ("busy", "file")]
+    start = time.monotonic()
+    with Fetcher() as fetcher, pytest.raises(WrongBytesError):
+        list(fetcher.fetch_all(pairs))
+    assert time.monotonic() - start < 10
+
+
+def test_what_fails_stops_only_what_was_begun_with_it(server: Server, fetcher: Fetcher, tmp_path: Path) -> None:
+    (server.root / "slow").write_bytes(DATA[:1000])
+    server.fault("slow", Fault(trickle=0.0005))
+    server.always("file", Fault(flip=True))
+
+    def group(name: str) -> str:
+        data = DATA if name == "file" else DATA[:1000]
+        try:
+            list(fetcher.fetch_all([(wanted(f"{server.url}/{name}", data=data), tmp_path / name)]))
+        except WrongBytesError:
+            return f"{name}: wrong"
+        return f"{name}: right"
+
+    assert sorted(fetcher.each(group, ["slow", "file"])) == ["file: wrong", "slow: right"]
