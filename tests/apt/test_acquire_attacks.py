@@ -13,7 +13,7 @@ from imgforge.apt import openpgp, release
 from imgforge.apt.sources import Source
 from imgforge.codec import BombError
 from imgforge.errors import FetchError
-from imgforge.fetch.request import TooLargeError, WrongBytesError
+from imgforge.fetch.request import NotFoundError, TooLargeError, WrongBytesError
 
 
 def test_the_next_mirror_is_asked_when_the_first_is_gone(archive: Archive, server: Server, desk: Desk) -> None:
@@ -179,3 +179,40 @@ def test_one_key_of_two_is_enough_and_a_strangers_signature_beside_it_is_passed_
     text = (archive.path / "dists/stable/Release").read_bytes()
     (archive.path / "dists/stable/InRelease").write_bytes(sign(text, Key(), *archive.keys))
     assert len(desk.get(archive.source())) == 1
+
+
+def test_all_mirrors_are_named_when_none_is_trusted(archive: Archive, desk: Desk, tmp_path: Path) -> None:
+    others = [Archive(tmp_path / name) for name in ("one", "two")]
+    for other in others:
+        other.publish()
+    with pytest.raises(openpgp.UnknownSignerError) as caught:
+        desk.get(archive.source("http://127.0.0.1:9", *(other.url for other in others)))
+    assert "127.0.0.1:9" in str(caught.value)
+    assert caught.value.__notes__ == ["the keys that sign a source are its `signed-by`"]
+
+
+def test_a_suite_that_no_mirror_has_is_said_to_be_nowhere(archive: Archive, server: Server, desk: Desk) -> None:
+    source = Source("test", ("sid",), ("main",), (server.url, archive.url), keys=archive.keyring)
+    with pytest.raises(NotFoundError, match=r"InRelease of sid: .*/dists/sid/InRelease: not there"):
+        desk.get(source)
+
+
+def test_a_release_whose_signature_is_missing_is_not_used(archive: Archive, server: Server, desk: Desk) -> None:
+    for name in ("InRelease", "Release.gpg"):
+        (archive.path / "dists/stable" / name).unlink()
+    with pytest.raises(NotFoundError):
+        desk.get(archive.source(server.url))
+
+
+def test_a_source_without_a_mirror_is_an_error(archive: Archive, desk: Desk) -> None:
+    with pytest.raises(FetchError, match="Release of 'stable': no mirror is known"):
+        desk.get(archive.source("cdrom:[x]"))
+
+
+def test_a_frozen_archive_does_not_make_imgforge_forget_the_newest(archive: Archive, desk: Desk) -> None:
+    desk.get(archive.source())
+    archive.suite().date = NOW - 86400
+    archive.publish()
+    desk.get(archive.source(), allow_expired=True)
+    with pytest.raises(release.ReplayError):
+        desk.get(archive.source())
