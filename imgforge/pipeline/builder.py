@@ -17,7 +17,7 @@ import attrs
 
 from imgforge.apt.sources import Source
 from imgforge.digest import Digest
-from imgforge.errors import ManifestError, Problem
+from imgforge.errors import ManifestError, Problem, UsageError
 from imgforge.image import Base as NamedBase
 from imgforge.image import Image, Layer, assemble
 from imgforge.lock import PlatformLock
@@ -29,7 +29,7 @@ from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.platform import Platform
 from imgforge.oci.reference import Reference
 from imgforge.pipeline import base as bases
-from imgforge.pipeline import content, locking
+from imgforge.pipeline import content, locking, planning
 from imgforge.pipeline.archive import Archive
 from imgforge.pipeline.base import Base
 from imgforge.pipeline.chain import Chain
@@ -38,11 +38,13 @@ from imgforge.pipeline.install import Installer
 from imgforge.pipeline.installed import Installed
 from imgforge.pipeline.layers import LayerWriter
 from imgforge.pipeline.locking import Locked, Question
+from imgforge.pipeline.planning import Plan
 from imgforge.pipeline.task import Wish
 from imgforge.pipeline.view import View
 from imgforge.report import Step, running
-from imgforge.rootfs.facts import EMPTY
+from imgforge.rootfs.facts import EMPTY, Facts
 from imgforge.settings import Settings
+from imgforge.solver.values import Reason
 from imgforge.store.cache import Cache
 from imgforge.store.layout import Layout
 from imgforge.transport import table as transports
@@ -165,6 +167,48 @@ class Builder:
         architecture = debian_architecture(locked.platform)
         return Wish(locked.packages, file.manifest, base, architecture)
 
+    def plan(self, chain: Chain) -> Plan:
+        """Say what a build of the last manifest would install and make; its bases are built."""
+        base, file = self.base_of(chain), chain.files[-1]
+        question = self.question(file, base)
+        before = locking.read(file)
+        locked = locking.fitting(before, question)
+        news: tuple[str, ...] = ()
+        if locked is None:
+            made = locking.propose(question, before=before, upgrade=None, facts=self.facts(base), archive=self.archive)
+            news, locked = made.changes, made.lock.platforms[question.platform]
+        wish = self.wish(file, locked, base)
+        return planning.of(wish, self._installer.foresee(wish), cache=self.cache, changes=news)
+
+    def why(self, chain: Chain, package: str) -> tuple[Reason, ...]:
+        """Return the chain of dependencies that brings a package in.
+
+        Raises:
+            UsageError: the image does not get the package, or its base has it.
+        """
+        base, file = self.base_of(chain), chain.files[-1]
+        facts, question = self.facts(base), self.question(file, base)
+        solution, _ = locking.resolve(
+            question, facts=facts, archive=self.archive, prefer=locking.versions(locking.read(file), question)
+        )
+        found = solution.reason(package)
+        if not found:
+            is_kept = any(kept.name == package for kept in solution.keep)
+            where = f"comes from the base {file.manifest.base!r}" if is_kept else "is not installed"
+            raise UsageError(f"{package}: {where}")
+        return found
+
+    def facts(self, base: Base | None) -> Facts:
+        """Return what is known of a base's tree."""
+        return bases.facts_of(base, cache=self.cache, reporter=self._settings.reporter) if base else EMPTY
+
+    def open(self, reference: str) -> Base:
+        """Open an image of the store, or one that a reference names."""
+        parsed = Reference.parse(reference)
+        table = transports.transports(self.store)
+        opened = self._resources.enter_context(transports.read(parsed, table=table))
+        return Base(reference, opened.image.digest, opened.image, opened.open)
+
     def _build(self, file: ManifestFile, base: Base | None, mode: Mode) -> Built:
         with running(self._settings.reporter, Step("build", file.manifest.name)):
             question = self.question(file, base)
@@ -190,7 +234,7 @@ class Builder:
             question,
             before=before,
             upgrade=mode.upgrade,
-            facts=bases.facts_of(base, cache=self.cache, reporter=self._settings.reporter) if base else EMPTY,
+            facts=self.facts(base),
             archive=self.archive,
             reporter=self._settings.reporter,
         )
@@ -198,8 +242,7 @@ class Builder:
 
     def _debs(self, file: ManifestFile, locked: PlatformLock, base: Base | None) -> Mapping[Digest, Path]:
         def sources() -> tuple[Source, ...]:
-            facts = bases.facts_of(base, cache=self.cache, reporter=self._settings.reporter) if base else EMPTY
-            return locking.sources_for(file, facts)
+            return locking.sources_for(file, self.facts(base))
 
         return self.archive.debs(locked.packages, sources)
 

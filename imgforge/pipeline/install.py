@@ -23,6 +23,7 @@ from imgforge.pipeline.compress import COMPRESSIONS
 from imgforge.pipeline.fragments import Fragments
 from imgforge.pipeline.installed import Installed
 from imgforge.pipeline.layers import LayerBlob, LayerWriter
+from imgforge.pipeline.planning import PlannedLayer
 from imgforge.pipeline.state import State
 from imgforge.pipeline.task import Task, Wish, groups_of, path_rules, state_step, task_of
 from imgforge.report import Reporter
@@ -85,6 +86,35 @@ class Installer:
         self._cache.put("installs", wish.key, records.dump(installed))
         return installed
 
+    def foresee(self, wish: Wish) -> tuple[PlannedLayer, ...]:
+        """Return the layers that `install` would give, and which of them are there; makes nothing."""
+        remembered = self._recall(wish.key)
+        if remembered is not None:
+            return tuple(PlannedLayer(layer.comment, True, layer.descriptor.size) for layer in remembered.layers)
+        if not wish.packages:
+            return ()
+        facts = bases.facts_of(wish.base, cache=self._cache, reporter=self._reporter) if wish.base else EMPTY
+        with self._cache.scratch() as scratch:
+            fragments = self._fragments(wish, facts=facts, debs=dict, scratch=scratch)
+            wanted = tuple((package.digest, package.size) for package in wish.packages)
+            if not fragments.are_known(wanted):
+                size = sum(package.size for package in wish.packages)
+                return (PlannedLayer(f"{len(wanted)} packages", False, size), PlannedLayer("state", False))
+            task = task_of(wish, fragments.all(wanted, workshop=None), facts=facts)
+            directories = facts.directories()
+            known = {one.key: one for one in task.installation.native}
+            decided = decide(directories, [one.fragment.directories for one in task.installation.native])
+            planned = [
+                PlannedLayer(
+                    group.title,
+                    self._writer(wish).has_packages(group, made=known, decided=decided, base=directories),
+                    sum(piece.size for piece in group.pieces),
+                )
+                for group in groups_of(task.installation.native, wish.manifest)
+            ]
+            state = states.find(task.key, cache=self._cache)
+        return (*planned, PlannedLayer("state", state is not None))
+
     def _recall(self, key: str) -> Installed | None:
         path = self._cache.get("installs", key)
         if path is None:
@@ -96,16 +126,7 @@ class Installer:
 
     def _install(self, wish: Wish, *, debs: Callable[[], Mapping[Digest, Path]], scratch: Path) -> Installed:
         facts = bases.facts_of(wish.base, cache=self._cache, reporter=self._reporter) if wish.base else EMPTY
-        fragments = Fragments(
-            path_rules(wish.manifest, facts, from_nothing=wish.base is None),
-            cache=self._cache,
-            scratch=scratch,
-            debs=debs,
-            executor=self._workers,
-            compressors=self._compressors,
-            jobs=self._jobs,
-            reporter=self._reporter,
-        )
+        fragments = self._fragments(wish, facts=facts, debs=debs, scratch=scratch)
         wanted = tuple((package.digest, package.size) for package in wish.packages)
         state = None
         if fragments.are_known(wanted):
@@ -125,6 +146,20 @@ class Installer:
             for future in layers:
                 future.cancel()
         return self._finished(wish, task, written, state)
+
+    def _fragments(
+        self, wish: Wish, *, facts: Facts, debs: Callable[[], Mapping[Digest, Path]], scratch: Path
+    ) -> Fragments:
+        return Fragments(
+            path_rules(wish.manifest, facts, from_nothing=wish.base is None),
+            cache=self._cache,
+            scratch=scratch,
+            debs=debs,
+            executor=self._workers,
+            compressors=self._compressors,
+            jobs=self._jobs,
+            reporter=self._reporter,
+        )
 
     def _package_layers(
         self, wish: Wish, task: Task, *, fragments: Fragments, facts: Facts
@@ -185,6 +220,7 @@ class Installer:
         ]
         blob = self._writer(wish).tar(state.tar, key=state.key, title="state")
         layers.append(Layer(blob.descriptor, blob.diff_id, state_step(task.installation), "state"))
+        states.remember_runs(blob.diff_id, state.runs, cache=self._cache)
         reused = sum(blob.was_cached for _, blob in written) + blob.was_cached
         return Installed(
             tuple(layers), task.epoch, state.key, tuple(one.key for one in task.installation.native), reused

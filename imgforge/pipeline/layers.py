@@ -82,11 +82,7 @@ class LayerWriter:
             decided: the directories of all packages, as the image has them.
             base: the directories of the base.
         """
-        members = tuple(made[piece.key] for piece in group.pieces)
-        directories = _directories(members, decided=decided, base=base)
-        key = _key(
-            "packages", self._compression.key, hashlib.sha256(directories).hexdigest(), *(one.key for one in members)
-        )
+        members, directories, key = self._named(group, made=made, decided=decided, base=base)
 
         def pieces() -> Iterator[tuple[Callable[[], BinaryIO], Callable[[], BinaryIO] | None]]:
             yield lambda: io.BytesIO(directories), None
@@ -97,6 +93,21 @@ class LayerWriter:
 
         size = sum(piece.size for piece in group.pieces)
         return self._made_once(key, Step("layer", group.title, size), pieces)
+
+    def has_packages(
+        self, group: Group, *, made: Mapping[str, Made], decided: Mapping[str, Entry], base: Mapping[str, Entry]
+    ) -> bool:
+        """Tell whether the layer of a group is there already; see `packages`."""
+        return self._recall(self._named(group, made=made, decided=decided, base=base)[2]) is not None
+
+    def _named(
+        self, group: Group, *, made: Mapping[str, Made], decided: Mapping[str, Entry], base: Mapping[str, Entry]
+    ) -> tuple[tuple[Made, ...], bytes, str]:
+        """Return the members of a group, the tar of their directories, and the key of their layer."""
+        members = tuple(made[piece.key] for piece in group.pieces)
+        directories = _directories(members, decided=decided, base=base)
+        content = hashlib.sha256(directories).hexdigest()
+        return members, directories, _key("packages", self._compression.key, content, *(one.key for one in members))
 
     def tar(self, path: Path, *, key: str, title: str) -> LayerBlob:
         """Write the layer whose whole tar is a file."""

@@ -124,9 +124,19 @@ def make(
         ResolveError: no packages answer.
         FetchError, IntegrityError: the sources cannot be had or trusted.
     """
+    with running(reporter, Step("solve", asked.file.manifest.name)):
+        locked = propose(asked, before=before, upgrade=upgrade, facts=facts, archive=archive)
+    if locked.lock != before:
+        _write(locked.path, locked.lock, reporter)
+    return locked
+
+
+def propose(
+    asked: Question, *, before: Lock | None, upgrade: tuple[str, ...] | None, facts: Facts, archive: Archive
+) -> Locked:
+    """Resolve a manifest without writing anything; see `make`."""
     old = before.platforms.get(asked.platform) if before else None
-    kept = _kept_versions(old, upgrade)
-    solution, sources = resolve(asked, facts=facts, archive=archive, prefer=kept, reporter=reporter)
+    solution, sources = resolve(asked, facts=facts, archive=archive, prefer=_kept_versions(old, upgrade))
     locked = PlatformLock(
         platform=asked.platform,
         asked=asked.lines,
@@ -136,33 +146,34 @@ def make(
     )
     others = tuple(entry for entry in (before.locked if before else ()) if entry.platform != asked.platform)
     lock = Lock(name=asked.file.manifest.name, locked=(*others, locked))
-    path = asked.file.lock
-    if lock != before:
-        _write(path, lock, reporter)
-    return Locked(path, lock, changes(old, locked))
+    return Locked(asked.file.lock, lock, changes(old, locked))
+
+
+def versions(before: Lock | None, asked: Question) -> dict[str, str]:
+    """Return the versions that a lock says, by package."""
+    return _kept_versions(before.platforms.get(asked.platform) if before else None, None)
 
 
 def resolve(
-    asked: Question, *, facts: Facts, archive: Archive, prefer: dict[str, str], reporter: Reporter
+    asked: Question, *, facts: Facts, archive: Archive, prefer: dict[str, str]
 ) -> tuple[Solution, tuple[Source, ...]]:
     """Return the packages that answer a question now, and the sources that they come from."""
     manifest = asked.file.manifest
     sources = sources_for(asked.file, facts)
-    with running(reporter, Step("solve", manifest.name)):
-        universe = archive.universe(
-            sources,
-            architecture=debian_architecture(asked.platform),
-            preferences=archives.preferences_of(asked.file, facts),
-            prefer=prefer,
-        )
-        solution = solve(
-            tuple(_request(package.name, package.version) for package in manifest.packages),
-            universe=universe,
-            installed=parse_status(facts.contents.get(STATUS, b"")),
-            recommends=manifest.recommends,
-            without=frozenset(manifest.without),
-            essential=manifest.is_from_scratch,
-        )
+    universe = archive.universe(
+        sources if manifest.packages else (),
+        architecture=debian_architecture(asked.platform),
+        preferences=archives.preferences_of(asked.file, facts),
+        prefer=prefer,
+    )
+    solution = solve(
+        tuple(_request(package.name, package.version) for package in manifest.packages),
+        universe=universe,
+        installed=parse_status(facts.contents.get(STATUS, b"")),
+        recommends=manifest.recommends,
+        without=frozenset(manifest.without),
+        essential=manifest.is_from_scratch,
+    )
     return solution, sources
 
 

@@ -11,6 +11,7 @@ import attrs
 
 from imgforge import record
 from imgforge.deb import relation
+from imgforge.digest import Digest
 from imgforge.layer.directories import decide, skeleton
 from imgforge.layer.fragment import Fragment
 from imgforge.pipeline.fragments import Fragments, Made
@@ -101,6 +102,17 @@ def configured(
     return State(key, cache.adopt("states", f"{key}.tar", output), runs)
 
 
+def remember_runs(diff_id: Digest, runs: tuple[ScriptRun, ...], *, cache: Cache) -> None:
+    """Keep what ran for a state layer where `runs_of` finds it."""
+    cache.put("scripts", diff_id.hex, record.dump(tuple((run.label, run.seconds) for run in runs)))
+
+
+def runs_of(diff_id: Digest, *, cache: Cache) -> tuple[ScriptRun, ...]:
+    """Return what ran when a layer was made here; nothing for layers of packages, and of others."""
+    path = cache.get("scripts", diff_id.hex)
+    return tuple(ScriptRun(*row) for row in record.load(path.read_bytes())) if path else ()
+
+
 def divide(made: tuple[Made, ...], *, facts: Facts, installed: frozenset[str], architecture: str) -> Installation:
     """Say which packages can be laid out natively and which the image's own dpkg must unpack.
 
@@ -136,21 +148,17 @@ def _reason(
     taken: Mapping[str, str],
     links: set[str],
 ) -> str:
+    """Return why only dpkg can unpack a package; empty text when its files can simply be laid out."""
     if fragment.package in installed:
         return "the base has another version"
     for entry in fragment.entries:
         if entry.path in special:
             return f"/{entry.path} {special[entry.path]}"
-        if entry.path in taken:
-            return f"/{entry.path} is also in {taken[entry.path]}"
-        before = facts.entries.get(entry.path)
-        if before is not None:
-            return f"/{entry.path} is in the base"
+        if entry.path in taken or entry.path in facts.entries:
+            return f"/{entry.path} is also in {taken.get(entry.path, 'the base')}"
     for entry in fragment.directories:
-        if entry.path in links:
-            return f"/{entry.path} is a symlink in the image"
-        if entry.path in taken:
-            return f"/{entry.path} is no directory in {taken[entry.path]}"
+        if entry.path in links or entry.path in taken:
+            return f"/{entry.path} is no directory in {taken.get(entry.path, 'the base')}"
     return ""
 
 

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
+
+from imgforge.digest import Digest
+from imgforge.image import Image
 from imgforge.oci.reference import Reference
 from imgforge.pipeline import chain as chains
+from imgforge.pipeline import running
+from imgforge.pipeline import state as states
 from imgforge.pipeline.builder import Builder, Built, Mode
 from imgforge.pipeline.locking import Locked
+from imgforge.pipeline.planning import Plan
 from imgforge.settings import Settings
+from imgforge.solver.values import Reason
+from imgforge.store import listing
+from imgforge.store.listing import Stored
 from imgforge.transport import table as transports
+from imgforge.workshop.steps import ScriptRun
+
+_CACHE_AGE = 30 * 86400
+"""Seconds after its last use that an entry of the cache is collected."""
 
 
 def lock(manifest: str | Path, *, settings: Settings, upgrade: tuple[str, ...] | None = None) -> Locked:
@@ -63,3 +77,117 @@ def build(
                 table=table,
             )
         return built
+
+
+def plan(manifest: str | Path, *, settings: Settings) -> Plan:
+    """Say what a build would install and make; nothing but its bases is built, and no lock is written.
+
+    Args:
+        manifest: its path or its name.
+        settings: places and mirrors.
+    """
+    chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
+    with Builder(settings) as builder:
+        return builder.plan(chain)
+
+
+def why(manifest: str | Path, package: str, *, settings: Settings) -> tuple[Reason, ...]:
+    """Return the chain of dependencies that brings a package into an image, from what the manifest asks for.
+
+    Args:
+        manifest: its path or its name.
+        package: a binary package's name.
+        settings: places and mirrors.
+
+    Raises:
+        UsageError: the image does not get the package, or its base has it already.
+    """
+    chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
+    with Builder(settings) as builder:
+        return builder.why(chain, package)
+
+
+def run(image: str, argv: tuple[str, ...] = (), *, settings: Settings) -> int:
+    """Run an image in the sandbox as its configuration says, and return the program's exit code.
+
+    Args:
+        image: a name in the store or a reference.
+        argv: instead of the image's command.
+        settings: places and the sandbox.
+    """
+    with Builder(settings) as builder:
+        return running.run(
+            builder.open(image), argv, cache=builder.cache, workshop=builder.workshop, reporter=settings.reporter
+        )
+
+
+@attrs.frozen
+class Inspection:
+    """What an image is.
+
+    Attributes:
+        name: the reference that was asked for.
+        digest: of its manifest.
+        image: its manifest and configuration.
+        scripts: which maintainer scripts ran for its layers, as far as they were made with this cache.
+    """
+
+    name: str
+    digest: Digest
+    image: Image
+    scripts: tuple[ScriptRun, ...]
+
+
+def inspect(reference: str, *, settings: Settings) -> Inspection:
+    """Return what an image is.
+
+    Args:
+        reference: a name in the store, or ``oci:DIR:TAG`` and the like.
+        settings: places.
+    """
+    with Builder(settings) as builder:
+        found = builder.open(reference)
+        scripts = tuple(
+            run for diff_id in found.image.config.diff_ids for run in states.runs_of(diff_id, cache=builder.cache)
+        )
+        return Inspection(reference, found.digest, found.image, scripts)
+
+
+def images(*, settings: Settings) -> tuple[Stored, ...]:
+    """Return the images of the store, in the order of their names.
+
+    Args:
+        settings: places.
+    """
+    with Builder(settings) as builder:
+        return listing.images(builder.store)
+
+
+@attrs.frozen
+class Freed:
+    """What a collection removed.
+
+    Attributes:
+        blobs: how many blobs of the store.
+        store: their bytes.
+        entries: how many entries of the cache.
+        cache: their bytes.
+    """
+
+    blobs: int
+    store: int
+    entries: int
+    cache: int
+
+
+def gc(*, settings: Settings) -> Freed:
+    """Remove blobs that no image in the store needs, and entries of the cache unused for 30 days.
+
+    Args:
+        settings: places.
+    """
+    builder = Builder(settings)
+    with builder.workshop:
+        stored = builder.store.gc()
+        cached = builder.cache.gc(now=settings.now, max_age=_CACHE_AGE, remove=builder.workshop.clear)
+    return Freed(stored.blobs, stored.size, cached.entries, cached.size)

@@ -22,7 +22,7 @@ from imgforge.store.atomic import remove_tree
 from imgforge.workshop.steps import ScriptRun, Step, dump
 
 _PACKAGES = str(Path(imgforge.errors.__file__).parent.parent)
-_START = f"import sys; sys.path.insert(0, {_PACKAGES!r}); from imgforge.workshop.worker import main; main()"
+_START = f"import sys; sys.path.insert(0, {_PACKAGES!r}); from imgforge.workshop.{{}} import main; main()"
 
 
 class Workshop:
@@ -51,7 +51,7 @@ class Workshop:
     def _started(self) -> subprocess.Popen[str]:
         if self._process is None:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-c", _START, self.rung.name],
+                [sys.executable, "-I", "-c", _START.format("worker"), self.rung.name],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -101,6 +101,10 @@ class Workshop:
             "configure", base=_texts(base), steps_text=dump(steps), work=str(work), output=str(output), epoch=epoch
         )
         return tuple(ScriptRun(label, seconds) for label, seconds in answer["runs"])
+
+    def session(self, request: str) -> list[str]:
+        """Return the command that serves a request of `workshop.session` on the caller's terminal."""
+        return [sys.executable, "-I", "-c", _START.format("session"), request]
 
     def remove(self, trees: tuple[Path, ...]) -> None:
         """Delete trees that `extract` made."""

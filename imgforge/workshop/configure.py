@@ -21,6 +21,7 @@ from imgforge.workshop.steps import Append, Copy, Divert, Link, Mount, Remove, R
 ADMIN = "var/lib/dpkg"
 POLICY_RC = "usr/sbin/policy-rc.d"
 _ARCHIVES = "var/cache/imgforge"
+_INCOMING = "var/lib/dpkg/tmp.ci"  # where dpkg itself keeps the scripts of a package that it unpacks
 
 CORE = ("base-passwd", "base-files", "libc6", "perl-base", "dpkg")
 """What must be configured before anything else can, when an image starts from nothing (as debootstrap does)."""
@@ -187,10 +188,10 @@ def _preinsts(units: tuple[Unit, ...]) -> Iterator[Step]:
     for unit in units:
         if not unit.fragment.preinst:
             continue
-        path = f"{ADMIN}/tmp.ci/preinst"
+        path = f"{_INCOMING}/preinst"
         yield Write(path, unit.fragment.preinst, mode=0o755)
         yield Run(f"preinst {unit.fragment.package}", (f"/{path}", "install"), _script_environment(unit))
-        yield Remove((path, f"{ADMIN}/tmp.ci"))
+        yield Remove((path, _INCOMING))
 
 
 def _script_environment(unit: Unit) -> tuple[tuple[str, str], ...]:

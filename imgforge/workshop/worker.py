@@ -170,7 +170,7 @@ class _Clock:
 
 def _members(tars: list[str], files: contextlib.ExitStack) -> Iterator[tuple[Entry, BinaryIO]]:
     for path in tars:
-        stream = files.enter_context(open(path, "rb"))
+        stream = files.enter_context(Path(path).open("rb"))
         yield from reader.read(stream, what=path, limits=reader.LIMITS)
 
 
