@@ -162,7 +162,10 @@ class Binder:
         hint = f" ({why})" if why else ""
         if isinstance(node, Scalar) and rule.choices:
             hint += nearest(node.text, rule.choices)
-        return self.report(node.position, path, f"must be {rule.expected}, got {shown(node)}{hint}")
+        got = shown(node)
+        if isinstance(node, Scalar) and node.kind == "text":
+            got = quoted(rule.shown(node.text))
+        return self.report(node.position, path, f"must be {rule.expected}, got {got}{hint}")
 
     def _items(self, node: Node, hint: Any, path: str, *, distinct: Distinct | None = None) -> Any:
         if not isinstance(node, Sequence):
@@ -221,7 +224,7 @@ class Binder:
         values = dict(given or {})
         known = {key: field for key, field in keys(owner).items() if field.name not in values}
         short = getattr(owner, "SHORT", "")
-        if isinstance(node, Scalar) and short and node.kind != "nothing":
+        if isinstance(node, Scalar) and short in known and node.kind != "nothing":
             node = Mapping(((Scalar(short, plain=True, position=node.position), node),), node.position)
         if not isinstance(node, Mapping):
             return self.report(node.position, path, f"must be a mapping, got {shown(node)}")

@@ -33,6 +33,7 @@ class Rule:
             such a text quoted.
         is_octal: the number is written as quoted octal text.
         reason: a further check; returns what is wrong, or an empty text.
+        conceal: returns what a message may show of a text that could hold a secret.
     """
 
     expected: str
@@ -43,6 +44,11 @@ class Rule:
     is_written: bool = False
     is_octal: bool = False
     reason: Callable[[str], str] | None = None
+    conceal: Callable[[str], str] | None = None
+
+    def shown(self, text: str) -> str:
+        """Return a text against the rule as it may stand in a message."""
+        return self.conceal(text) if self.conceal else text
 
     def refuses_text(self, text: str) -> str:
         """Return why a text is against the rule: empty when it is not, and a blank when nothing is to be added."""
@@ -92,7 +98,13 @@ class ContradictionError(ValueError):
 TEXT = Rule("text")
 """Any text; a number must be quoted."""
 
-WRITTEN = Rule("text", is_written=True)
+
+def nothing(_text: str) -> str:
+    """Return what a message shows of a text that is nobody's business."""
+    return "…"
+
+
+WRITTEN = Rule("text", is_written=True, conceal=nothing)
 """Any text, a number as it is written."""
 
 Written = Annotated[str, WRITTEN]
@@ -111,18 +123,18 @@ def checked(_owner: type, fields: list[attrs.Attribute[Any]]) -> list[attrs.Attr
 
 def _validator(hint: Any) -> Callable[[object, attrs.Attribute[Any], object], None]:
     holds = _test(hint)
+    marks = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    rule = next((mark for mark in marks if isinstance(mark, Rule)), None)
 
     def check(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        if not holds(value):
-            raise ValueError(f"{attribute.name}: must be {_expected(hint)}, got {value!r}")
+        if holds(value):
+            return
+        if rule is None:
+            raise ValueError(f"{attribute.name}: must be of its type and keep the rules of that")
+        got = rule.shown(value) if isinstance(value, str) else value
+        raise ValueError(f"{attribute.name}: must be {rule.expected}, got {got!r}")
 
     return check
-
-
-def _expected(hint: Any) -> str:
-    marks = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-    rules = [mark.expected for mark in marks if isinstance(mark, Rule)]
-    return rules[0] if rules else str(getattr(hint, "__name__", hint))
 
 
 def _test(hint: Any) -> Callable[[object], bool]:

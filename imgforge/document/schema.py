@@ -60,13 +60,17 @@ def _object(owner: type, definitions: dict[str, Schema], *, without: str = "") -
 
 
 def _reference(owner: type, definitions: dict[str, Schema], *, without: str = "") -> Schema:
-    """Put a class among the definitions, and return what points to it."""
-    if owner.__name__ not in definitions:
-        definitions[owner.__name__] = {}
-        definitions[owner.__name__] = _object(owner, definitions, without=without)
-    pointer = {"$ref": f"#/$defs/{owner.__name__}"}
-    short = getattr(owner, "SHORT", "")
-    return {"anyOf": [_of(keys(owner)[short].type, definitions), pointer]} if short else pointer
+    """Put a class among the definitions, and return what points to it.
+
+    A class that stands in a mapping is written without the attribute that is its key there.
+    """
+    name = owner.__name__ + (f"By{without.capitalize()}" if without else "")
+    if name not in definitions:
+        definitions[name] = {}
+        definitions[name] = _object(owner, definitions, without=without)
+    pointer = {"$ref": f"#/$defs/{name}"}
+    short = getattr(owner, "SHORT", without)
+    return {"anyOf": [_of(keys(owner)[short].type, definitions), pointer]} if short != without else pointer
 
 
 def _of(hint: Any, definitions: dict[str, Schema]) -> Schema:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from imgforge.document.rule import Rule
+from imgforge.document.rule import Rule, nothing
+from imgforge.fetch.request import redact
 
 _ID_MOST = 2**32 - 2
 _NOBODY = 65534
@@ -43,6 +44,11 @@ def _is_uri(text: str) -> str:
     if (parts.scheme == "file") == bool(parts.netloc):
         return "file: has no host, http: and https: need one"
     return ""
+
+
+def _shown(text: str) -> str:
+    """Return what a message may show of a mirror's URI."""
+    return redact(text) if text.startswith(("http://", "https://", "file:")) else text.rpartition("@")[2]
 
 
 UID = Rule("a user id from 1 to 4294967294", least=1, most=_ID_MOST, reason=_is_own)
@@ -100,16 +106,18 @@ SUITE = Rule(
 
 COMPONENT = Rule("a component such as 'main'", r"[A-Za-z0-9][A-Za-z0-9._\-]*(/[A-Za-z0-9][A-Za-z0-9._\-]*)*")
 
-URI = Rule("a URI such as 'https://mirrors.wikimedia.org/debian'", r"(https?://|file:/)[!-~]+", reason=_is_uri)
+URI = Rule(
+    "a URI such as 'https://mirrors.wikimedia.org/debian'", r"(https?://|file:/)[!-~]+", reason=_is_uri, conceal=_shown
+)
 
 PACKAGE_GLOB = Rule("a package's name, * and ? allowed", r"[a-z0-9*?][a-z0-9+.*?\-]*")
 """apt_preferences(5)."""
 
-LINE = Rule("one line of text", r"[^\x00-\x1f\x7f]*", is_written=True)
+LINE = Rule("one line of text", r"[^\x00-\x1f\x7f]*", is_written=True, conceal=nothing)
 INI_KEY = Rule("a key of an ini file", r"[^\x00-\x20=:;#\[\]\x7f]([^\x00-\x1f=\x7f]*[^\x00-\x20=\x7f])?")
 INI_SECTION = Rule("a section of an ini file", r"[^\x00-\x1f\[\]\x7f]+")
 
-ARGUMENT = Rule("text", is_written=True)
+ARGUMENT = Rule("text", is_written=True, conceal=nothing)
 BUDGET = Rule("a number of layers from 1 to 100", least=1, most=100)
 """Some runtimes mount at most 127 layers (overlay2's limit is 128 with the upper one)."""
 
