@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import signal
 import socket
 import struct
+import threading
 
 from imgforge.errors import SandboxError
 from imgforge.sandbox import idmap, syscalls
@@ -24,7 +26,7 @@ def enter(rung: Rung, *, loopback: bool = False) -> None:
     """Take the calling process to a rung; there is no way back.
 
     The process must be fresh: one thread, no temporary state that needs another user. Afterwards it is root (of its
-    namespace), its mounts are its own, it has no network, and it is killed when the thread that started it ends.
+    namespace), its mounts are its own, it has no network, and it is killed when the process that started it ends.
     On `Rung.CHROOT` only the last holds: there `process.run` denies sockets to the command.
 
     Args:
@@ -42,7 +44,7 @@ def enter(rung: Rung, *, loopback: bool = False) -> None:
             syscalls.set_host_name(HOST_NAME)
             if loopback:
                 _raise_loopback()
-        die_with(parent)
+        _die_with(parent)
     except OSError as error:
         raise SandboxError(f"sandbox {rung.value}: {error.filename or 'kernel'}: {error.strerror}") from error
     except SandboxError as error:
@@ -60,17 +62,26 @@ def _take_to(rung: Rung) -> None:
         idmap.unshare_single(_APART)
 
 
-def die_with(parent: int, *, how: signal.Signals = signal.SIGKILL) -> None:
-    """Have the kernel send `how` when the parent ends, also if that happened just now (PR_SET_PDEATHSIG in prctl(2)).
+def _die_with(parent: int) -> None:
+    """Have this process killed when its parent ends, in a thread that waits for that.
 
-    Call it last: a change of ids clears it.
+    Not by PR_SET_PDEATHSIG: that acts when the *thread* that started this process ends (prctl(2)), and a caller may
+    well start a worker in one thread and use it from others.
 
     Raises:
-        OSError: the kernel refuses.
+        OSError: the kernel knows no pidfd_open(2): before Linux 5.3, or hidden by a container.
     """
-    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, how)
+    if parent == 0:  # the parent is outside of this pid namespace, whose end is then also this process's
+        return
+    ending = os.pidfd_open(parent)
     if os.getppid() != parent:
-        os.kill(os.getpid(), how)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def wait() -> None:
+        select.select([ending], [], [])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _raise_loopback() -> None:

@@ -16,6 +16,7 @@ from imgforge.sandbox import syscalls
 IDS = 65535
 """Ids that a Debian image needs: 0 to nobody's 65534 (Debian Policy 9.2.2)."""
 
+_TOOL_PATH = "/usr/bin:/bin:/usr/local/bin"
 _MOST_BYTES = 1 << 20
 _MOST_RANGES = 300  # the kernel takes 340 lines a map
 
@@ -103,7 +104,7 @@ def _map(kind: str, process: int, ranges: tuple[Range, ...]) -> None:
     try:
         done = subprocess.run(
             [tool, str(process), *numbers],
-            env={"PATH": "/usr/bin:/bin:/usr/local/bin", "LC_ALL": "C"},
+            env={"PATH": _TOOL_PATH, "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,

@@ -158,8 +158,11 @@ def supports_user_xattrs(directory: Path) -> bool:
     """Say whether files there take ``user.*`` attributes, which overlay's and our own marks need without root.
 
     tmpfs takes them from Linux 6.6 on; most file systems always did.
+
+    Raises:
+        SandboxError: no file can be made there.
     """
-    with tempfile.TemporaryFile(dir=directory) as file:
+    with _told(f"{directory}: make a file"), tempfile.TemporaryFile(dir=directory) as file:
         try:
             os.setxattr(file.fileno(), _PROBE_ATTRIBUTE, b"1")
         except OSError:

@@ -19,6 +19,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import socket
 import stat
 import struct
@@ -38,8 +39,9 @@ _ID = struct.Struct("=Q")
 _CONTINUE = 1
 _CURRENT_DIRECTORY, _NO_FOLLOW, _EMPTY_PATH = 0xFFFFFF9C, 0x100, 0x1000
 _PATH_MAX = 4096
-_STANDARD = {b"/dev/stdin": b"0", b"/dev/stdout": b"1", b"/dev/stderr": b"2"}
-_OPEN_FILES = (b"/dev/fd", b"/proc/self/fd")
+_STANDARD = {b"/dev/stdin": b"/dev/fd/0", b"/dev/stdout": b"/dev/fd/1", b"/dev/stderr": b"/dev/fd/2"}
+_JUMP = re.compile(rb"/(?:dev/(?=fd/)|proc/(self|thread-self|[0-9]+)/)(cwd|root|fd/[0-9]+)(?:/(.*))?", re.DOTALL)
+_OWN_PROCESS = 1
 
 _OWNER_CALLS = ("chown", "lchown", "fchown", "fchownat", "chown16", "lchown16", "fchown16")
 _ID_CALLS = {
@@ -222,7 +224,8 @@ def _write_owner(place: str, uid: int, gid: int) -> None:
 def _open_target(call: Call) -> int:
     """Open the file that a call is about, as the calling process sees it, with O_PATH.
 
-    Other links of /proc that jump lead nowhere (EXDEV, ELOOP): ``self`` there would be the recorder.
+    Links of /proc that jump are followed for that process; where they stand deeper in a path they lead nowhere
+    (EXDEV, ELOOP), because ``self`` would be the recorder.
 
     Raises:
         OSError: what the call has to fail with.
@@ -235,31 +238,30 @@ def _open_target(call: Call) -> int:
         start, address = _CURRENT_DIRECTORY, call.arguments[0]
         flags = _NO_FOLLOW if call.name.startswith("lchown") else 0
     path = _text_of(call.process, address)
-    if number := _descriptor_named(path):
-        return _descriptor_of(call.process, int(number))
-    opening = os.O_PATH | (os.O_NOFOLLOW if flags & _NO_FOLLOW else 0)
-    if not path:
-        if not flags & _EMPTY_PATH:
-            raise FileNotFoundError(errno.ENOENT, "empty path")
-        return _start_of(call.process, start)
-    if path.startswith(b"/"):
-        base = os.open(f"/proc/{call.process}/root", os.O_PATH | os.O_CLOEXEC)
-        resolve = syscalls.RESOLVE_IN_ROOT
-    else:
-        base = _start_of(call.process, start)
-        resolve = syscalls.RESOLVE_NO_MAGICLINKS
+    if not path and not flags & _EMPTY_PATH:
+        raise FileNotFoundError(errno.ENOENT, "empty path")
+    base, rest, resolve = _start(call.process, start, path, follow=not flags & _NO_FOLLOW)
+    if not rest:
+        return base
     try:
-        return syscalls.open_from(base, path, flags=opening, resolve=resolve)
+        opening = os.O_PATH | (os.O_NOFOLLOW if flags & _NO_FOLLOW else 0)
+        return syscalls.open_from(base, rest, flags=opening, resolve=resolve)
     finally:
         os.close(base)
 
 
-def _descriptor_named(path: bytes) -> bytes:
-    """Return the number when a path names an open file of the process itself, else nothing."""
-    if path in _STANDARD:
-        return _STANDARD[path]
-    directory, _, number = path.rpartition(b"/")
-    return number if directory in _OPEN_FILES and number.isdigit() else b""
+def _start(process: int, start: int, path: bytes, *, follow: bool) -> tuple[int, bytes, int]:
+    """Open what a path starts from; return that, the rest of the path, and how it may be resolved."""
+    jump = _JUMP.fullmatch(_STANDARD.get(path, path))
+    if jump and (jump[3] or follow):
+        owner = int(jump[1]) if jump[1] and jump[1].isdigit() else process
+        if owner != _OWN_PROCESS:
+            base = os.open(b"/proc/%d/%b" % (owner, jump[2]), os.O_PATH | os.O_CLOEXEC)
+            return base, jump[3] or b"", syscalls.RESOLVE_NO_MAGICLINKS
+    if path.startswith(b"/"):
+        base = os.open(f"/proc/{process}/root", os.O_PATH | os.O_CLOEXEC)
+        return base, path, syscalls.RESOLVE_IN_ROOT
+    return _start_of(process, start), path, syscalls.RESOLVE_NO_MAGICLINKS
 
 
 def _start_of(process: int, start: int) -> int:

@@ -140,49 +140,60 @@ def _kill(first: _First, rung: Rung) -> None:
 
 
 def _start(command: Command, opened: contextlib.ExitStack) -> _First:
-    """Fork the first process, in a thread of its own that ends with `opened`.
-
-    A thread, because only its children then begin a new pid namespace (pid_namespaces(7)), and because the parent
-    at whose death the kernel kills a child is a thread (PR_SET_PDEATHSIG): this one stays as long as it is needed.
-    """
     status, telling = _pipe(opened)
     output, writing = (None, None) if command.interactive else _pipe(opened)
     life = os.pipe()
     for end in life:
         opened.callback(os.close, end)
-    channels = supervisor.Channels(telling, writing)
-    processes: queue.SimpleQueue[int | OSError] = queue.SimpleQueue()
-    over = threading.Event()
 
-    def fork() -> None:
-        try:
-            # Nothing may end the first process before it listens.
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-            if command.rung.has_mounts:
-                syscalls.unshare(syscalls.CLONE_NEWPID)
-            process = os.fork()
-        except OSError as error:
-            processes.put(error)
-            return
+    def fork() -> int:
+        # Nothing may end the first process before it listens.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        if command.rung.has_mounts:
+            syscalls.unshare(syscalls.CLONE_NEWPID)
+        process = os.fork()
         if process == 0:
             gc.disable()  # a collection would touch, and so copy, every page of the parent's heap
-            supervisor.supervise(command, channels, life=life)
-        processes.put(process)
+            supervisor.supervise(command, supervisor.Channels(telling, writing), life=life)
+        return process
+
+    try:
+        process = _in_thread(fork, opened)
+        ended = os.pidfd_open(process)
+    except OSError as error:
+        raise SandboxError(_told(command, f"fork: {error.strerror}")) from error
+    finally:
+        os.close(telling)
+        if writing is not None:
+            os.close(writing)
+    opened.callback(os.close, ended)
+    return _First(process, ended, status, output)
+
+
+def _in_thread(fork: Callable[[], int], opened: contextlib.ExitStack) -> int:
+    """Return what `fork` returns in a thread of its own, which ends with `opened`.
+
+    A thread, because only its children then begin a new pid namespace (pid_namespaces(7)), and because the parent
+    at whose death the kernel kills a child is a thread (PR_SET_PDEATHSIG): this one stays as long as it is needed.
+    """
+    results: queue.SimpleQueue[int | BaseException] = queue.SimpleQueue()
+    over = threading.Event()
+
+    def work() -> None:
+        try:
+            results.put(fork())
+        except BaseException as error:  # noqa: BLE001 it is raised where somebody waits for it
+            results.put(error)
         over.wait()
 
-    thread = threading.Thread(target=fork, daemon=True)
+    thread = threading.Thread(target=work, daemon=True)
     opened.callback(thread.join)
     opened.callback(over.set)
     thread.start()
-    process = processes.get()
-    os.close(telling)
-    if writing is not None:
-        os.close(writing)
-    if isinstance(process, OSError):
-        raise SandboxError(_told(command, f"fork: {process.strerror}")) from process
-    ended = os.pidfd_open(process)
-    opened.callback(os.close, ended)
-    return _First(process, ended, status, output)
+    result = results.get()
+    if isinstance(result, BaseException):
+        raise result
+    return result
 
 
 def _pipe(opened: contextlib.ExitStack) -> tuple[int, int]:

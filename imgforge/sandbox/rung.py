@@ -6,10 +6,14 @@ import enum
 import json
 import subprocess
 import sys
+from pathlib import Path
 
+import imgforge.errors
 from imgforge.errors import SandboxError
 
 _PROBE_SECONDS = 60
+_PACKAGES = str(Path(imgforge.errors.__file__).parent.parent)
+_PROBE = f"import sys; sys.path.insert(0, {_PACKAGES!r}); from imgforge.sandbox.probe import main; main(sys.argv[1:])"
 
 
 class Rung(enum.Enum):
@@ -53,7 +57,7 @@ def choose(preferred: Rung | None = None) -> Rung:
         SandboxError: none works; the text names each that was tried and why it failed.
     """
     rungs = tuple(Rung) if preferred is None else (preferred,)
-    command = [sys.executable, "-I", "-m", "imgforge.sandbox.probe", *(rung.value for rung in rungs)]
+    command = [sys.executable, "-I", "-c", _PROBE, *(rung.value for rung in rungs)]
     try:
         done = subprocess.run(
             command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_PROBE_SECONDS, check=False, env={}

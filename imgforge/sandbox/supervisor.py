@@ -95,7 +95,7 @@ def _telling(channels: Channels) -> Iterator[None]:
 
 
 def _die_with_caller(how: signal.Signals, living: int) -> None:
-    """Have `how` sent when the thread that forked this process ends; as enter.die_with, for a new pid namespace."""
+    """Have `how` sent when the thread that forked this process ends, also if that happened just now (prctl(2))."""
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, how)
     if select.select([living], [], [], 0)[0]:
         os._exit(1)

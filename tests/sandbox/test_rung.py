@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from builders import accounts
+from builders.stations import Inside, Station, forked
+
+from imgforge.errors import SandboxError
+from imgforge.sandbox import idmap, probe, rung, syscalls
+from imgforge.sandbox.rung import Rung
+
+SETPCAP, SYS_ADMIN, MKNOD = 8, 21, 27
+
+
+def _confined(function: Callable[[], object], *, without: frozenset[int] = frozenset({SYS_ADMIN})) -> object:
+    """Call a function as root of a container that has no namespaces to give and lacks some capabilities."""
+
+    def call() -> object:
+        idmap.unshare_range(syscalls.CLONE_NEWNS)
+        Path("/proc/sys/user/max_user_namespaces").write_text("0")
+        syscalls.limit_capabilities(frozenset(range(41)) - without)
+        return function()
+
+    return forked(call)
+
+
+@pytest.mark.root
+def test_root_of_this_machine_gets_the_first_rung() -> None:
+    assert rung.choose() is Rung.ROOT
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("preferred", list(Rung))
+def test_rung_that_was_asked_for_is_taken(preferred: Rung) -> None:
+    assert rung.choose(preferred) is preferred
+
+
+def test_user_gets_the_single_id(single: Station) -> None:
+    def call() -> list[str]:
+        single.become()
+        return [probe.reason(one) for one in Rung]
+
+    root, subids, one, chroot = forked(call)
+    assert root == chroot == "only root may"
+    assert subids.startswith("/etc/subuid: expected 65534 subordinate ids")
+    assert one == ""
+
+
+def test_user_with_ranges_gets_them(subuid_user: accounts.User) -> None:
+    station = Station(Rung.SUBIDS, Path("/"), subuid_user.uid, subuid_user.gid)
+
+    def call() -> str:
+        station.become()
+        return probe.reason(Rung.SUBIDS)
+
+    assert forked(call) == ""
+
+
+def test_user_without_the_tool_is_told_its_package(subuid_user: accounts.User, monkeypatch: pytest.MonkeyPatch) -> None:
+    station = Station(Rung.SUBIDS, Path("/"), subuid_user.uid, subuid_user.gid)
+    monkeypatch.setattr(idmap, "_TOOL_PATH", "/nowhere")
+
+    def call() -> str:
+        station.become()
+        return probe.reason(Rung.SUBIDS)
+
+    assert forked(call) == "newuidmap is not installed (Debian's package uidmap)"
+
+
+@pytest.mark.root
+def test_container_without_namespaces_gets_chroot() -> None:
+    reasons = _confined(lambda: {one.value: probe.reason(one) for one in Rung})
+    assert isinstance(reasons, dict)
+    assert reasons.pop("chroot") == ""
+    assert all("unshare" in reason for reason in reasons.values())
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("without", [{SYS_ADMIN}, {SYS_ADMIN, MKNOD}])
+def test_command_runs_in_such_a_container(built_tree: Path, without: set[int]) -> None:
+    station = Station(Rung.CHROOT, built_tree, 0, 0)
+
+    def run(inside: Inside) -> str:
+        return inside.text("id -u; echo x > /dev/null; perl -e 'socket(S, 2, 1, 0) or print $!+0'")
+
+    with station.place() as place:
+        assert _confined(lambda: station.work(place, run), without=frozenset(without)) == "0\n97"
+
+
+@pytest.mark.root
+def test_container_where_capabilities_stay_is_refused() -> None:
+    reason = _confined(lambda: probe.reason(Rung.CHROOT), without=frozenset({SYS_ADMIN, SETPCAP}))
+    assert reason == "/nothing: prctl PR_CAPBSET_DROP: Operation not permitted"
+
+
+def test_refusal_names_every_rung_and_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = '{"root": "only root may", "single": "unshare 0x10000000: Operation not permitted"}'
+    monkeypatch.setattr(rung, "_PROBE", f"print({answer!r})")
+    with pytest.raises(SandboxError) as caught:
+        rung.choose()
+    assert str(caught.value) == (
+        "sandbox: no rung works on this machine"
+        " (root: only root may; single: unshare 0x10000000: Operation not permitted)"
+    )
+    assert caught.value.__notes__ == [
+        "an unprivileged user needs user namespaces; a container needs CAP_SYS_CHROOT and root at least"
+    ]
+
+
+@pytest.mark.parametrize("program", ["", "raise SystemExit(1)", "print('no JSON')"])
+def test_probe_that_fails_is_an_error(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    monkeypatch.setattr(rung, "_PROBE", program)
+    with pytest.raises(SandboxError, match="the probe of this machine failed"):
+        rung.choose()
+
+
+def test_probe_stops_at_the_first_that_works(capsys: pytest.CaptureFixture[str]) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    probe.main(["chroot", "root"])
+    assert capsys.readouterr().out == '{"chroot": ""}'
+
+
+def test_probe_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    before = Path("/proc/self/mountinfo").read_text()
+    for one in Rung:
+        probe.reason(one)
+    assert list(tmp_path.iterdir()) == []
+    assert Path("/proc/self/mountinfo").read_text() == before
+
+
+@pytest.mark.parametrize("one", [Rung.ROOT, Rung.CHROOT])
+def test_user_is_refused_by_roots_rungs(single: Station, one: Rung) -> None:
+    station = Station(one, single.tree, single.uid, single.gid)
+    with pytest.raises(SandboxError, match=f"sandbox {one.value}: only root may"):
+        station.inside(lambda _: None)
+
+
+def test_machine_itself_works_when_wanted(apart: Station) -> None:
+    connect = "socket(S, 2, 1, 0); connect(S, pack(q(SnC4x8), 2, 9, 127, 0, 0, 1)); print $!+0"
+
+    assert apart.with_loopback(f"perl -e '{connect}'") == "111"
