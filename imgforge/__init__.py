@@ -1,24 +1,44 @@
 """imgforge: Debian-based OCI images from a YAML manifest.
 
 The façade: the verbs of the command line as functions with typed values. Everything else is a room of its own
-(docs/layout.md) and may change between versions; what stands here is pinned by a test.
+(docs/layout.md) and may change between versions; what stands here is pinned by a test. Importing it is cheap,
+because heavy libraries are late (docs/decisions/0001-late-imports.md).
+
+`imgforge.lock` is the verb, although a module has the same name: rooms import ``from imgforge.lock``.
 """
 
 from __future__ import annotations
 
 from imgforge.digest import Digest
 from imgforge.errors import ImgforgeError, ManifestError, UsageError
+from imgforge.pipeline.builder import Built
+from imgforge.pipeline.locking import Locked
+from imgforge.pipeline.planning import Plan
+from imgforge.pipeline.verbs import Freed, Inspection, build, gc, images, inspect, lock, plan, run, why
 from imgforge.report import Reporter, Step
 from imgforge.settings import Settings
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Built",
     "Digest",
+    "Freed",
     "ImgforgeError",
+    "Inspection",
+    "Locked",
     "ManifestError",
+    "Plan",
     "Reporter",
     "Settings",
     "Step",
     "UsageError",
+    "build",
+    "gc",
+    "images",
+    "inspect",
+    "lock",
+    "plan",
+    "run",
+    "why",
 ]

@@ -19,8 +19,10 @@ from imgforge.apt.hosts import Host
 from imgforge.apt.opening import open_index
 from imgforge.apt.pins import Pin
 from imgforge.apt.pool import fetch_packages
+from imgforge.apt.release import ExpiredError
 from imgforge.apt.sources import Source
 from imgforge.apt.universe import Universe
+from imgforge.apt.values import IndexFile
 from imgforge.digest import Digest
 from imgforge.errors import FetchError, IntegrityError
 from imgforge.fetch.http import Fetcher
@@ -72,19 +74,7 @@ class Archive:
             FetchError: an index cannot be had.
             IntegrityError: an index or its signature is not to be trusted.
         """
-        files = [
-            file
-            for source in wanted
-            for file in acquire(
-                source,
-                architecture=architecture,
-                cache=self._cache,
-                fetcher=self._fetcher,
-                bases_of=self._bases_of,
-                now=self._settings.now,
-                allow_expired=not self._host.check_valid_until,
-            )
-        ]
+        files = (file for source in wanted for file in self._indices(source, architecture))
         indices = [open_index(file, cache=self._cache) for file in files]
         return Universe(indices, architecture=architecture, pins=tuple(preferences), prefer=prefer)
 
@@ -107,6 +97,25 @@ class Archive:
             return tuple(dict.fromkeys(bases))
 
         return fetch_packages(packages, cache=self._cache, fetcher=self._fetcher, bases_of=bases_of)
+
+    def _indices(self, source: Source, architecture: str) -> tuple[IndexFile, ...]:
+        """Return a source's indices; expired ones only where this machine's own APT takes them, and never silently."""
+        get = functools.partial(
+            acquire,
+            source,
+            architecture=architecture,
+            cache=self._cache,
+            fetcher=self._fetcher,
+            bases_of=self._bases_of,
+            now=self._settings.now,
+        )
+        try:
+            return get()
+        except ExpiredError as error:
+            if self._host.check_valid_until:
+                raise
+            self._settings.reporter.warned(f"{error}; taken, for this machine's APT says Check-Valid-Until: false")
+            return get(allow_expired=True)
 
     def _bases_of(self, source: Source, suite: str) -> tuple[str, ...]:
         return mirrors.candidates(source, suite, overrides=self._settings.mirrors, host=self._host)

@@ -7,7 +7,6 @@ maintainer script left behind then leads nowhere but into the image.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -59,9 +58,8 @@ class Worker:
         partial = Path(f"{target}.{os.getpid()}")
         clear(partial)
         partial.mkdir(mode=0o755, parents=True)
-        with contextlib.ExitStack() as files:
-            members = _members(tars, files)
-            extract.extract(members, partial, owners=self.owners, whiteouts="overlay", lowers=tuple(map(Path, lowers)))
+        below = tuple(map(Path, lowers))
+        extract.extract(_members(tars), partial, owners=self.owners, whiteouts="overlay", lowers=below)
         try:
             os.rename(partial, target)
         except OSError:
@@ -168,10 +166,10 @@ class _Clock:
         return output.decode(errors="replace")[-3000:]
 
 
-def _members(tars: list[str], files: contextlib.ExitStack) -> Iterator[tuple[Entry, BinaryIO]]:
+def _members(tars: list[str]) -> Iterator[tuple[Entry, BinaryIO]]:
     for path in tars:
-        stream = files.enter_context(Path(path).open("rb"))
-        yield from reader.read(stream, what=path, limits=reader.LIMITS)
+        with Path(path).open("rb") as stream:
+            yield from reader.read(stream, what=path, limits=reader.LIMITS)
 
 
 def _add(tar: writer.Writer, entry: Entry, opener: Callable[[], BinaryIO] | None) -> None:
