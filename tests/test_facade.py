@@ -49,7 +49,7 @@ def _described(name: str) -> Iterator[str]:
 
 def test_names_and_signatures_are_the_promised_ones(golden_file: Golden) -> None:
     lines = [line for name in imgforge.__all__ for line in _described(name)]
-    golden_file.check("facade.txt", "\n".join(lines) + "\n")
+    golden_file.check("facade.txt", "\n".join(lines).replace("'", "") + "\n")
 
 
 def test_the_facade_has_every_verb_of_the_command_line_that_is_not_about_the_command_line() -> None:

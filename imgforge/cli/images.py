@@ -28,6 +28,9 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     if not images:
         settings.reporter.noted(f"{settings.store}: no images yet")
         return 0
-    rows = ((one.name, one.digest.short, one.created, rendering.size(one.size)) for one in images)
-    rendering.say(rendering.table((("NAME", "DIGEST", "CREATED", "SIZE"), *rows)))
+    rows = (
+        (one.name or "-", one.digest.short, one.platform, one.created, one.problem or rendering.size(one.size))
+        for one in images
+    )
+    rendering.say(rendering.table((("NAME", "DIGEST", "PLATFORM", "CREATED", "SIZE"), *rows)))
     return 0

@@ -36,5 +36,6 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
         return 0
     for change in locked.changes:
         rendering.say(change)
-    settings.reporter.noted(f"{locked.path}: {'written' if locked.changes else 'nothing changed'}")
+    if not locked.changes:
+        settings.reporter.noted(f"{locked.path}: nothing changed")
     return 0

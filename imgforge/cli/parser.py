@@ -19,7 +19,7 @@ _EXAMPLES = """\
 examples:
   imgforge lock hello.yaml             write hello.lock.json beside the manifest
   imgforge build hello.yaml            build what the lock says, print NAME@sha256:…
-  imgforge run hello -- id             run a program in the image
+  imgforge run hello                   run it in the sandbox
   imgforge build --help                options and examples of one verb
 """
 

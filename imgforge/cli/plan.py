@@ -8,7 +8,7 @@ import imgforge
 from imgforge.cli import options, rendering
 
 EXAMPLES = """\
-Nothing is built and no lock is written. A layer that is cached costs nothing.
+Nothing is built but the bases that are missing, and no lock is written. What is cached costs nothing.
 
 examples:
   imgforge plan hello.yaml
@@ -29,9 +29,28 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     if arguments.json:
         rendering.say(rendering.as_json(plan))
         return 0
-    rows = ((one.name, one.version, rendering.size(one.size)) for one in plan.packages)
-    rendering.say(rendering.table((("PACKAGE", "VERSION", "SIZE"), *rows)))
-    rows = (("cached" if layer.cached else "to make", layer.title) for layer in plan.layers)
-    rendering.say("\n" + rendering.table((("LAYER", "HOLDS"), *rows)))
-    rendering.say(f"\n{len(plan.packages)} packages, {rendering.size(plan.download)} to download")
+    rendering.say(_described(plan))
     return 0
+
+
+def _described(plan: imgforge.Plan) -> str:
+    packages = (
+        (one.name, one.version, one.architecture, rendering.size(one.size), "cached" if one.cached else "to fetch")
+        for one in plan.packages
+    )
+    layers = (
+        (layer.title, rendering.size(layer.size) if layer.size else "", "cached" if layer.cached else "to make")
+        for layer in plan.layers
+    )
+    tables = [
+        rendering.table(rows)
+        for rows in (
+            (("PACKAGE", "VERSION", "ARCHITECTURE", "SIZE", ""), *packages),
+            (("LAYER", "SIZE", ""), *layers),
+        )
+        if len(rows) > 1
+    ]
+    if plan.changes:
+        tables.append("\n".join(("the lock would change:", *(f"  {change}" for change in plan.changes))))
+    total = f"{len(plan.packages)} packages, {rendering.size(plan.download)} to fetch"
+    return "\n\n".join((*tables, total))

@@ -8,22 +8,21 @@ import imgforge
 from imgforge.cli import options
 
 EXAMPLES = """\
-The image runs as its configuration says (user, environment, working directory, entrypoint), on a throw-away copy,
-without network. What stands after `--` replaces its command. The exit code is the program's.
+The image runs as its configuration says (user, environment, working directory), on a throw-away copy and without
+network. What stands after `--` replaces its command; an entrypoint stays and gets it as arguments, as elsewhere.
+The exit code is the program's.
 
 examples:
   imgforge run hello
-  imgforge run hello -- python3 -c 'import sys; print(sys.version)'
-  imgforge run sha256:6f0c… -- sh
+  imgforge run hello -- --verbose                  the entrypoint with another argument
+  imgforge run python3-bookworm -- python3 -V      an image without an entrypoint runs anything
 """
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the verb's own arguments."""
     options.image(parser)
-    parser.add_argument(
-        "argv", nargs="*", metavar="ARGV", help="what to run instead of the image's own command; after --"
-    )
+    parser.add_argument("argv", nargs="*", metavar="ARGV", help="instead of the image's own command, after --")
     options.places(parser)
     options.sandbox(parser.add_argument_group("work"))
 
