@@ -47,19 +47,25 @@ def covers(root: Path, *, mounted: bool) -> Iterator[None]:
     Raises:
         SandboxError: one of them is no directory: a link there could lead out of the root.
     """
+    with contextlib.ExitStack() as later:
+        try:
+            _cover(root, later, mounted=mounted)
+        except OSError as error:
+            raise SandboxError(f"{error.filename or root}: {error.strerror}") from error
+        yield
+
+
+def _cover(root: Path, later: contextlib.ExitStack, *, mounted: bool) -> None:
     before = root.stat()
     missing = [name for name in COVERED if not _is_directory(root / name)]
     if not missing and mounted:
-        yield
         return
-    with contextlib.ExitStack() as later:
-        later.callback(os.utime, root, ns=(before.st_atime_ns, before.st_mtime_ns))
-        for name in missing:
-            (root / name).mkdir()
-            later.callback((root / name).rmdir)
-        if not mounted:
-            later.enter_context(_swapped(root))
-        yield
+    later.callback(os.utime, root, ns=(before.st_atime_ns, before.st_mtime_ns))
+    for name in missing:
+        (root / name).mkdir()
+        later.callback((root / name).rmdir)
+    if not mounted:
+        later.enter_context(_swapped(root))
 
 
 def _is_directory(path: Path) -> bool:

@@ -20,6 +20,7 @@ import errno
 import fcntl
 import os
 import re
+import resource
 import socket
 import stat
 import struct
@@ -42,6 +43,7 @@ _PATH_MAX = 4096
 _STANDARD = {b"/dev/stdin": b"/dev/fd/0", b"/dev/stdout": b"/dev/fd/1", b"/dev/stderr": b"/dev/fd/2"}
 _JUMP = re.compile(rb"/(?:dev/(?=fd/)|proc/(self|thread-self|[0-9]+)/)(cwd|root|fd/[0-9]+)(?:/(.*))?", re.DOTALL)
 _OWN_PROCESS = 1
+_SPARE_DESCRIPTORS = 64
 
 _OWNER_CALLS = ("chown", "lchown", "fchown", "fchownat", "chown16", "lchown16", "fchown16")
 _ID_CALLS = {
@@ -120,17 +122,16 @@ class Recorder:
         """Answer what comes through a seccomp listener.
 
         Args:
-            listener: its descriptor, which is from now on closed by `close`.
+            listener: its descriptor.
             own: user and group ids that the command has, or may take on, without any help.
         """
         self.acted_as: set[int] = set()
         self._listener = listener
         self._own = own | {-1}
         self._kept: dict[tuple[int, int], _Kept] = {}
-
-    def close(self) -> None:
-        """Answer no more: calls that still wait fail with ENOSYS."""
-        os.close(self._listener)
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        self._most_open = hard - _SPARE_DESCRIPTORS
 
     def answer(self) -> None:
         """Take one call and answer it; a process that was killed meanwhile needs no answer."""
@@ -185,10 +186,7 @@ class Recorder:
         key = (status.st_dev, status.st_ino)
         old = self._kept.get(key)
         if old is None:
-            try:
-                descriptor = os.dup(target)
-            except OSError:
-                descriptor = -1
+            descriptor = os.dup(target) if len(self._kept) < self._most_open else -1
             old = _Kept(descriptor, os.readlink(f"/proc/self/fd/{target}"), -1, -1)
         uid, gid = (old.uid if uid < 0 else uid), (old.gid if gid < 0 else gid)
         self._kept[key] = attrs.evolve(old, uid=uid, gid=gid)

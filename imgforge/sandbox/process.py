@@ -44,7 +44,8 @@ def run(
     """Run a command in `root` and wait until everything that it started is gone.
 
     Call it in a process that `enter` took to the same rung. The command has no input, its output and error output
-    are one stream, its umask is 022. It sees an empty /run and /tmp, which vanish with it.
+    are one stream, its umask is 022. It sees an empty /run and /tmp, which vanish with it. Several may run side by
+    side, but in one root only where there are mounts, and when it has all of `interior.COVERED`.
 
     Args:
         argv: the program and its arguments.

@@ -13,7 +13,7 @@ from imgforge.errors import SandboxError
 
 _PROBE_SECONDS = 60
 _PACKAGES = str(Path(imgforge.errors.__file__).parent.parent)
-_PROBE = f"import sys; sys.path.insert(0, {_PACKAGES!r}); from imgforge.sandbox.probe import main; main(sys.argv[1:])"
+_PROBE = f"import sys; sys.path.append({_PACKAGES!r}); from imgforge.sandbox.probe import main; main(sys.argv[1:])"
 
 
 class Rung(enum.Enum):

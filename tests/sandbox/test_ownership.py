@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import stat
 import time
 from pathlib import Path
@@ -127,8 +128,10 @@ def test_one_process_can_change_thousands(single: Station) -> None:
     assert single.inside(call) < 20
 
 
-def test_many_links_are_recorded(single: Station) -> None:
+@pytest.mark.parametrize("limit", [256, 4096])
+def test_many_links_are_recorded(single: Station, limit: int) -> None:
     def call(inside: Inside) -> tuple[Owner, ...]:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
         return inside.sh("cd /etc; perl -e 'symlink q(x), $_ for 1..1500'; chown -h 1:2 *").owners
 
     owners = single.inside(call)

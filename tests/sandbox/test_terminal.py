@@ -52,8 +52,8 @@ def _until(terminal: int, expected: str | None) -> str:
     return seen
 
 
-def test_command_has_the_terminal(apart: Station) -> None:
-    seen, code = _talk(apart, "test -t 0 && test -t 1 && read x && echo got $x; exit 7", [("", "word\n")])
+def test_command_has_the_terminal(anywhere: Station) -> None:
+    seen, code = _talk(anywhere, "test -t 0 && test -t 1 && read x && echo got $x; exit 7", [("", "word\n")])
     assert "got word" in seen
     assert code == 7
 
@@ -66,8 +66,8 @@ def test_keyboard_interrupts_the_command_alone(apart: Station) -> None:
     assert code == 5
 
 
-def test_end_by_the_keyboard_is_an_exit_code(apart: Station) -> None:
-    _, code = _talk(apart, "echo ready; exec sleep 20", [("ready", "\x03")])
+def test_end_by_the_keyboard_is_an_exit_code(anywhere: Station) -> None:
+    _, code = _talk(anywhere, "echo ready; exec sleep 20", [("ready", "\x03")])
     assert code == 130
 
 
