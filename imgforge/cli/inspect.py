@@ -49,7 +49,7 @@ def _described(seen: imgforge.Inspection) -> str:
         ("env", " ".join(f"{name}={value}" for name, value in execution.env)),
     )
     layers = (
-        (layer.descriptor.digest.short, rendering.size(layer.descriptor.size), layer.created_by)
+        (layer.descriptor.digest.short, rendering.size(layer.descriptor.size), rendering.shortened(layer.created_by))
         for layer in seen.image.layers
     )
     rows = (("LAYER", "SIZE", "MADE BY"), *layers)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import itertools
 import logging
 import os
 import sys
@@ -40,11 +39,12 @@ def main(words: Sequence[str], *, load: verbs.Loader = verbs.load) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # not every file name is text
-    # what stands after `--` belongs to the program that `run` starts
-    own = set(itertools.takewhile(lambda word: word != "--", words))
-    reporter = _reporter(own)
+    # what stands after `--` belongs to the program that `run` starts: argparse would look for our options in it
+    end = list(words).index("--") if "--" in words else len(words)
+    own, argv = words[:end], words[end + 1 :]
+    reporter = _reporter(set(own))
     try:
-        code = _perform(words, reporter, load)
+        code = _perform(own, argv, reporter=reporter, load=load)
         sys.stdout.flush()
     except KeyboardInterrupt:
         reporter.failed(("interrupted",), (), exit_code=INTERRUPTED)
@@ -60,13 +60,14 @@ def main(words: Sequence[str], *, load: verbs.Loader = verbs.load) -> int:
     return code
 
 
-def _perform(words: Sequence[str], reporter: progress.Tally, load: verbs.Loader) -> int:
+def _perform(words: Sequence[str], argv: Sequence[str], *, reporter: progress.Tally, load: verbs.Loader) -> int:
     try:
         if not words or words[0].startswith("-"):
             parser.top().parse_args(words)
             parser.top().error("expected a verb")
         of_verb, verb = parser.of_verb(words[0], load=load)
         arguments = of_verb.parse_args(words[1:])
+        options.pass_on(arguments, argv, parser=of_verb)
     except parser.HelpGiven:
         return 0
     if arguments.verbose:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import imgforge
@@ -22,6 +23,23 @@ def manifest(parser: argparse.ArgumentParser) -> None:
 def image(parser: argparse.ArgumentParser) -> None:
     """Add the image that a verb reads."""
     parser.add_argument("image", metavar="IMAGE", help="a name in the store, a digest, or oci:DIR[:TAG]")
+
+
+def argv(parser: argparse.ArgumentParser) -> None:
+    """Add a program's own command line, which stands after ``--`` and is not parsed."""
+    parser.usage = f"{parser.prog} [OPTION ...] IMAGE [-- ARGV ...]"
+    parser.set_defaults(argv=())
+
+
+def pass_on(arguments: argparse.Namespace, argv: Sequence[str], *, parser: argparse.ArgumentParser) -> None:
+    """Give what stands after ``--`` to a verb that takes it.
+
+    Raises:
+        UsageError: the verb does not.
+    """
+    if argv and "argv" not in arguments:
+        parser.error(f"unrecognized arguments: -- {' '.join(argv)}")
+    arguments.argv = tuple(argv)
 
 
 def upgrade(parser: argparse._ActionsContainer) -> None:

@@ -108,7 +108,10 @@ class Quiet(Tally):
 
 
 class Lines(Quiet):
-    """Says each step when it has ended, and a long one while it runs."""
+    """Says each step that took a while when it has ended, and a long one while it runs."""
+
+    shortest = 0.5
+    """Seconds under which a step is not worth a line: a build has hundreds of those."""
 
     def came(self, step: imgforge.Step, done: int) -> None:
         """Say how far a running step is."""
@@ -117,6 +120,8 @@ class Lines(Quiet):
 
     def ended(self, step: imgforge.Step, done: int, seconds: float) -> None:
         """Say what a step did and how long it took."""
+        if seconds < self.shortest:
+            return
         size = f"{rendering.amount(done, step.unit)}, " if done else ""
         self.write(f"{step.stage:>10}  {step.subject}: {size}{rendering.duration(seconds)}")
 
@@ -126,7 +131,9 @@ class Lines(Quiet):
 
 
 class Verbose(Lines):
-    """Says the start of each step and the library's log, too."""
+    """Says every step, its start, too, and the library's log."""
+
+    shortest = 0.0
 
     def started(self, step: imgforge.Step) -> None:
         """Say that a step begins."""

@@ -56,6 +56,11 @@ def duration(seconds: float) -> str:
     return f"{int(seconds) // _MINUTE} min {int(seconds) % _MINUTE} s"
 
 
+def shortened(text: str, *, width: int = 80) -> str:
+    """Return a text that is cut to a width."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
 def table(rows: Iterable[Sequence[str]]) -> str:
     """Return rows as columns, two blanks between them and none at the end of a line."""
     cells = [[printable(cell) for cell in row] for row in rows]

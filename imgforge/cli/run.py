@@ -22,11 +22,11 @@ examples:
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the verb's own arguments."""
     options.image(parser)
-    parser.add_argument("argv", nargs="*", metavar="ARGV", help="instead of the image's own command, after --")
+    options.argv(parser)
     options.places(parser)
     options.sandbox(parser.add_argument_group("work"))
 
 
 def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     """Run it, and return its exit code."""
-    return imgforge.run(arguments.image, tuple(arguments.argv), settings=settings)
+    return imgforge.run(arguments.image, arguments.argv, settings=settings)

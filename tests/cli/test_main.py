@@ -26,6 +26,7 @@ class Verb:
 
     def declare(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("words", nargs="*")
+        parser.set_defaults(argv=())
 
     def perform(self, arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
         assert settings.jobs >= 1
@@ -113,8 +114,8 @@ def test_an_interrupt_ends_with_the_signals_exit_code(capsys: pytest.CaptureFixt
 
 
 def test_what_stands_after_two_dashes_is_not_ours(capsys: pytest.CaptureFixture[str]) -> None:
-    theirs = ["--json", "--debug", "--", "-q"]
-    assert _perform(lambda arguments: int(arguments.words == theirs), "--", *theirs) == 1
+    theirs = ("--json", "--debug", "--", "-q")
+    assert _perform(lambda arguments: int(arguments.argv == theirs), "word", "--quiet", "--", *theirs) == 1
     assert _perform(_raise(KeyError("x")), "--", "--debug") == 70
     assert "Traceback" not in capsys.readouterr().err
 
@@ -132,6 +133,10 @@ def test_what_stands_after_two_dashes_is_not_ours(capsys: pytest.CaptureFixture[
         (
             ["build", "a.yaml", "--jobs", "many"],
             ["error: build: argument -j/--jobs: invalid int value: 'many'", "see `imgforge build --help`"],
+        ),
+        (
+            ["build", "a.yaml", "--", "id"],
+            ["error: build: unrecognized arguments: -- id", "see `imgforge build --help`"],
         ),
         (["build", "a.yaml", "--jobs", "0"], ["error: jobs: expected 1 or more, got 0"]),
         (

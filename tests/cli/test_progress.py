@@ -33,13 +33,18 @@ def _said(kind: Callable[[io.StringIO], progress.Tally], *, every: float | None 
     return stream.getvalue().splitlines()
 
 
-def test_a_log_has_a_line_for_each_step_that_ended() -> None:
-    assert _said(progress.Lines) == [
-        "     fetch  python3: 2.0 kB, 0.00 s",
-        "     solve  hello: 0.00 s",
-        "            a fact",
-        "imgforge: warning: a doubt",
-    ]
+def test_a_log_has_a_line_for_each_step_that_took_a_while() -> None:
+    stream = io.StringIO()
+    reporter = progress.Lines(stream)
+    for seconds in (0.4, 61):
+        reporter.started(FETCH)
+        reporter.advanced(FETCH, 2_000)
+        reporter.finished(FETCH, seconds)
+    assert stream.getvalue() == "     fetch  python3: 2.0 kB, 1 min 1 s\n"
+
+
+def test_a_log_has_facts_and_warnings() -> None:
+    assert _said(progress.Lines) == ["            a fact", "imgforge: warning: a doubt"]
 
 
 def test_a_long_step_says_how_far_it_is() -> None:
@@ -49,8 +54,13 @@ def test_a_long_step_says_how_far_it_is() -> None:
     ]
 
 
-def test_verbose_says_the_start_of_a_step_too() -> None:
-    assert _said(progress.Verbose)[0] == "     fetch  python3 …"
+def test_verbose_says_every_step_and_its_start() -> None:
+    assert _said(progress.Verbose)[:4] == [
+        "     fetch  python3 …",
+        "     fetch  python3: 2.0 kB, 0.00 s",
+        "     solve  hello …",
+        "     solve  hello: 0.00 s",
+    ]
 
 
 def test_quiet_says_warnings_only() -> None:
@@ -93,6 +103,7 @@ def test_a_subject_cannot_steer_the_terminal() -> None:
 def test_threads_do_not_mix_their_steps_and_lines() -> None:
     stream = io.StringIO()
     reporter = progress.Lines(stream)
+    reporter.shortest = 0
 
     def work(number: int) -> None:
         for _ in range(50):
