@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeAlias, cast
 
 import attrs
 
@@ -22,10 +22,14 @@ from imgforge.layer.rules import PathRules
 from imgforge.tar import writer
 from imgforge.tree import ROOT, Entry, Kind, raw
 
-FORMAT = 2
+FORMAT = 3
 """Raise it when the bytes of a fragment change for the same .deb: every cached one is then made anew."""
 
 INFO = "var/lib/dpkg/info"
+
+Members: TypeAlias = dict[str, tuple[Entry, bytes]]
+"""The control files of a package, by name."""
+
 _CHUNK = 1 << 20
 
 
@@ -98,21 +102,19 @@ def write(deb: DebPackage, sink: BinaryIO, *, rules: PathRules, threads: int = 1
         DebError: the package is not what deb(5) says, or is hostile.
     """
     members = {entry.path: (entry, data) for entry, data in deb.members}
-    content = _Content(
-        deb.entries(threads=threads), rules=rules, members={name: data for name, (_, data) in members.items()}
-    )
+    content = _Content(deb.entries(threads=threads), rules=rules, members=members)
     counter = _Counting(sink)
     tar = writer.Writer(counter)
     for entry, stream in content.files():
         tar.add(entry, stream)
-    name = info_name(deb.control["Package"], deb.control["Architecture"], deb.control.get("Multi-Arch", ""))
+    name = info_name(deb.name, deb.architecture, deb.control.get("Multi-Arch", ""))
     info = tuple(_info_files(name, members, content=content, timestamp=deb.timestamp))
     for entry, data in info:
         tar.add(entry, data)
     return Fragment(
-        package=deb.control["Package"],
-        version=deb.control["Version"],
-        architecture=deb.control["Architecture"],
+        package=deb.name,
+        version=deb.version,
+        architecture=deb.architecture,
         info_name=name,
         control=_text(members, "control"),
         conffiles=content.conffile_digests(),
@@ -120,7 +122,7 @@ def write(deb: DebPackage, sink: BinaryIO, *, rules: PathRules, threads: int = 1
         pre_depends=deb.control.get("Pre-Depends", ""),
         depends=deb.control.get("Depends", ""),
         provides=deb.control.get("Provides", ""),
-        source=deb.control.get("Source", deb.control["Package"]).split(" ", 1)[0],
+        source=deb.control.get("Source", deb.name).split(" ", 1)[0],
         triggers=_text(members, "triggers"),
         timestamp=deb.timestamp,
         directories=tuple(content.directories),
@@ -150,10 +152,10 @@ class _Counting:
 class _Content:
     """The walk over data.tar: what enters the image, and what dpkg's database says of it."""
 
-    def __init__(self, data: Iterable[tuple[Entry, BinaryIO]], *, rules: PathRules, members: dict[str, bytes]) -> None:
+    def __init__(self, data: Iterable[tuple[Entry, BinaryIO]], *, rules: PathRules, members: Members) -> None:
         self._data = data
         self._rules = rules
-        self._conffiles = _conffiles(members.get("conffiles", b""))
+        self._conffiles = _conffiles(_text(members, "conffiles"))
         self._needs_md5 = set(self._conffiles) if "md5sums" in members else None
         self.md5: dict[str, str] = {}
         self.directories: list[Entry] = []
@@ -191,7 +193,7 @@ class _Content:
         if self._needs_md5 is not None and "/" + entry.path not in self._needs_md5:
             return stream
         self._last = _Hashed(stream)
-        return cast(BinaryIO, self._last)
+        return cast("BinaryIO", self._last)
 
     _last: _Hashed | None = None
 
@@ -200,19 +202,17 @@ class _Content:
         return tuple((path, self.md5[path]) for path in self._conffiles if path in self.md5)
 
 
-def _conffiles(text: bytes) -> tuple[str, ...]:
+def _conffiles(text: str) -> tuple[str, ...]:
     """Return the paths of a ``conffiles`` file, without those marked remove-on-upgrade (deb-conffiles(5))."""
-    lines = (line.strip() for line in text.decode("utf-8", "surrogateescape").splitlines())
+    lines = (line.strip() for line in text.splitlines())
     return tuple(line for line in lines if line.startswith("/"))
 
 
-def _text(members: dict[str, tuple[Entry, bytes]], name: str) -> str:
+def _text(members: Members, name: str) -> str:
     return members[name][1].decode("utf-8", "surrogateescape") if name in members else ""
 
 
-def _info_files(
-    name: str, members: dict[str, tuple[Entry, bytes]], *, content: _Content, timestamp: int
-) -> Iterator[tuple[Entry, bytes]]:
+def _info_files(name: str, members: Members, *, content: _Content, timestamp: int) -> Iterator[tuple[Entry, bytes]]:
     """Yield dpkg's database files of the package in the order of their names."""
     files = {
         member: (entry.mode, entry.mtime, data)

@@ -105,9 +105,8 @@ def read_file(base: Base, path: str, *, cache: Cache, reporter: Reporter) -> byt
             continue
         wanted = entry.target if entry.kind is Kind.HARDLINK else path
         with _open_layer(base, number) as stream:
-            for found, content in reader.read(stream, what=base.name):
-                if found.path == wanted:
-                    return content.read()
+            members = reader.read(stream, what=base.name)
+            return next((content.read() for found, content in members if found.path == wanted), None)
     return None
 
 

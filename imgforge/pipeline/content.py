@@ -86,12 +86,16 @@ def write(file: ManifestFile, view: View, *, target: Path, epoch: int) -> None:
     with target.open("wb") as sink:
         tar = writer.Writer(sink)
         for piece in pieces:
-            if isinstance(piece.content, Path):
-                with piece.content.open("rb") as content:
-                    tar.add(piece.entry, content)
-            else:
-                tar.add(piece.entry, piece.content if piece.entry.kind is Kind.FILE else None)
+            _add(tar, piece)
         tar.close()
+
+
+def _add(tar: writer.Writer, piece: Piece) -> None:
+    if isinstance(piece.content, Path):
+        with piece.content.open("rb") as content:
+            tar.add(piece.entry, content)
+    else:
+        tar.add(piece.entry, piece.content if piece.entry.kind is Kind.FILE else None)
 
 
 class _Layer:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, Future, as_completed
 from pathlib import Path
@@ -152,9 +153,9 @@ class Fragments:
             compressed = self._cache.get("compressed", f"{made.key}-{compression.key}")
             if compressed is not None:
                 with compressed.open("rb") as raw, path.open("wb") as file:
-                    stream = decompress(raw, what=made.fragment.package, cap=made.fragment.size)
-                    while chunk := stream.read(_CHUNK):
-                        file.write(chunk)
+                    shutil.copyfileobj(
+                        decompress(raw, what=made.fragment.package, cap=made.fragment.size), file, _CHUNK
+                    )
                 return path
         self._make(made.deb, made.size)
         return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from functools import partial
@@ -150,18 +151,17 @@ class LayerWriter:
         hasher: hashlib._Hash,
         sink: BinaryIO,
     ) -> None:
+        if open_compressed is None:
+            with open_plain() as plain, self._compression.open(sink.write, self._compressors) as compressing:
+                while chunk := plain.read(_CHUNK):
+                    hasher.update(chunk)
+                    compressing.write(chunk)
+            return
         with open_plain() as plain:
-            if open_compressed is None:
-                with self._compression.open(sink.write, self._compressors) as compressing:
-                    while chunk := plain.read(_CHUNK):
-                        hasher.update(chunk)
-                        compressing.write(chunk)
-                return
             while chunk := plain.read(_CHUNK):
                 hasher.update(chunk)
         with open_compressed() as compressed:
-            while chunk := compressed.read(_CHUNK):
-                sink.write(chunk)
+            shutil.copyfileobj(compressed, sink, _CHUNK)
 
     def _recall(self, key: str) -> LayerBlob | None:
         path = self._cache.get("layers", key)

@@ -178,11 +178,11 @@ def _keep_order(made: tuple[Made, ...], reasons: dict[str, str], *, architecture
     queue = list(reasons)
     while queue:
         fragment = by_name[queue.pop()]
-        for group in relation.parse(fragment.pre_depends, architecture=architecture):
-            for item in group:
-                if item.name in by_name and item.name not in reasons:
-                    reasons[item.name] = f"{fragment.package} pre-depends on it"
-                    queue.append(item.name)
+        groups = relation.parse(fragment.pre_depends, architecture=architecture)
+        needed = {item.name for group in groups for item in group} & by_name.keys() - reasons.keys()
+        for name in sorted(needed):
+            reasons[name] = f"{fragment.package} pre-depends on it"
+            queue.append(name)
 
 
 def build_skeleton(

@@ -22,7 +22,7 @@ from imgforge.store.atomic import remove_tree
 from imgforge.workshop.steps import ScriptRun, Step, dump
 
 _PACKAGES = str(Path(imgforge.errors.__file__).parent.parent)
-_START = f"import sys; sys.path.insert(0, {_PACKAGES!r}); from imgforge.workshop.{{}} import main; main()"
+_START = f"import sys; sys.path.insert(0, {_PACKAGES!r}); from imgforge.workshop.{{}} import main; sys.exit(main())"
 
 
 class Workshop:

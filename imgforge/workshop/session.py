@@ -52,16 +52,11 @@ def serve(request: dict[str, Any]) -> int:
         clear(place)
 
 
-def main() -> None:
-    """Serve the request that the first argument holds, and end with the program's exit code."""
+def main() -> int:
+    """Serve the request that the first argument holds, and return the exit code of this process."""
     os.umask(0o022)
     try:
-        code = serve(json.loads(sys.argv[1]))
+        return serve(json.loads(sys.argv[1]))
     except ImgforgeError as error:
-        print(f"imgforge: error: {error}", file=sys.stderr)  # noqa: T201 -- a program of its own, without a caller
-        code = REFUSED
-    sys.exit(code)
-
-
-if __name__ == "__main__":
-    main()
+        sys.stderr.write(f"imgforge: error: {error}\n")
+        return REFUSED

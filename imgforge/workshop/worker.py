@@ -224,8 +224,5 @@ def main() -> None:
     enter(rung)
     worker = Worker(rung)
     for line in sys.stdin:
-        print(json.dumps(_answer(worker, json.loads(line))), file=answers, flush=True)
-
-
-if __name__ == "__main__":
-    main()
+        answers.write(json.dumps(_answer(worker, json.loads(line))) + "\n")
+        answers.flush()
