@@ -12,9 +12,23 @@ from __future__ import annotations
 from imgforge.digest import Digest
 from imgforge.errors import ImgforgeError, ManifestError, UsageError
 from imgforge.pipeline.builder import Built
+from imgforge.pipeline.freshness import Change, Freshness
 from imgforge.pipeline.locking import Locked
 from imgforge.pipeline.planning import Plan
-from imgforge.pipeline.verbs import Freed, Inspection, build, gc, images, inspect, lock, plan, run, why
+from imgforge.pipeline.verbs import (
+    Freed,
+    Inspection,
+    build,
+    check,
+    gc,
+    images,
+    inspect,
+    lock,
+    outdated,
+    plan,
+    run,
+    why,
+)
 from imgforge.report import Reporter, Step
 from imgforge.settings import Settings
 
@@ -22,8 +36,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Built",
+    "Change",
     "Digest",
     "Freed",
+    "Freshness",
     "ImgforgeError",
     "Inspection",
     "Locked",
@@ -34,10 +50,12 @@ __all__ = [
     "Step",
     "UsageError",
     "build",
+    "check",
     "gc",
     "images",
     "inspect",
     "lock",
+    "outdated",
     "plan",
     "run",
     "why",

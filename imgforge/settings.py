@@ -84,6 +84,7 @@ class Settings:
         cache: everything that may be deleted at no loss.
         manifests: directories where a manifest's name is looked up, after the tree of the manifest that says it.
         mirrors: pairs of a suite, or the beginning of a URI, and the URI to use in its stead; the first that fits.
+        snapshots: base URLs of dated copies of the archive, where packages are looked for that it has no more.
         offline: never open a connection; what is not in the cache is missing.
         jobs: how many threads work on bytes at once; the processors that this process may use unless given.
         sandbox: the rung of the sandbox ladder to use, or None for the best that works (docs/sandbox.md).
@@ -95,6 +96,7 @@ class Settings:
     cache: Path = attrs.field(factory=_cache, converter=_absolute)
     manifests: tuple[Path, ...] = attrs.field(factory=lambda: (shipped_manifests(),))
     mirrors: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
+    snapshots: tuple[str, ...] = attrs.field(default=(), repr=False)
     offline: bool = False
     jobs: int = attrs.field(factory=_processors, validator=_is_positive)
     sandbox: str | None = None

@@ -15,6 +15,7 @@ examples:
   imgforge lock hello.yaml
   imgforge lock hello.yaml --upgrade               every package at its newest
   imgforge lock hello.yaml --upgrade openssl       this one, and what it needs
+  imgforge lock hello.yaml --check                 what a refresh would change, with urgencies; writes nothing
   imgforge lock hello.yaml --offline               from the indices that are in the cache
 """
 
@@ -22,7 +23,11 @@ examples:
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the verb's own arguments."""
     options.manifest(parser)
-    options.upgrade(parser)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--check", action="store_true", help="only say what a refresh would change, and exit with 3 if it would"
+    )
+    options.upgrade(which)
     options.places(parser)
     options.sources(parser)
     options.work(parser)
@@ -30,6 +35,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     """Lock, and print what changed."""
+    if arguments.check:
+        return _check(arguments, settings)
     locked = imgforge.lock(arguments.manifest, settings=settings, upgrade=options.upgraded(arguments))
     if arguments.json:
         rendering.say(rendering.as_json({"path": locked.path, "changes": locked.changes}))
@@ -39,3 +46,13 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     if not locked.changes:
         settings.reporter.noted(f"{locked.path}: nothing changed")
     return 0
+
+
+def _check(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
+    found = imgforge.check(arguments.manifest, settings=settings)
+    if arguments.json:
+        rendering.say(rendering.as_json(found))
+    else:
+        for line in (*found.stale, *found.changes):
+            rendering.say(str(line))
+    return rendering.OUTDATED if found.changes or found.stale else 0

@@ -90,6 +90,13 @@ def sources(parser: argparse.ArgumentParser) -> None:
         help="fetch a suite from here, or what begins with one URI from another (FROM=TO); repeatable; "
         "signatures decide what is trusted, never the mirror",
     )
+    group.add_argument(
+        "--snapshot",
+        action="append",
+        default=[],
+        metavar="URI",
+        help="a dated copy of the archive, for packages that it has no more; repeatable",
+    )
     group.add_argument("--offline", action="store_true", help="open no connection; say what the cache lacks")
 
 
@@ -132,6 +139,7 @@ def settings(arguments: argparse.Namespace, reporter: imgforge.Reporter) -> imgf
     return imgforge.Settings.default(
         mirrors=tuple(imgforge.Settings.mirror(text) for text in given.get("mirror", ())),
         manifests=tuple(given.get("manifests", ())),
+        snapshots=tuple(given.get("snapshot", ())),
         offline=given.get("offline", False),
         reporter=reporter,
         **chosen,

@@ -16,6 +16,9 @@ _CONTROL = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _MINUTE = 60
 
+OUTDATED = 3
+"""The exit code of a check that found something to refresh: the same as of a lock that does not fit."""
+
 UNEXPECTED = 70
 """The exit code of a bug (sysexits.h, EX_SOFTWARE)."""
 

@@ -14,6 +14,7 @@ SUMMARIES = MappingProxyType(
     {
         "build": "build the image that a manifest describes",
         "lock": "write down exactly what a manifest installs",
+        "outdated": "say which locks have fallen behind their sources",
         "plan": "say what a build would install and make, and do nothing",
         "why": "say which chain of dependencies brings a package in",
         "run": "run an image in the sandbox, as its configuration says",

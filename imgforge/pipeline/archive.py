@@ -16,6 +16,7 @@ import attrs
 from imgforge.apt import hosts, mirrors, pins, sources
 from imgforge.apt.acquire import acquire
 from imgforge.apt.hosts import Host
+from imgforge.apt.index import Index
 from imgforge.apt.opening import open_index
 from imgforge.apt.pins import Pin
 from imgforge.apt.pool import fetch_packages
@@ -46,6 +47,7 @@ class Archive:
     def __init__(self, *, settings: Settings, cache: Cache) -> None:
         self._settings = settings
         self._cache = cache
+        self._indices: dict[tuple[str, tuple[str, ...], str], tuple[Index, ...]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -74,9 +76,22 @@ class Archive:
             FetchError: an index cannot be had.
             IntegrityError: an index or its signature is not to be trusted.
         """
-        files = (file for source in wanted for file in self._indices(source, architecture))
-        indices = [open_index(file, cache=self._cache) for file in files]
+        indices = [index for source in wanted for index in self._opened(source, architecture)]
         return Universe(indices, architecture=architecture, pins=tuple(preferences), prefer=prefer)
+
+    def _opened(self, source: Source, architecture: str) -> tuple[Index, ...]:
+        """Return a source's indices, opened once: many manifests draw from the same sources."""
+        key = (source.identity, source.uris, architecture)
+        if key not in self._indices:
+            files = self._acquired(source, architecture)
+            self._indices[key] = tuple(open_index(file, cache=self._cache) for file in files)
+        return self._indices[key]
+
+    def successors(self, names: Iterable[str], wanted: tuple[Source, ...], *, architecture: str) -> tuple[str, ...]:
+        """Say which version the archive has now of each package that it has no more in another."""
+        universe = self.universe(wanted, architecture=architecture)
+        candidates = ((name, universe.candidate(name)) for name in names)
+        return tuple(f"the archive has {name} {found.version} now" for name, found in candidates if found)
 
     def debs(
         self, packages: tuple[LockedPackage, ...], find_sources: Callable[[], tuple[Source, ...]]
@@ -96,9 +111,15 @@ class Archive:
             bases = (base for suite in source.suites for base in self._bases_of(source, suite))
             return tuple(dict.fromkeys(bases))
 
-        return fetch_packages(packages, cache=self._cache, fetcher=self._fetcher, bases_of=bases_of)
+        return fetch_packages(
+            packages,
+            cache=self._cache,
+            fetcher=self._fetcher,
+            bases_of=bases_of,
+            snapshots=self._settings.snapshots,
+        )
 
-    def _indices(self, source: Source, architecture: str) -> tuple[IndexFile, ...]:
+    def _acquired(self, source: Source, architecture: str) -> tuple[IndexFile, ...]:
         """Return a source's indices; expired ones only where this machine's own APT takes them, and never silently."""
         get = functools.partial(
             acquire,

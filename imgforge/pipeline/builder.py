@@ -15,12 +15,13 @@ from typing import BinaryIO, Self
 
 import attrs
 
+from imgforge.apt.pool import VanishedError
 from imgforge.apt.sources import Source
 from imgforge.digest import Digest
 from imgforge.errors import ManifestError, Problem, UsageError
 from imgforge.image import Base as NamedBase
 from imgforge.image import Image, Layer, assemble
-from imgforge.lock import PlatformLock
+from imgforge.lock import PlatformLock, differences
 from imgforge.manifest.files import ManifestFile
 from imgforge.manifest.model import debian_architecture
 from imgforge.manifest.parts import Config
@@ -29,11 +30,12 @@ from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.platform import Platform
 from imgforge.oci.reference import Reference
 from imgforge.pipeline import base as bases
-from imgforge.pipeline import content, locking, planning
+from imgforge.pipeline import content, freshness, locking, planning
 from imgforge.pipeline.archive import Archive
 from imgforge.pipeline.base import Base
 from imgforge.pipeline.chain import Chain
 from imgforge.pipeline.compress import COMPRESSIONS
+from imgforge.pipeline.freshness import Freshness
 from imgforge.pipeline.install import Installer
 from imgforge.pipeline.installed import Installed
 from imgforge.pipeline.layers import LayerWriter
@@ -180,6 +182,18 @@ class Builder:
         wish = self.wish(file, locked, base)
         return planning.of(wish, self._installer.foresee(wish), cache=self.cache, changes=news)
 
+    def freshness(self, chain: Chain) -> Freshness:
+        """Say what a refresh of the last manifest's lock would change; nothing is written."""
+        base, file = self.base_of(chain), chain.files[-1]
+        question, before = self.question(file, base), locking.read(file)
+        now = locking.propose(question, before=before, upgrade=(), facts=self.facts(base), archive=self.archive)
+        after = now.lock.platforms[question.platform]
+        old = before.platforms.get(question.platform) if before else None
+        sources = locking.sources_for(file, self.facts(base))
+        changes = freshness.compare(old, after, debs=lambda wanted: self.archive.debs(wanted, lambda: sources))
+        stale = differences(old, asked=question.lines, base=question.base) if old else ("there is no lock",)
+        return Freshness(file.manifest.name, file.lock, changes, stale)
+
     def why(self, chain: Chain, package: str) -> tuple[Reason, ...]:
         """Return the chain of dependencies that brings a package in.
 
@@ -244,7 +258,13 @@ class Builder:
         def sources() -> tuple[Source, ...]:
             return locking.sources_for(file, self.facts(base))
 
-        return self.archive.debs(locked.packages, sources)
+        try:
+            return self.archive.debs(locked.packages, sources)
+        except VanishedError as error:
+            architecture = debian_architecture(locked.platform)
+            for line in self.archive.successors(error.names, sources(), architecture=architecture):
+                error.add_note(line)
+            raise
 
     def _content_layer(self, file: ManifestFile, below: Base | None, *, epoch: int) -> Layer | None:
         """Return the layer of what the manifest itself brings, on top of the image so far."""

@@ -25,7 +25,7 @@ from imgforge.workshop.client import Workshop
 from imgforge.workshop.configure import Job
 from imgforge.workshop.steps import ScriptRun
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when the same inputs give another state: every cached one is then made anew."""
 
 

@@ -8,11 +8,13 @@ import attrs
 
 from imgforge.digest import Digest
 from imgforge.image import Image
+from imgforge.manifest import files
 from imgforge.oci.reference import Reference
 from imgforge.pipeline import chain as chains
 from imgforge.pipeline import running
 from imgforge.pipeline import state as states
 from imgforge.pipeline.builder import Builder, Built, Mode
+from imgforge.pipeline.freshness import Freshness
 from imgforge.pipeline.locking import Locked
 from imgforge.pipeline.planning import Plan
 from imgforge.settings import Settings
@@ -41,6 +43,30 @@ def lock(manifest: str | Path, *, settings: Settings, upgrade: tuple[str, ...] |
     chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
     with Builder(settings) as builder:
         return builder.lock(chain, Mode(upgrade=upgrade))
+
+
+def check(manifest: str | Path, *, settings: Settings) -> Freshness:
+    """Say what a refresh of a lock would change, with versions and urgencies; no lock is written.
+
+    Args:
+        manifest: its path or its name.
+        settings: places and mirrors.
+    """
+    chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
+    with Builder(settings) as builder:
+        return builder.freshness(chain)
+
+
+def outdated(directory: Path, *, settings: Settings) -> tuple[Freshness, ...]:
+    """Say of every lock below a directory what a refresh would change, in the order of their paths.
+
+    Args:
+        directory: is searched for manifests that have a lock beside them.
+        settings: places and mirrors.
+    """
+    found = [files.read(path) for path in files.manifests(directory)]
+    with Builder(settings) as builder:
+        return tuple(builder.freshness(chains.of(file, settings=settings)) for file in found if file.lock.is_file())
 
 
 def build(

@@ -1,0 +1,41 @@
+"""``imgforge outdated``: which locks have fallen behind their sources."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import imgforge
+from imgforge.cli import options, rendering
+
+EXAMPLES = """\
+Every manifest below DIR that has a lock is resolved anew, in one process; nothing is written. The exit code is 3 when a
+refresh would change anything.
+
+examples:
+  imgforge outdated manifests/
+  imgforge outdated . --json
+"""
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's own arguments."""
+    parser.add_argument("directory", metavar="DIR", type=Path, nargs="?", default=Path(), help="where to look (.)")
+    options.places(parser)
+    options.sources(parser)
+    options.work(parser)
+
+
+def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
+    """Print what each lock would change."""
+    found = imgforge.outdated(arguments.directory, settings=settings)
+    if arguments.json:
+        rendering.say(rendering.as_json(found))
+    else:
+        rows = (
+            (one.name, change.name, change.before, change.after, change.urgency)
+            for one in found
+            for change in one.changes
+        )
+        rendering.say(rendering.table((("IMAGE", "PACKAGE", "LOCKED", "NOW", "URGENCY"), *rows)))
+    return rendering.OUTDATED if any(one.changes or one.stale for one in found) else 0
