@@ -38,4 +38,7 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
             for change in one.changes
         )
         rendering.say(rendering.table((("IMAGE", "PACKAGE", "LOCKED", "NOW", "URGENCY"), *rows)))
+        for one in found:
+            for reason in one.stale:
+                rendering.say(f"{one.name}: {reason}")
     return rendering.OUTDATED if any(one.changes or one.stale for one in found) else 0
