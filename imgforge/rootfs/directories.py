@@ -27,7 +27,8 @@ DEPTH = 256
 IMPLIED = 100_000
 """Directories that a layer may need without naming them: a name of 4 KB can ask for 2,000."""
 
-_OPENED = 128
+_OPENED = 128  # descriptors, of 1,024 that a process usually may have
+_RESOLVED = 2048
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -52,12 +53,13 @@ class Directories:
         self._root = os.open(root, _FLAGS)
         self._open: dict[bytes, int] = {}
         self._real: dict[bytes, bytes] = {b"": b""}
-        self._opaque: set[bytes] = set()
+        self._followed: set[bytes] = set()
+        self._covered: set[bytes] = set()
         self._implied = 0
         self.times: dict[bytes, int] = {}
         """Modification time, in nanoseconds, that every touched directory is to have in the end."""
         self.made: set[bytes] = set()
-        """Every path that the layer itself brought."""
+        """Every path that the layer itself brought: its whiteouts spare that."""
         self._begin()
 
     def close(self) -> None:
@@ -70,7 +72,7 @@ class Directories:
         for descriptor in self._open.values():
             os.close(descriptor)
         self._open.clear()
-        self._real = {b"": b""}
+        self._forget_links()
 
     def locate(self, path: bytes) -> tuple[bytes, bytes]:
         """Return the real path of the directory that holds `path`, symlinks in it followed, and the last part."""
@@ -82,9 +84,9 @@ class Directories:
         parent, _, name = path.rpartition(b"/")
         real = self._real.get(parent)
         if real is None:
+            if len(self._real) >= _RESOLVED:
+                self._forget_links()
             real = self._resolve(parent)
-            if len(self._real) >= 16 * _OPENED:
-                self._real = {b"": b""}
             self._real[parent] = real
         descriptor = self._open.get(real)
         if descriptor is None:
@@ -109,9 +111,9 @@ class Directories:
     def below(self, real: bytes) -> Place | None:
         """Return what the trees below show at a path, unless this tree's directories hide it."""
         parent = real
-        while parent and self._opaque:
+        while parent and self._covered:
             parent = parent.rpartition(b"/")[0]
-            if parent in self._opaque:
+            if parent in self._covered:
                 return None
         return self._stack.find(real)
 
@@ -119,19 +121,33 @@ class Directories:
         """Make a directory that is not there, and open it; its metadata are the caller's affair."""
         os.mkdir(name, 0o700, dir_fd=descriptor)
         opened = os.open(name, _FLAGS, dir_fd=descriptor)
-        self.made.add(real)
         self._keep(real, opened)
         return opened
+
+    def bring(self, real: bytes) -> None:
+        """Note that the layer itself brings something to a path, maybe in place of a symlink of a tree below."""
+        self.made.add(real)
+        if real in self._followed:
+            self._forget_links()
 
     def hide(self, descriptor: int, real: bytes) -> None:
         """Mark an open directory so that it hides what the trees below have there."""
         if self._covers:
             os.setxattr(descriptor, f"{self._owners.mark}opaque", b"y")
-            self._opaque.add(real)
+            self.cover(real)
 
-    def hide_root(self) -> None:
-        """Note that nothing of the trees below shows any more; the marks are the caller's affair."""
-        self._opaque.add(b"")
+    def is_covered(self, real: bytes) -> bool:
+        """Whether `cover` was said of this path."""
+        return real in self._covered
+
+    def cover(self, real: bytes) -> None:
+        """Note that nothing of the trees below shows under a path any more; the marks are the caller's affair."""
+        self._covered.add(real)
+
+    def _forget_links(self) -> None:
+        """Resolve paths anew."""
+        self._real = {b"": b""}
+        self._followed.clear()
 
     def _begin(self) -> None:
         """Make a fresh root look like the one below it, or like any other root."""
@@ -162,6 +178,7 @@ class Directories:
                 real = join(real, part)
                 _check(real)
                 continue
+            self._followed.add(join(real, part))
             hops += 1
             if hops > HOPS:
                 raise ExtractError(f"{text(path)!r}: leads through more than {HOPS} symlinks")
@@ -225,6 +242,7 @@ class Directories:
             if not make or not (self._covers and is_whiteout(status)):
                 return None
             os.unlink(name, dir_fd=descriptor)
+            self.cover(real)
             opened = self._imply(descriptor, name, real)
             self.hide(opened, real)
             return opened
@@ -238,21 +256,27 @@ class Directories:
         if self._implied > IMPLIED:
             raise ExtractError(f"{text(real)!r}: more than {IMPLIED} directories that no entry names")
         opened = self.make(descriptor, name, real)
-        self._imitate(opened, real)
+        if not self._imitate(opened, real):
+            self.made.add(real)
         return opened
 
-    def _imitate(self, opened: int, real: bytes) -> None:
-        """Give a directory the metadata that it has in the trees below, since overlay shows the topmost one's."""
-        place = self.below(real)
+    def _imitate(self, opened: int, real: bytes) -> bool:
+        """Give a directory the metadata that it has in the trees below, since overlay shows the topmost one's.
+
+        Returns:
+            whether it is there at all; else it looks like any directory.
+        """
+        place = None if self.is_covered(real) else self.below(real)
         if place is None or not place.is_directory:
             self._owners.give(opened, 0, 0)
             os.fchmod(opened, 0o755)
             self.times[real] = 0  # any constant will do; the time of unpacking would differ each time
-            return
+            return False
         self._owners.give(opened, *self._owners.of(place.disk, place.status))
         os.fchmod(opened, stat.S_IMODE(place.status.st_mode))
         attributes.write(opened, attributes.read(place.disk))
         self.times[real] = place.status.st_mtime_ns // SECOND * SECOND
+        return True
 
     def _keep(self, real: bytes, opened: int) -> None:
         """Remember an open directory; the one that was opened first makes room."""

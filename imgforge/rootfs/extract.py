@@ -65,7 +65,7 @@ def extract(
             makes sense only on top of exactly these `lowers`.
         lowers: for ``overlay``, all trees that `root` will lie on, the lowest first. A hard link may name a file of
             theirs, a path may lead through a symlink of theirs, a directory that the layer only passes through looks
-            as it does in theirs, and a whiteout of what they lack is dropped. None given: nothing of that happens.
+            as it does in theirs, and a whiteout of what they lack is dropped: without any, all whiteouts are.
 
     Raises:
         ExtractError: the layer does not fit together, or tries to leave the root.
@@ -159,18 +159,17 @@ class _Extraction:
             attributes.clear(root)
             return b"", root
         directory, name, real = self._tree.place(path)
+        self._tree.bring(real)
         try:
             return real, self._tree.make(directory, name, real)
         except FileExistsError:
             status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-        self._tree.made.add(real)
         if stat.S_ISDIR(status.st_mode):
             descriptor = self._tree.open(real)
             attributes.clear(descriptor)
             return real, descriptor
         self._whiteouts.remove(directory, name, real)
-        directory, name, real = self._tree.place(path)
-        descriptor = self._tree.make(directory, name, real)
+        descriptor = self._tree.make(self._tree.open(real.rpartition(b"/")[0]), name, real)
         self._tree.hide(descriptor, real)  # a file, or a whiteout, was here: nothing below shows through any more
         return real, descriptor
 
@@ -216,8 +215,8 @@ class _Extraction:
         path = raw(entry.path)
         parent, name = self._tree.locate(raw(entry.target))
         source = join(parent, name)
-        if source == join(*self._tree.locate(path)):
-            raise ExtractError(f"{entry.path!r}: a hard link to itself")
+        if (source + b"/").startswith(join(*self._tree.locate(path)) + b"/"):
+            raise ExtractError(f"{entry.path!r}: a hard link to itself, or to what it would replace")
         if entry.target in self.skipped:
             self.skipped[entry.path] = None
             return
@@ -277,14 +276,13 @@ class _Extraction:
     def _created(self, path: bytes, make: Callable[[int, bytes], int]) -> int:
         """Make something at a path, in place of whatever is there; returns what `make` does."""
         directory, name, real = self._tree.place(path)
-        self._tree.made.add(real)
+        self._tree.bring(real)
+        self._tree.times.pop(real, None)
         try:
             return make(directory, name)
         except FileExistsError:
             self._whiteouts.remove(directory, name, real)
-            self._tree.times.pop(real, None)
-        directory, name, _ = self._tree.place(path)
-        return make(directory, name)
+        return make(self._tree.open(real.rpartition(b"/")[0]), name)
 
 
 _NOTHING = io.BytesIO()

@@ -44,9 +44,6 @@ class Stack:
         self._directories: dict[bytes, tuple[bytes, ...]] = {b"": self._tops}
         self._listings: dict[bytes, dict[bytes, bytes]] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._tops)
-
     def find(self, path: bytes) -> Place | None:
         """Return what is visible at a path (relative, empty for the root), None when nothing is."""
         if not path:

@@ -6,6 +6,7 @@ wherever in the archive they stand. Nothing says that what they name must exist;
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -71,42 +72,34 @@ class Whiteouts:
         parent, name = self._tree.locate(path)
         real = join(parent, name)
         directory = self._tree.existing(parent)
-        status = None
         if directory is not None:
-            try:
-                status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-            except FileNotFoundError:
-                status = None
-        if not self._covers:
-            if directory is not None and status is not None:
+            with contextlib.suppress(FileNotFoundError):
+                if self._covers and is_whiteout(os.stat(name, dir_fd=directory, follow_symlinks=False)):
+                    return
                 self._delete(directory, name, real, keep=True)
-                self._tree.forget()
-        elif self._stack and self._tree.below(real) is None:
-            return
-        elif status is None:
-            self._mark(self._tree.open(parent), name)
-        elif stat.S_ISDIR(status.st_mode):
-            self._tree.hide(self._tree.open(real), real)
+            self._tree.forget()
+        if self._covers and self._tree.below(real) is not None:
+            self._cover(parent, name, real)
 
     def _hide_all(self, path: bytes) -> None:
         """Hide whatever lower layers have in the directory that holds an opaque whiteout."""
         real, _ = self._tree.locate(path)
-        if not self._covers:
-            self._empty(real)
-        elif not real:
-            self._hide_root()
-        else:
-            place = self._tree.below(real)
-            if not self._stack or (place is not None and place.is_directory):
-                directory = self._tree.open(real)
-                self._tree.hide(directory, real)
-                self._drop_marks(directory)
-
-    def _empty(self, real: bytes) -> None:
-        """Delete what lower layers left in a directory."""
         directory = self._tree.existing(real)
-        if directory is None:
+        if directory is not None:
+            self._empty(directory, real)
+        if not self._covers:
             return
+        if not real:  # overlay asks no root whether it is opaque: each name in it is hidden
+            for name in self._stack.names(real):
+                self._cover(real, name, name)
+            self._tree.cover(real)
+            return
+        place = self._tree.below(real)
+        if place is not None and place.is_directory and not self._tree.is_covered(real):
+            self._tree.hide(self._tree.open(real), real)
+
+    def _empty(self, directory: int, real: bytes) -> None:
+        """Delete what the layer itself did not bring from a directory."""
         held = os.dup(directory)
         try:
             for name in _names(held):
@@ -115,28 +108,18 @@ class Whiteouts:
             os.close(held)
         self._tree.forget()
 
-    def _hide_root(self) -> None:
-        """Hide all lower layers; overlay asks no root directory whether it is opaque, so each name is hidden."""
-        root = self._tree.open(b"")
-        for name in self._stack.names(b""):
-            try:
-                status = os.stat(name, dir_fd=root, follow_symlinks=False)
-            except FileNotFoundError:
-                self._mark(root, name)
-            else:
-                if stat.S_ISDIR(status.st_mode):
-                    self._tree.hide(self._tree.open(name), name)
-        self._tree.hide_root()
-
-    def _mark(self, directory: int, name: bytes) -> None:
-        """Write overlay's whiteout; any user may, since Linux 5.8."""
-        os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=directory)
-
-    def _drop_marks(self, directory: int) -> None:
-        """Delete whiteouts from a directory that hides everything: readdir would show them there."""
-        for name in _names(directory):
-            if is_whiteout(os.stat(name, dir_fd=directory, follow_symlinks=False)):
-                os.unlink(name, dir_fd=directory)
+    def _cover(self, parent: bytes, name: bytes, real: bytes) -> None:
+        """Let a name of the trees below not show; a directory that the layer brought does, alone."""
+        directory = self._tree.open(parent)
+        try:
+            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        except FileNotFoundError:
+            # overlay's whiteout, which any user may make since Linux 5.8
+            os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=directory)
+            self._tree.cover(real)
+        else:
+            if stat.S_ISDIR(status.st_mode):
+                self._tree.hide(self._tree.open(real), real)
 
     def _delete(self, directory: int, name: bytes, real: bytes, *, keep: bool) -> None:
         """Delete a file or a directory; `keep` spares what the layer itself brought, and what holds that."""
