@@ -40,7 +40,8 @@ PURE = re.compile(
         | apt\.(index | openpgp | package | pins | release | sources | status | universe | values)
         | rootfs\.(accounts | facts | ini)
         | workshop\.(configure | steps)
-        | signing\.formats?(\..+)?
+        | signing(?!\.(keygen|opening))(\..+)?
+        | attest(\..+)?
     )""",
     re.VERBOSE,
 )

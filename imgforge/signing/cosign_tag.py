@@ -1,0 +1,140 @@
+"""Signatures behind a tag, cosign's older format: ``sha256-….sig`` and, for attestations, ``sha256-….att``. Pure.
+
+The tag names a manifest with one layer for each signature. A signature's layer is its payload, and an annotation
+holds the signature; an attestation's layer is a DSSE envelope, which holds it itself.
+Source: cosign's specs/SIGNATURE_SPEC.md, "Storage", and ATTESTATION_SPEC.md; what cosign 2.5 wrote.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from imgforge.digest import Digest
+from imgforge.oci import document, media
+from imgforge.oci.descriptor import Descriptor
+from imgforge.oci.manifest import Manifest
+from imgforge.signing import dsse, encoding, payload
+from imgforge.signing.attachment import Attachment
+from imgforge.signing.dsse import Envelope
+from imgforge.signing.errors import MalformedSignatureError
+from imgforge.signing.keys import PublicKey
+
+SIGNATURE: Final = "dev.cosignproject.cosign/signature"
+PREDICATE_TYPE: Final = "predicateType"
+HINT: Final = "org.wikimedia.imgforge.key"
+"""The annotation that names the key (`keys.PublicKey.hint`), as a bundle does. cosign knows none and ignores it; with
+it a signature by another key can be told from one that was changed."""
+
+_BEGINNING = "0001-01-01T00:00:00Z"
+_MOST_LAYERS = 256
+
+
+def tag(digest: Digest, suffix: str = "sig") -> str:
+    """Return the tag that holds the signatures (``sig``) or the attestations (``att``) of an image."""
+    return f"{digest.algorithm}-{digest.hex}.{suffix}"
+
+
+@attrs.frozen
+class Signed:
+    """A signature of a payload.
+
+    Attributes:
+        descriptor: of the payload, with the annotations.
+        signature: the bytes.
+        hint: names the key; empty where the signer left it out.
+    """
+
+    descriptor: Descriptor
+    signature: bytes = attrs.field(repr=False)
+    hint: str = ""
+
+
+def attach_signature(
+    raw: bytes, signature: bytes, *, digest: Digest, key: PublicKey, existing: Manifest | None
+) -> Attachment:
+    """Return the manifest that holds a signature beside those that were there.
+
+    Args:
+        raw: the payload.
+        signature: of the payload.
+        digest: of the image.
+        key: which made the signature.
+        existing: what the tag names now; None for nothing. The same signature is not added twice.
+    """
+    annotations = ((SIGNATURE, encoding.encode(signature)), (HINT, key.hint))
+    layer = Descriptor(payload.MEDIA_TYPE, Digest.of(raw), len(raw), annotations)
+    return _with_layer(layer, raw, existing=existing, tag_name=tag(digest))
+
+
+def attach_envelope(
+    envelope: Envelope, *, digest: Digest, predicate_type: str, existing: Manifest | None
+) -> Attachment:
+    """Return the manifest that holds an attestation beside those that were there."""
+    raw = envelope.dump()
+    annotations = ((SIGNATURE, ""), (PREDICATE_TYPE, predicate_type))
+    layer = Descriptor(dsse.MEDIA_TYPE, Digest.of(raw), len(raw), annotations)
+    return _with_layer(layer, raw, existing=existing, tag_name=tag(digest, "att"))
+
+
+def _with_layer(layer: Descriptor, raw: bytes, *, existing: Manifest | None, tag_name: str) -> Attachment:
+    before = existing.layers if existing else ()
+    layers = before if layer in before else (*before, layer)
+    config = _config(layers)
+    descriptor = Descriptor(media.CONFIG, Digest.of(config), len(config))
+    manifest = Manifest.make(descriptor, layers)
+    return Attachment(manifest, ((descriptor, config), (layer, raw)), tag_name)
+
+
+def _config(layers: tuple[Descriptor, ...]) -> bytes:
+    """Return the config that cosign gives its manifests, so that registries take them for images."""
+    return document.dump(
+        {
+            "architecture": "",
+            "config": {},
+            "created": _BEGINNING,
+            "history": [{"created": _BEGINNING} for _ in layers],
+            "os": "",
+            "rootfs": {"type": "layers", "diff_ids": [str(layer.digest) for layer in layers]},
+        }
+    )
+
+
+def payloads(manifest: Manifest, *, what: str) -> tuple[Descriptor, ...]:
+    """Return the descriptors of the payloads whose signatures a manifest holds; other layers are passed over.
+
+    Raises:
+        MalformedSignatureError: one is too large, or there are too many.
+    """
+    return _of_type(manifest, payload.MEDIA_TYPE, cap=payload.CAP, what=what)
+
+
+def envelopes(manifest: Manifest, *, what: str) -> tuple[Descriptor, ...]:
+    """Return the descriptors of the attestations that a manifest holds; layers of other types are passed over.
+
+    Raises:
+        MalformedSignatureError: one is too large, or there are too many.
+    """
+    return _of_type(manifest, dsse.MEDIA_TYPE, cap=dsse.CAP, what=what)
+
+
+def _of_type(manifest: Manifest, media_type: str, *, cap: int, what: str) -> tuple[Descriptor, ...]:
+    layers = tuple(layer for layer in manifest.layers if layer.media_type == media_type)
+    if len(layers) > _MOST_LAYERS:
+        raise MalformedSignatureError(f"{what}: expected at most {_MOST_LAYERS} signatures, got {len(layers)}")
+    for layer in layers:
+        if layer.size > cap:
+            raise MalformedSignatureError(f"{what}: {layer.digest}: expected at most {cap} bytes, got {layer.size}")
+    return layers
+
+
+def signed(layer: Descriptor, *, what: str) -> Signed:
+    """Return the signature that stands beside a payload.
+
+    Raises:
+        MalformedSignatureError: it is missing, or no base64.
+    """
+    annotations = dict(layer.annotations)
+    signature = encoding.decode(annotations.get(SIGNATURE, ""), what=f"{what}: annotation {SIGNATURE}")
+    return Signed(layer, signature, annotations.get(HINT, ""))

@@ -1,0 +1,155 @@
+"""Keys by their URI: ``file:cosign.key``, ``env:SIGNING_KEY``, or a service of the caller's own.
+
+The table says which schemes there are; a caller adds a key service by passing a larger one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from imgforge import late
+from imgforge.signing import encrypted
+from imgforge.signing.errors import PassphraseError, SigningKeyError
+from imgforge.signing.keys import CAP, KeyService, LocalKey, PublicKey
+
+serialization = late.module("cryptography.hazmat.primitives.serialization")
+exceptions = late.module("cryptography.exceptions")
+
+PASSPHRASE_VARIABLE: Final = "COSIGN_PASSWORD"  # noqa: S105 - a name
+"""Where cosign looks for the passphrase of a private key."""
+
+Passphrase = Callable[[str], bytes]
+"""Returns the passphrase for the key of a name; asked only where the key is encrypted."""
+
+Opener = Callable[[str, Passphrase], KeyService]
+"""Returns the key for what follows the colon of a URI."""
+
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):(?://)?(.*)", re.DOTALL)
+
+
+def from_environment(what: str) -> bytes:
+    """Return the passphrase of ``$COSIGN_PASSWORD``, which may be empty.
+
+    Raises:
+        PassphraseError: the variable is not set.
+    """
+    found = os.environb.get(PASSPHRASE_VARIABLE.encode())
+    if found is None:
+        error = PassphraseError(f"{what}: the key is encrypted, and there is no passphrase")
+        error.add_note(f"give it in ${PASSPHRASE_VARIABLE}")
+        raise error
+    return found
+
+
+def load(pem: bytes, *, what: str, passphrase: Passphrase = from_environment) -> LocalKey:
+    """Read a private key: PKCS #8, PKCS #1 or SEC 1 in PEM, encrypted or not, or cosign's own encrypted file.
+
+    Raises:
+        PassphraseError: there is no passphrase, or another one is wanted.
+        SigningKeyError: it is no private key, or of a kind that is not used here.
+    """
+    if len(pem) > CAP:
+        raise SigningKeyError(f"{what}: expected a private key of at most {CAP} bytes, got {len(pem)}")
+    if encrypted.is_encrypted(pem):
+        der = encrypted.decrypt(pem, passphrase(what), what=what)
+        try:
+            return LocalKey.of(serialization.load_der_private_key(der, None), what=what)
+        except (ValueError, TypeError, exceptions.UnsupportedAlgorithm):
+            raise SigningKeyError(f"{what}: expected PKCS #8 in the encrypted key, got something else") from None
+    if b"ENCRYPTED" in pem:
+        return _unlocked(pem, passphrase(what), what=what)
+    return _loaded(pem, None, what=what)
+
+
+def _unlocked(pem: bytes, passphrase: bytes, *, what: str) -> LocalKey:
+    """Read an encrypted PEM; a wrong passphrase and damaged bytes look the same."""
+    try:
+        return _loaded(pem, passphrase, what=what)
+    except SigningKeyError:
+        if b"PRIVATE KEY-----" not in pem:
+            raise
+        raise PassphraseError(f"{what}: the passphrase does not open this key") from None
+
+
+def _loaded(pem: bytes, passphrase: bytes | None, *, what: str) -> LocalKey:
+    try:
+        key = serialization.load_pem_private_key(pem, passphrase)
+    except (ValueError, TypeError, exceptions.UnsupportedAlgorithm):
+        raise SigningKeyError(f"{what}: expected a private key in PEM, got something else") from None
+    return LocalKey.of(key, what=what)
+
+
+def _file(rest: str, passphrase: Passphrase) -> KeyService:
+    return load(_read_file(rest), what=rest, passphrase=passphrase)
+
+
+def _variable(rest: str, passphrase: Passphrase) -> KeyService:
+    return load(_read_variable(rest), what=f"${rest}", passphrase=passphrase)
+
+
+SCHEMES: Final[Mapping[str, Opener]] = MappingProxyType({"env": _variable, "file": _file})
+"""What a URI of a private key may begin with."""
+
+
+def open_key(
+    uri: str, *, passphrase: Passphrase = from_environment, schemes: Mapping[str, Opener] = SCHEMES
+) -> KeyService:
+    """Return the key that signs.
+
+    Args:
+        uri: ``file:PATH``, ``env:NAME``, ``SCHEME:…`` of the table; a text without a scheme is a path.
+        passphrase: asked for an encrypted key's passphrase.
+        schemes: what each scheme means.
+
+    Raises:
+        PassphraseError: there is no passphrase, or another one is wanted.
+        SigningKeyError: there is no such scheme or key, or it cannot be used.
+    """
+    scheme, rest = _split(uri)
+    opener = schemes.get(scheme)
+    if opener is None:
+        raise SigningKeyError(f"key {scheme}:…: expected one of {', '.join(f'{name}:' for name in sorted(schemes))}")
+    return opener(rest, passphrase)
+
+
+def open_public(uri: str) -> PublicKey:
+    """Return a key that verifies: a public key in PEM, or a certificate.
+
+    Args:
+        uri: ``file:PATH`` or ``env:NAME``; a text without a scheme is a path.
+
+    Raises:
+        SigningKeyError: there is no such key, or it cannot be used.
+    """
+    scheme, rest = _split(uri)
+    if scheme == "file":
+        return PublicKey.parse(_read_file(rest), what=rest)
+    if scheme == "env":
+        return PublicKey.parse(_read_variable(rest), what=f"${rest}")
+    raise SigningKeyError(f"key {scheme}:…: expected one of env:, file:")
+
+
+def _split(uri: str) -> tuple[str, str]:
+    found = _SCHEME.fullmatch(uri)
+    return (found[1], found[2]) if found else ("file", uri)
+
+
+def _read_file(path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as stream:
+            return stream.read(CAP + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no file has this name"
+        raise SigningKeyError(f"key {path[:200]!r}: {reason}") from None
+
+
+def _read_variable(name: str) -> bytes:
+    found = os.environb.get(name.encode("utf-8", "surrogateescape")) if "\0" not in name else None
+    if not found:
+        raise SigningKeyError(f"key ${name[:80]}: the variable is not set")
+    return found
