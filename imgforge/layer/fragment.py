@@ -22,7 +22,7 @@ from imgforge.layer.rules import PathRules
 from imgforge.tar import writer
 from imgforge.tree import ROOT, Entry, Kind, raw
 
-FORMAT = 3
+FORMAT = 4
 """Raise it when the bytes of a fragment change for the same .deb: every cached one is then made anew."""
 
 INFO = "var/lib/dpkg/info"
@@ -45,6 +45,8 @@ class Fragment:
         control: the control stanza, as the package has it.
         conffiles: path (absolute) and MD5 of each conffile, in the package's order.
         preinst: the text of its preinst script, empty where it has none.
+        templates: the text of its debconf templates, which a preinst may ask for; empty where it has no preinst.
+        config: the text of its debconf config script, likewise.
         pre_depends: the field Pre-Depends.
         depends: the field Depends.
         provides: the field Provides.
@@ -64,6 +66,8 @@ class Fragment:
     control: str
     conffiles: tuple[tuple[str, str], ...]
     preinst: str
+    templates: str
+    config: str
     pre_depends: str
     depends: str
     provides: str
@@ -119,6 +123,8 @@ def write(deb: DebPackage, sink: BinaryIO, *, rules: PathRules, threads: int = 1
         control=_text(members, "control"),
         conffiles=content.conffile_digests(),
         preinst=_text(members, "preinst"),
+        templates=_text(members, "templates") if "preinst" in members else "",
+        config=_text(members, "config") if "preinst" in members else "",
         pre_depends=deb.control.get("Pre-Depends", ""),
         depends=deb.control.get("Depends", ""),
         provides=deb.control.get("Provides", ""),

@@ -185,19 +185,28 @@ def _trees(job: Job, units: tuple[Unit, ...]) -> tuple[str, ...]:
 
 
 def _preinsts(units: tuple[Unit, ...]) -> Iterator[Step]:
-    for unit in units:
-        if not unit.fragment.preinst:
-            continue
-        path = f"{_INCOMING}/preinst"
-        yield Write(path, unit.fragment.preinst, mode=0o755)
-        yield Run(f"preinst {unit.fragment.package}", (f"/{path}", "install"), _script_environment(unit))
-        yield Remove((path, _INCOMING))
+    for unit in (unit for unit in units if unit.fragment.preinst):
+        written = tuple(_control_files(unit.fragment))
+        yield from written
+        argv = (f"/{_INCOMING}/preinst", "install")
+        yield Run(f"preinst {unit.fragment.package}", argv, _script_environment(unit))
+        yield Remove((*(file.path for file in written), _INCOMING))
+
+
+def _control_files(fragment: Fragment) -> Iterator[Write]:
+    """Write what a preinst finds beside itself: there debconf reads the package's name, templates and config script."""
+    yield Write(f"{_INCOMING}/control", fragment.control)
+    if fragment.templates:
+        yield Write(f"{_INCOMING}/templates", fragment.templates)
+    if fragment.config:
+        yield Write(f"{_INCOMING}/config", fragment.config, mode=0o755)
+    yield Write(f"{_INCOMING}/preinst", fragment.preinst, mode=0o755)
 
 
 def _script_environment(unit: Unit) -> tuple[tuple[str, str], ...]:
     """Return what dpkg(1), section "Environment / Internal environment", promises to a script."""
     return (
-        ("DPKG_ADMINDIR", "/var/lib/dpkg"),
+        ("DPKG_ADMINDIR", f"/{ADMIN}"),
         ("DPKG_MAINTSCRIPT_ARCH", unit.fragment.architecture),
         ("DPKG_MAINTSCRIPT_DEBUG", "0"),
         ("DPKG_MAINTSCRIPT_NAME", "preinst"),
