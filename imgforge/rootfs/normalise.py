@@ -82,13 +82,13 @@ def _names(directory: str) -> list[str]:
 
 
 def _logs(directory: str) -> Iterator[str]:
-    """Yield log files that have content; empty ones with an owner of their own (wtmp, btmp) are state."""
+    """Yield log files with content; links, and empty files with an owner of their own (wtmp, btmp), are state."""
     for name in _names(directory):
         path = f"{directory}/{name}"
         status = os.lstat("/" + path)
         if stat.S_ISDIR(status.st_mode):
             yield from _logs(path)
-        elif status.st_size:
+        elif stat.S_ISREG(status.st_mode) and status.st_size:
             yield path
 
 
