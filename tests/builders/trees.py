@@ -59,7 +59,7 @@ def whiteout(path: str) -> Pair:
 
 
 def opaque(path: str) -> Pair:
-    return file(f"{path}/.wh..wh..opq")
+    return file(f"{path}/.wh..wh..opq".lstrip("/"))
 
 
 def members(pairs: list[Pair]) -> Iterator[tuple[Entry, BinaryIO]]:
