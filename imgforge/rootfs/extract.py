@@ -11,7 +11,7 @@ import contextlib
 import io
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -73,7 +73,9 @@ def extract(
         StoreError: the disk is full, or fails.
         SandboxError: an owner cannot be given by this user.
     """
-    with contextlib.closing(_Extraction(root, owners=owners, covers=whiteouts == "overlay", lowers=lowers)) as run:
+    with _told(root):
+        run = _Extraction(root, owners=owners, covers=whiteouts == "overlay", lowers=lowers)
+    with contextlib.closing(run):
         count = 0
         for entry, content in members:
             count += 1
@@ -81,8 +83,18 @@ def extract(
                 run.add(entry, content)
             except OSError as error:
                 raise StoreError(f"{entry.path!r}: cannot be unpacked: {error.strerror}") from error
-        run.finish()
+        with _told(root):
+            run.finish()
         return Extracted(count, tuple(run.skipped), tuple(run.disowned))
+
+
+@contextlib.contextmanager
+def _told(root: Path) -> Iterator[None]:
+    """Turn an error of the file system into the store's."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{root}: cannot be unpacked into: {error.strerror}") from error
 
 
 class _Extraction:

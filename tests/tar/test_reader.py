@@ -46,9 +46,6 @@ def entries(data: bytes) -> list[Entry]:
     return [entry for entry, _ in everything(data)]
 
 
-# --- what is accepted
-
-
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_what_tarfile_writes_is_read(form: int) -> None:
     long = "n" * (95 if form == tarfile.USTAR_FORMAT else 200)
@@ -186,9 +183,6 @@ def test_content_is_closed_when_the_archive_moves_on() -> None:
     next(walk)
     with pytest.raises(ValueError, match="x: 'a': read after the archive moved on"):
         first.read()
-
-
-# --- what is refused
 
 
 @pytest.mark.parametrize("name", [b"../up", b"a/../../b", b"/etc/passwd", b"..", b"a/..", b"//x"])
