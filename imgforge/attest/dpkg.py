@@ -1,0 +1,76 @@
+"""From dpkg's status file to the packages of `knowledge`: the same list that ``dpkg-query -W`` prints. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from imgforge.attest import licences
+from imgforge.attest.knowledge import Package, SourcePackage, Vouched
+from imgforge.deb import control
+from imgforge.deb.control import DebControlError, Stanza
+
+_SOURCE = re.compile(r"(\S+)(?:\s+\(([^)\s]+)\))?")
+_BUILT_USING = re.compile(r"\s*([a-z0-9][a-z0-9+.-]+)\s*\(\s*=\s*([^)\s]+)\s*\)\s*")
+
+Key = tuple[str, str, str]
+"""A package's name, version and architecture."""
+
+
+def packages(
+    status: str, *, vouched: Mapping[Key, Vouched], copyrights: Mapping[str, str], what: str = "dpkg/status"
+) -> tuple[Package, ...]:
+    """Return the packages of an image.
+
+    Args:
+        status: the text of ``/var/lib/dpkg/status``.
+        vouched: what locks say, of this image and of the bases that were built with one.
+        copyrights: the text of ``/usr/share/doc/NAME/copyright`` by NAME, as far as the caller has read them.
+        what: the status file's name in messages.
+
+    Raises:
+        DebControlError: the file is malformed.
+    """
+    return tuple(
+        _package(stanza, vouched, copyrights, what=what)
+        for stanza in control.parse(status, file=what)
+        if _is_listed(stanza)
+    )
+
+
+def _is_listed(stanza: Stanza) -> bool:
+    """Tell whether ``dpkg-query -W`` prints a stanza: all but those of which nothing is left (dpkg-query(1))."""
+    return stanza.get("Status", "").split()[-1:] != ["not-installed"] and "Version" in stanza
+
+
+def _package(stanza: Stanza, vouched: Mapping[Key, Vouched], copyrights: Mapping[str, str], *, what: str) -> Package:
+    missing = [field for field in ("Package", "Architecture", "Status") if not stanza.get(field)]
+    if missing:
+        raise DebControlError(f"{what}:{stanza.line}: field {missing[0]!r} is absent")
+    name, version, architecture = stanza["Package"], stanza["Version"], stanza["Architecture"]
+    source = _SOURCE.match(stanza.get("Source", name))
+    size = stanza.get("Installed-Size", "0")
+    copyright_text = copyrights.get(name)
+    return Package(
+        name,
+        version,
+        architecture,
+        source=SourcePackage(source[1], source[2] or version) if source else SourcePackage(name, version),
+        state=stanza["Status"].split()[-1],
+        built_using=tuple(sorted(set(_built_using(stanza)))),
+        maintainer=" ".join(stanza.get("Maintainer", "").split()),
+        homepage=stanza.get("Homepage", ""),
+        section=stanza.get("Section", ""),
+        installed_size=int(size) * 1024 if re.fullmatch("[0-9]{1,12}", size) else 0,
+        vouched=vouched.get((name, version, architecture)),
+        licence=licences.read(copyright_text) if copyright_text else None,
+    )
+
+
+def _built_using(stanza: Stanza) -> Iterator[SourcePackage]:
+    """Yield the sources of both fields (Policy 7.8); what is no ``name (= version)`` is passed over."""
+    for field in ("Built-Using", "Static-Built-Using"):
+        for item in stanza.get(field, "").split(","):
+            match = _BUILT_USING.fullmatch(item)
+            if match:
+                yield SourcePackage(match[1], match[2])

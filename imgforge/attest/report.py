@@ -1,0 +1,95 @@
+"""The build report: what is in an image, where it came from, what it cost. Pure.
+
+Version 1 of the format; docs/evidence.md says what each member means. Sizes are bytes, times are seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from imgforge.attest import purl
+from imgforge.attest.knowledge import Knowledge, Layer, Measurements, Package, rfc3339
+
+PREDICATE_TYPE: Final = "https://imgforge.wikimedia.org/report/v1"
+MEDIA_TYPE: Final = "application/vnd.wikimedia.imgforge.report.v1+json"
+VERSION: Final = 1
+
+
+def document(known: Knowledge, measured: Measurements) -> dict[str, Any]:
+    """Return the report of a build as a JSON object."""
+    return {
+        "imgforge-report": VERSION,
+        "image": {
+            "name": known.name,
+            "digest": str(known.digest),
+            "platform": known.platform,
+            "created": rfc3339(known.created),
+            "distribution": {"id": known.distribution.id, "version": known.distribution.version},
+        },
+        "tool": {"name": known.tool.name, "version": known.tool.version},
+        "base": [{"name": base.name, "digest": str(base.digest)} for base in known.base],
+        "sources": [
+            {
+                "name": name,
+                "identity": identity,
+                "packages": sum(1 for one in known.packages if one.vouched and one.vouched.origin.source == name),
+            }
+            for name, identity in known.sources
+        ],
+        "layers": [_layer(layer) for layer in known.layers],
+        "packages": [_package(one, known) for one in known.packages],
+        "totals": {
+            "packages": len(known.packages),
+            "layers": sum(layer.size for layer in known.layers),
+            "debs": sum(one.vouched.size for one in known.packages if one.vouched),
+            "installed": sum(one.installed_size for one in known.packages),
+        },
+        "build": _build(measured),
+    }
+
+
+def _layer(layer: Layer) -> dict[str, Any]:
+    return {
+        "digest": str(layer.digest),
+        "diff_id": str(layer.diff_id),
+        "size": layer.size,
+        "created_by": layer.created_by,
+        "packages": list(layer.packages),
+        "base": layer.is_base,
+    }
+
+
+def _package(one: Package, known: Knowledge) -> dict[str, Any]:
+    members: dict[str, Any] = {
+        "name": one.name,
+        "version": one.version,
+        "architecture": one.architecture,
+        "state": one.state,
+        "source": {"name": one.source.name, "version": one.source.version},
+        "installed_size": one.installed_size,
+        "purl": purl.package(one, known.distribution),
+    }
+    if one.built_using:
+        members["built_using"] = [{"name": built.name, "version": built.version} for built in one.built_using]
+    if one.licence:
+        members["licence"] = one.licence.expression
+    if one.vouched:
+        members["size"] = one.vouched.size
+        members["digest"] = str(one.vouched.digest)
+        members["vouched_by"] = one.vouched.origin.source
+    return members
+
+
+def _build(measured: Measurements) -> dict[str, Any]:
+    return {
+        "started": rfc3339(measured.started),
+        "finished": rfc3339(measured.finished),
+        "stages": [
+            {"stage": one.stage, "subject": one.subject, "seconds": round(one.seconds, 3)} for one in measured.timings
+        ],
+        "scripts": [
+            {"label": run.label, "seconds": round(run.seconds, 3), "changed": list(run.changed)}
+            for run in measured.runs
+        ],
+        "cache": {"hits": list(measured.cached), "made": list(measured.made)},
+    }
