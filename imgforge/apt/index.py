@@ -180,9 +180,9 @@ class Index:
                 if line:
                     yield line.partition(b" ")[0].decode("utf-8", "replace")
 
-    def mention(self, name: str) -> tuple[int, int, int] | None:
+    def mention(self, name: str, *, architecture: str) -> tuple[int, int, int] | None:
         """Return where the file first mentions a name as a package or in a relation field: an order, nothing else."""
-        return _first_mention(self._data, name.encode())
+        return _first_mention(self._data, name.encode(), (b":" + architecture.encode(), b":native"))
 
     def _find(self, name: str, *, first: int) -> tuple[int, ...]:
         key = name.encode()
@@ -213,36 +213,40 @@ _RELATION_FIELDS = {
 _NAME_BYTES = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.")
 
 
-def _first_mention(data: Data, name: bytes) -> tuple[int, int, int] | None:
+def _first_mention(data: Data, name: bytes, qualifiers: tuple[bytes, bytes]) -> tuple[int, int, int] | None:
     """Return (stanza's offset, rank of the field, offset) of the first mention, in the order in which APT reads.
 
     APT numbers names as it meets them: stanza by stanza, in each the package first and then the relation fields in the
-    order of `_RELATION_FIELDS` (deblistparser.cc, NewVersion). A name with a foreign architecture does not count.
+    order of `_RELATION_FIELDS` (deblistparser.cc, NewVersion). ``NAME:any`` is another name to it, and so is one with a
+    foreign architecture; one with this machine's is the name (pkgcachegen.cc, NewPackage).
     """
     best: tuple[int, int, int] | None = None
-    stanza_end = -1
+    start, end = 0, len(data)
     at = data.find(name)
-    while at >= 0:
-        if best is not None and at > stanza_end:
-            return best
-        if _is_name(data, at, len(name)):
-            rank = _field_rank(data, at)
-            if rank is not None:
-                start = data.rfind(b"\n\n", 0, at) + 2 if best is None else best[0]
-                stanza_end = data.find(b"\n\n", at) if best is None else stanza_end
-                stanza_end = len(data) if stanza_end < 0 else stanza_end
-                mention = (max(start, 0), rank, at)
-                best = mention if best is None or mention < best else best
+    while 0 <= at < end:
+        rank = _field_rank(data, at) if _is_name(data, at, len(name), qualifiers) else None
+        if rank is not None:
+            if best is None:
+                before, after = data.rfind(b"\n\n", 0, at), data.find(b"\n\n", at)
+                start, end = (before + 2 if before >= 0 else 0), (after if after >= 0 else end)
+            best = min(best or (start, rank, at), (start, rank, at))
         at = data.find(name, at + 1)
     return best
 
 
-def _is_name(data: Data, at: int, length: int) -> bool:
+def _is_name(data: Data, at: int, length: int, qualifiers: tuple[bytes, bytes]) -> bool:
     before = data[at - 1] if at else 10
     after = data[at + length] if at + length < len(data) else 10
     if before in _NAME_BYTES or after in _NAME_BYTES or before == 58:
         return False
-    return after != 58 or data[at + length : at + length + 4] == b":any"
+    if after != 58:
+        return True
+    return any(_ends(data, at + length, qualifier) for qualifier in qualifiers)
+
+
+def _ends(data: Data, at: int, qualifier: bytes) -> bool:
+    after = data[at + len(qualifier) : at + len(qualifier) + 1]
+    return data[at : at + len(qualifier)] == qualifier and (not after or after[0] not in _NAME_BYTES)
 
 
 def _field_rank(data: Data, at: int) -> int | None:

@@ -27,7 +27,7 @@ SIZE_MAX = 1 << 40
 
 _FIELDS = (
     "Package", "Version", "Architecture", "Multi-Arch", "Essential", "Important", "Protected", "Priority", "Section",
-    "Pre-Depends", "Depends", "Recommends", "Conflicts", "Breaks", "Replaces", "Provides", "Filename", "Size", "SHA256",
+    "Pre-Depends", "Depends", "Recommends", "Suggests", "Conflicts", "Breaks", "Replaces", "Provides", "Filename", "Size", "SHA256",
     "Source", "Installed-Size", "Status",
 )  # fmt: skip
 _FIELD = re.compile(rb"^(" + "|".join(_FIELDS).encode() + rb"):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE | re.IGNORECASE)
@@ -76,6 +76,7 @@ class Package:
     pre_depends: str = attrs.field(default="", eq=False)
     depends: str = attrs.field(default="", eq=False)
     recommends: str = attrs.field(default="", eq=False)
+    suggests: str = attrs.field(default="", eq=False)
     conflicts: str = attrs.field(default="", eq=False)
     breaks: str = attrs.field(default="", eq=False)
     replaces: str = attrs.field(default="", eq=False)
@@ -146,6 +147,7 @@ def parse(stanza: bytes, *, what: str, index: IndexFile | None) -> Package:
         pre_depends=found.get("Pre-Depends", ""),
         depends=found.get("Depends", ""),
         recommends=found.get("Recommends", ""),
+        suggests=found.get("Suggests", ""),
         conflicts=found.get("Conflicts", ""),
         breaks=found.get("Breaks", ""),
         replaces=found.get("Replaces", ""),

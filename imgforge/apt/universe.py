@@ -119,7 +119,7 @@ class Universe:
 
     def _find_rank(self, name: str) -> tuple[int, int, int, int]:
         for number, index in enumerate(self.indices):
-            mention = index.mention(name)
+            mention = index.mention(name, architecture=self.architecture)
             if mention is not None:
                 return (number, *mention)
         return (len(self.indices), 0, 0, 0)

@@ -125,7 +125,8 @@ class _Complaints:
         for package in broken:
             for group in self._state.groups(package):
                 if group.is_critical and not self._state.holds(group):
-                    for obstacle in self._obstacles(group, seen=frozenset({package.name}), depth=0):
+                    obstacles = list(self._obstacles(group, seen=frozenset({package.name}), depth=0))
+                    for obstacle in obstacles or ["nothing meets it"]:
                         yield f"{self._named(package)} {group.field}: {group}: {obstacle}"
         for package in removed:
             yield f"{package.name} {package.version}: is installed and would have to go{self._against(package)}"

@@ -74,6 +74,17 @@ class Group:
         return " | ".join(link.text for link in self.links)
 
 
+@functools.lru_cache(maxsize=1 << 12)
+def suggestions(package: Package, architecture: str) -> tuple[Group, ...]:
+    """Return the groups of Suggests, which never bring a package in, but keep one that came.
+
+    Raises:
+        IntegrityError: the field cannot be parsed.
+    """
+    relations = parse_relation(package.suggests, architecture=architecture)
+    return tuple(_groups_of(package.name, "Suggests", relations, architecture))
+
+
 @functools.lru_cache(maxsize=1 << 16)
 def groups(package: Package, architecture: str) -> tuple[Group, ...]:
     """Return all groups of a package on a machine of an architecture, in the order of `FIELDS`.

@@ -18,6 +18,7 @@ from imgforge.solver import explain
 from imgforge.solver.marking import DEPTH_MAX, Marking
 from imgforge.solver.state import State
 from imgforge.solver.steps import steps
+from imgforge.solver.sweep import sweep
 from imgforge.solver.targets import Targets
 from imgforge.solver.values import Request, Solution
 
@@ -71,6 +72,7 @@ def _mark(wanted: Sequence[Package], state: State) -> None:
             marking.request(package)
         for package in wanted:
             marking.complete(package.name)
+    sweep(state, marking)
 
 
 def _unique(packages: Sequence[Package]) -> list[Package]:

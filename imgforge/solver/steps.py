@@ -16,6 +16,9 @@ from imgforge.solver.relations import Group
 from imgforge.solver.targets import Targets
 from imgforge.solver.values import Action, Step
 
+_ROUNDS = 64
+"""How often the relations of one package are gone through before it counts as a knot; APT goes on for 5,000."""
+
 
 def steps(targets: Targets, *, essential: Iterable[str]) -> tuple[Step, ...]:
     """Return every step of an installation in its order.
@@ -63,8 +66,7 @@ class _Sequence:
         package = self._targets.install[name]
         is_looping = name in self._looping
         is_ready = True
-        is_changed = True
-        while is_changed:
+        for _ in range(_ROUNDS):
             is_changed = False
             for group in self._targets.groups(package):
                 if group.field == "Pre-Depends":
@@ -73,6 +75,8 @@ class _Sequence:
                     is_changed = is_changed or changed
                 elif group.is_negative:
                     is_changed = self._make_way(name, group, is_looping=is_looping) or is_changed
+            if not is_changed:
+                break
         if is_looping or not is_ready:
             return is_ready
         self.force(name)
@@ -142,8 +146,7 @@ class _Sequence:
     def _unpack_needed(self, name: str, *, is_looping: bool) -> list[Group] | None:
         """Unpack what the package needs and is not there yet; return the groups that still want configuring."""
         waiting: list[Group] = []
-        is_changed = True
-        while is_changed:
+        for _ in range(_ROUNDS):
             is_changed = False
             for group in self._needed(name):
                 answers = [package for link in group.links for package in self._targets.all(group, link)]
@@ -157,17 +160,20 @@ class _Sequence:
                 if not self._inside(name, outstanding[0], unpack=True, at_once=True):
                     return None
                 is_changed = is_changed or outstanding[0] not in self._looping
-        return waiting
+            if not is_changed:
+                return waiting
+        return None
 
     def _configure_needed(self, name: str, waiting: list[Group], *, is_looping: bool) -> bool:
         is_good = True
-        is_changed = True
-        while is_changed:
+        for _ in range(_ROUNDS):
             is_changed = False
             for group in waiting:
                 is_good, changed = self._configure_group(name, group, is_looping=is_looping)
                 is_changed = is_changed or changed
-        return is_good
+            if not is_changed:
+                return is_good
+        return False
 
     def _configure_group(self, name: str, group: Group, *, is_looping: bool) -> tuple[bool, bool]:
         for link in group.links:

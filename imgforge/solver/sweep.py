@@ -1,0 +1,51 @@
+"""Tidying up after marking: nothing stays that is broken and dispensable, or that nobody needs.
+
+An alternative that failed half way leaves behind what it had brought in, and sometimes a package that relied on it. APT
+holds such a broken package back (algorithms.cc, ResolveInternal) and then drops new packages that nothing leads to
+(depcache.cc, MarkRequired and Sweep). For that Suggests count too: what is suggested by something that stays, stays.
+"""
+
+from __future__ import annotations
+
+from imgforge.apt.package import Package
+from imgforge.solver.marking import Marking
+from imgforge.solver.relations import suggestions
+from imgforge.solver.state import State
+
+
+def sweep(state: State, marking: Marking) -> None:
+    """Take back marks that are broken or not needed; what was asked for, is protected or installed stays as it is."""
+    while _hold_back(state, marking):
+        pass
+    reached = _reached(state)
+    for name in state.marked():
+        if name not in reached and name not in state.installed:
+            marking.keep(name)
+
+
+def _hold_back(state: State, marking: Marking) -> bool:
+    is_changed = False
+    for name in state.marked():
+        if name not in state.protected and state.is_broken(name):
+            is_changed = marking.keep(name) or is_changed
+    return is_changed
+
+
+def _reached(state: State) -> set[str]:
+    """Return the names to which relations lead from what is installed, protected or asked for."""
+    there: dict[str, Package] = {}
+    for name in (*state.installed, *state.marked()):
+        package = state.chosen(name)
+        if package is not None:
+            there[name] = package
+    roots = [name for name in there if name in state.installed or name in state.protected or there[name].essential]
+    reached = set(roots)
+    queue = roots
+    while queue:
+        package = there[queue.pop()]
+        for group in (*state.groups(package), *suggestions(package, state.universe.architecture)):
+            for link in group.links if not group.is_negative else ():
+                found = [name for name in state.final_answers(group, link) if name not in reached]
+                reached.update(found)
+                queue += found
+    return reached

@@ -1,0 +1,229 @@
+"""Packages files: found by name and virtual name, read one stanza at a time, refused when malformed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from builders.indices import STABLE, index_of, parsed, stanza
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imgforge.apt import index, package
+from imgforge.apt.index import Index, tabulate
+from imgforge.apt.opening import KIND, open_index
+from imgforge.apt.package import StanzaError, parse
+from imgforge.apt.values import IndexFile
+from imgforge.digest import Digest
+from imgforge.errors import StoreError
+from imgforge.store.cache import Cache
+
+FILE = IndexFile(Path("Packages"), Digest.of(b""), "tests", STABLE, "stone", "main", "amd64", ())
+
+FULL = b"""\
+Package: app
+Source: app-source (1:2.0)
+Version: 1:2.0-1+b1
+Installed-Size: 12
+Architecture: amd64
+Multi-Arch: same
+Essential: yes
+Important: yes
+Priority: Required
+Section: admin
+Pre-Depends: lib (>= 1)
+Depends: a | b,
+ c
+Recommends: r
+Conflicts: x
+Breaks: y
+Replaces: z
+Provides: virtual (= 3)
+Filename: ./pool/app.deb
+Size: 1234
+SHA256: 00000000000000000000000000000000000000000000000000000000000000AA
+Description: does things
+ Depends: not-a-field
+"""
+
+
+def names(packages: tuple[package.Package, ...]) -> list[str]:
+    return [f"{found.name}={found.version}" for found in packages]
+
+
+def test_a_stanza_is_read_whole() -> None:
+    read = parse(FULL.rstrip(), what="Packages", index=FILE)
+    assert (read.name, read.version, read.architecture, read.multi_arch) == ("app", "1:2.0-1+b1", "amd64", "same")
+    assert (read.essential, read.protected, read.priority, read.section) == (True, True, "required", "admin")
+    assert (read.pre_depends, read.depends, read.recommends) == ("lib (>= 1)", "a | b,\n c", "r")
+    assert (read.conflicts, read.breaks, read.replaces, read.provides) == ("x", "y", "z", "virtual (= 3)")
+    assert (read.filename, read.size, read.installed_size) == ("pool/app.deb", 1234, 12)
+    assert (read.source_name, read.source_version) == ("app-source", "1:2.0")
+    assert read.digest == Digest("sha256", "aa".rjust(64, "0"))
+    assert read.control == FULL.rstrip()
+    assert str(read) == "app:amd64=1:2.0-1+b1"
+
+
+def test_a_package_without_source_is_its_own_source() -> None:
+    read = index_of(["app 1.0"]).packages("app")[0]
+    assert (read.source_name, read.source_version) == ("app", "1.0")
+
+
+def test_a_name_has_all_its_versions_in_the_order_of_the_file() -> None:
+    read = index_of(["app 1", "lib 1", "app 3", "app 2"])
+    assert names(read.packages("app")) == ["app=1", "app=3", "app=2"]
+    assert names(read.packages("lib")) == ["lib=1"]
+    assert read.packages("li") == read.packages("libx") == ()
+    assert read.has("lib")
+    assert not read.has("ib")
+
+
+def test_a_virtual_name_has_its_providers() -> None:
+    read = index_of(["one 1 || Provides: virtual (= 2), other", "two 1 || Provides:  other,virtual,virtual", "three 1"])
+    assert names(read.providers("other")) == ["one=1", "two=1"]
+    assert names(read.providers("virtual")) == ["one=1", "two=1"]
+    assert read.providers("three") == ()
+
+
+def test_a_folded_provides_is_read_to_its_end() -> None:
+    read = parsed(stanza("one", fields={"Provides": "a,\n b (= 1),\n\tc"}).encode())
+    assert [len(read.providers(name)) for name in ("a", "b", "c", "d")] == [1, 1, 1, 0]
+
+
+def test_important_packages_are_known_without_reading_the_others() -> None:
+    lines = ["a 1", "b 1 || Essential: yes", "c 1 || Priority: required", "d 1 || Priority: required || Essential: yes"]
+    assert names(index_of(lines).important()) == ["b=1", "c=1", "d=1"]
+
+
+def test_an_empty_index_has_nothing() -> None:
+    read = parsed(b"")
+    assert (read.packages("a"), read.providers("a"), read.important(), list(read.names())) == ((), (), (), [])
+
+
+def test_a_file_need_not_end_with_an_empty_line() -> None:
+    for text in (stanza("a") + "\n" + stanza("b"), "\n" + stanza("a") + "\n\n" + stanza("b").rstrip()):
+        assert sorted(parsed(text.encode()).names()) == ["a", "b"]
+
+
+@given(st.lists(st.from_regex(r"[a-z0-9][a-z0-9+.-]{1,12}", fullmatch=True), unique=True, max_size=60))
+def test_every_name_is_found_and_only_once(found: list[str]) -> None:
+    read = index_of([f"{name} 1" for name in found])
+    assert sorted(read.names()) == sorted(found)
+    assert all(names(read.packages(name)) == [f"{name}=1"] for name in found)
+
+
+def test_a_package_listed_twice_with_other_content_is_refused() -> None:
+    twice = stanza("app") + "\n" + stanza("app", fields={"SHA256": "1" * 64})
+    read = parsed(twice.encode())
+    with pytest.raises(StanzaError, match=r"app:amd64=1: listed twice"):
+        read.packages("app")
+    assert len(parsed((stanza("app") + "\n" + stanza("app")).encode()).packages("app")) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"Package": "../x"}, "field 'Package'"),
+        ({"Version": "1.0 beta"}, "version '1.0 beta'"),
+        ({"Version": ""}, "version ''"),
+        ({"Architecture": "a/b"}, "field 'Architecture'"),
+        ({"Filename": "../../etc/passwd"}, "'..'"),
+        ({"Filename": "/etc/passwd"}, "absolute"),
+        ({"Filename": ""}, "'Filename' is absent"),
+        ({"SHA256": ""}, "'SHA256' is absent"),
+        ({"SHA256": "", "MD5sum": "0" * 32, "SHA1": "0" * 40}, "'SHA256' is absent"),
+        ({"SHA256": "12"}, "digest sha256"),
+        ({"Size": "-1"}, "field 'Size'"),
+        ({"Size": "١٢"}, "field 'Size'"),
+        ({"Size": "9" * 15}, "field 'Size'"),
+        ({"Size": "9" * 5000}, "field 'Size'"),
+        ({"Installed-Size": "many"}, "field 'Installed-Size'"),
+        ({"Source": "a b c"}, "field 'Source'"),
+        ({"Depends": "a\nDepends: b"}, "'Depends' is given twice"),
+        ({"Depends": "a\nDEPENDS: b"}, "'Depends' is given twice"),
+    ],
+)
+def test_a_malformed_stanza_is_refused(change: dict[str, str], message: str) -> None:
+    with pytest.raises(StanzaError, match=message.replace("(", r"\(")):
+        parse(stanza("app", fields=change).encode().strip(), what="Packages", index=FILE)
+
+
+def test_a_field_that_is_not_utf8_is_refused() -> None:
+    with pytest.raises(StanzaError, match=r"Packages: field 'Depends': expected UTF-8, got b'\\xff'"):
+        parse(b"Package: a\nVersion: 1\nArchitecture: all\nDepends: \xff", what="Packages", index=None)
+    text = b"Package: a\nVersion: 1\nArchitecture: all\nMaintainer: \xff"
+    assert parse(text, what="Packages", index=None).control == text
+
+
+def test_a_stanza_that_does_not_begin_with_its_name_is_refused() -> None:
+    with pytest.raises(StanzaError, match="byte 0: expected 'Package: ', got b'Version: 1"):
+        tabulate(b"Version: 1\nPackage: a\n", what="Packages")
+
+
+def test_an_endless_stanza_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "STANZA_MAX", 1000)
+    with pytest.raises(StanzaError, match="at most 1000 bytes"):
+        tabulate(stanza("a", fields={"Description": "x" * 1000}).encode(), what="Packages")
+    with pytest.raises(StanzaError, match="at most"):
+        parse(b"Package: a\n" + b"x" * package.STANZA_MAX, what="Packages", index=None)
+
+
+def test_a_table_of_another_version_is_refused() -> None:
+    with pytest.raises(StanzaError, match="expected a table of version"):
+        Index(b"", b"imgforge index 0\n", file=FILE)
+
+
+def mention(text: str, name: str) -> tuple[int, ...] | None:
+    found = parsed(text.encode()).mention(name, architecture="amd64")
+    return found and found[:2]
+
+
+def test_the_first_mention_of_a_name_follows_the_order_in_which_apt_reads() -> None:
+    first = stanza("one", fields={"Recommends": "late, lib", "Depends": "lib (>= 1), xlib", "Description": "word"})
+    second = stanza(
+        "two", fields={"Depends": "late, word, for:i386, any:any, own:amd64, own2:native, folded,\n folded2"}
+    )
+    text = first + "\n" + second
+    assert mention(text, "one") == (0, 0)
+    assert mention(text, "lib") == (0, 2)
+    assert mention(text, "late") == (0, 5)
+    assert mention(text, "word") == mention(text, "own") == mention(text, "own2") == (len(first) + 1, 2)
+    assert mention(text, "folded2") == (len(first) + 1, 2)
+    assert mention(text, "two") == (len(first) + 1, 0)
+    assert mention(text, "for") is mention(text, "any") is mention(text, "absent") is None
+
+
+def write(tmp_path: Path, text: str) -> IndexFile:
+    data = text.encode()
+    path = tmp_path / "Packages"
+    path.write_bytes(data)
+    return IndexFile(path, Digest.of(data), "tests", STABLE, "stone", "main", "amd64", ())
+
+
+def test_the_table_is_made_once(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache")
+    file = write(tmp_path, stanza("a") + "\n" + stanza("b"))
+    assert names(open_index(file, cache=cache).packages("b")) == ["b=1"]
+    (table,) = (tmp_path / "cache" / KIND).rglob(f"{file.digest.hex}*")
+    before = table.stat().st_ino
+    assert names(open_index(file, cache=cache).packages("b")) == ["b=1"]
+    assert table.stat().st_ino == before
+
+
+def test_an_empty_file_opens(tmp_path: Path) -> None:
+    assert list(open_index(write(tmp_path, ""), cache=Cache(tmp_path / "cache")).names()) == []
+
+
+def test_a_malformed_index_leaves_no_table(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache")
+    file = write(tmp_path, "Version: 1\n")
+    for _ in range(2):
+        with pytest.raises(StanzaError):
+            open_index(file, cache=cache)
+
+
+def test_a_missing_file_is_a_store_error(tmp_path: Path) -> None:
+    file = write(tmp_path, "")
+    file.path.unlink()
+    with pytest.raises(StoreError, match="No such file"):
+        open_index(file, cache=Cache(tmp_path / "cache"))
