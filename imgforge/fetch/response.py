@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -53,7 +53,7 @@ def read(response: Any, sink: Sink, *, request: Request, patience: Patience, tol
     _check_status(response, sink, request=request)
     rest = _rest(response.headers, request=request, has=sink.position)
     end = None if rest is None else sink.position + rest
-    for chunk in _chunks(response.raw, patience):
+    for chunk in chunks(response.raw, patience):
         if sink.position + len(chunk) > (request.limit if end is None else end):
             raise TooLargeError(f"{request.what}: expected at most {request.limit} bytes, got more")
         sink.write(chunk)
@@ -76,7 +76,7 @@ def _check_status(response: Any, sink: Sink, *, request: Request) -> None:
     elif status in _GONE:
         raise NotFoundError(f"not there (HTTP {status})")
     elif status in _AGAIN or status >= 500:
-        raise PassingError(f"HTTP {status}", wait=_retry_after(response.headers.get("Retry-After", "")))
+        raise PassingError(f"HTTP {status}", wait=retry_after(response.headers.get("Retry-After", "")))
     else:
         raise RefusedError(f"refused (HTTP {status})")
 
@@ -104,11 +104,15 @@ def _rest(headers: Mapping[str, str], *, request: Request, has: int) -> int | No
     return int(text)
 
 
-def _chunks(raw: Any, patience: Patience) -> Any:
+def chunks(raw: Any, patience: Patience) -> Iterator[bytes]:
     """Yield the body as it comes, undecoded, and watch that it comes fast enough.
 
     ``read1`` returns what is there: ``read`` would wait for a whole chunk, and a server that sends a byte a second
     would never be called stalled.
+
+    Raises:
+        PassingError: it is too slow, or the connection is dropped.
+        FetchError: nobody wants it any more.
     """
     since, received = time.monotonic(), 0
     while True:
@@ -128,8 +132,8 @@ def _chunks(raw: Any, patience: Patience) -> Any:
             since, received = time.monotonic(), 0
 
 
-def _retry_after(text: str) -> float | None:
-    """Read Retry-After: seconds, or a date."""
+def retry_after(text: str) -> float | None:
+    """Read Retry-After, seconds or a date, as seconds from now; None for anything else."""
     if _NUMBER.fullmatch(text):
         return float(text)
     try:

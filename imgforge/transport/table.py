@@ -10,18 +10,27 @@ from imgforge.image import Image
 from imgforge.oci import reference as prefixes
 from imgforge.oci.platform import Platform
 from imgforge.oci.reference import Reference
+from imgforge.registry.client import Client
 from imgforge.store.layout import Layout
 from imgforge.transport.docker_archive import DockerArchive
 from imgforge.transport.layout import OciLayout, Store
 from imgforge.transport.oci_archive import OciArchive
 from imgforge.transport.place import OpenBlob, Opened, Transport
+from imgforge.transport.registry import Registry
 
 Table = Mapping[str, Transport]
 
 
-def transports(store: Layout) -> Table:
-    """Return the table of what imgforge can read and write, names without a prefix being those of a store."""
+def transports(store: Layout, client: Client | None = None) -> Table:
+    """Return the table of what imgforge can read and write.
+
+    Args:
+        store: what names without a prefix are of.
+        client: for registries, open for as long as the table is used; without one they are not served.
+    """
+    registries: Table = {prefixes.DOCKER: Registry(client)} if client else {}
     return {
+        **registries,
         prefixes.STORE: Store(store),
         prefixes.OCI: OciLayout(),
         prefixes.OCI_ARCHIVE: OciArchive(),

@@ -1,0 +1,1 @@
+"""Registries, as OCI's distribution-spec v1.1 has them: pull, push, referrers, tags."""

@@ -1,0 +1,99 @@
+"""A repository: where in which registry images live; and what a client remembers of the blobs that it met there."""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+from collections.abc import Iterable
+
+import attrs
+
+from imgforge.digest import Digest
+from imgforge.errors import UsageError
+from imgforge.oci.reference import DOCKER, Reference
+
+_HUB = "docker.io"
+_HUB_NAMES = frozenset({_HUB, "index.docker.io", "registry-1.docker.io"})
+_HUB_SERVER = "registry-1.docker.io"
+
+_CANDIDATES = 3
+"""Repositories that are tried as the source of a mount; each that fails costs a round trip."""
+
+
+@attrs.frozen(order=True)
+class Repository:
+    """A name in a registry.
+
+    Attributes:
+        host: with a port or not, as people write it.
+        name: the path below it.
+    """
+
+    host: str
+    name: str
+
+    @classmethod
+    def of(cls, reference: Reference) -> Repository:
+        """Return the repository of a reference. ``docker.io/debian`` is short for ``docker.io/library/debian``.
+
+        Raises:
+            UsageError: the reference is of no registry.
+        """
+        if reference.transport != DOCKER:
+            raise UsageError(f"{reference}: expected docker://HOST/REPOSITORY")
+        host = canonical(reference.location)
+        short = host == _HUB and "/" not in reference.name
+        return cls(host, f"library/{reference.name}" if short else reference.name)
+
+    @property
+    def server(self) -> str:
+        """The host and port that serve the repository."""
+        return _HUB_SERVER if self.host == _HUB else self.host
+
+    def __str__(self) -> str:
+        """Return ``docker://HOST/NAME``."""
+        return f"docker://{self.host}/{self.name}"
+
+
+def canonical(host: str) -> str:
+    """Return the one name of a registry that has several, in lower case."""
+    lower = host.lower()
+    return _HUB if lower in _HUB_NAMES else lower
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host, with a port or not, is this machine: RFC 6761, section 6.3; RFC 6890."""
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    if name.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+class Seen:
+    """Which repositories of a registry were seen to hold a blob; threads may share it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._names: dict[tuple[str, Digest], dict[str, None]] = {}
+
+    def remember(self, repository: Repository, digests: Iterable[Digest]) -> None:
+        """Note that a repository holds these blobs."""
+        with self._lock:
+            for digest in digests:
+                self._names.setdefault((repository.host, digest), {})[repository.name] = None
+
+    def elsewhere(self, repository: Repository, digest: Digest, *, also: Iterable[str] = ()) -> tuple[str, ...]:
+        """Return other repositories of the same registry that may hold a blob, best first.
+
+        Args:
+            repository: that lacks it.
+            digest: the blob's.
+            also: names that the caller knows of; they come last.
+        """
+        with self._lock:
+            names = dict.fromkeys((*self._names.get((repository.host, digest), {}), *also))
+        names.pop(repository.name, None)
+        return tuple(names)[:_CANDIDATES]
