@@ -77,12 +77,8 @@ def extract(
         run = _Extraction(root, owners=owners, covers=whiteouts == "overlay", lowers=lowers)
     with contextlib.closing(run):
         count = 0
-        for entry, content in members:
-            count += 1
-            try:
-                run.add(entry, content)
-            except OSError as error:
-                raise StoreError(f"{entry.path!r}: cannot be unpacked: {error.strerror}") from error
+        for count, (entry, content) in enumerate(members, 1):  # noqa: B007 -- it is the result
+            run.add(entry, content)
         with _told(root):
             run.finish()
         return Extracted(count, tuple(run.skipped), tuple(run.disowned))
@@ -124,9 +120,11 @@ class _Extraction:
 
     def add(self, entry: Entry, content: BinaryIO) -> None:
         """Unpack one entry."""
-        if ".wh." in entry.path and self._whiteouts.take(entry):
-            return
-        self._add[entry.kind](entry, content)
+        try:
+            if ".wh." not in entry.path or not self._whiteouts.take(entry):
+                self._add[entry.kind](entry, content)
+        except OSError as error:
+            raise StoreError(f"{entry.path!r}: cannot be unpacked: {error.strerror}") from error
 
     def finish(self) -> None:
         """Set the directories' times, which changed with every entry in them."""
