@@ -122,15 +122,14 @@ def in_order(found: Iterable[Found]) -> Iterator[tuple[Entry, Opener]]:
 
     Source of the order: OCI image-spec, layer.md, "Whiteouts": they should stand before their siblings.
     """
-    first: dict[tuple[int, int], str] = {}
+    files: dict[tuple[int, int], Entry] = {}
     for change in sorted(found, key=_order):
         entry = change.entry
-        if change.inode is not None:
-            target = first.setdefault(change.inode, entry.path)
-            if target != entry.path:
-                link = attrs.evolve(entry, kind=Kind.HARDLINK, size=0, target=target, xattrs=())
-                yield link, io.BytesIO
-                continue
+        first = entry if change.inode is None else files.setdefault(change.inode, entry)
+        if first is not entry:
+            link = attrs.evolve(first, path=entry.path, kind=Kind.HARDLINK, size=0, target=first.path, xattrs=())
+            yield link, io.BytesIO
+            continue
         yield entry, functools.partial(open_file, change.disk) if entry.size else io.BytesIO
 
 
