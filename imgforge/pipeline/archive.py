@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import attrs
-
-from imgforge.apt import hosts, mirrors, pins, sources
+from imgforge.apt import hosts, mirrors, pins
 from imgforge.apt.acquire import acquire
 from imgforge.apt.hosts import Host
 from imgforge.apt.index import Index
@@ -25,15 +23,13 @@ from imgforge.apt.sources import Source
 from imgforge.apt.universe import Universe
 from imgforge.apt.values import IndexFile
 from imgforge.digest import Digest
-from imgforge.errors import FetchError, IntegrityError
+from imgforge.errors import FetchError
 from imgforge.fetch.http import Fetcher
 from imgforge.lock import LockedPackage
 from imgforge.manifest.files import ManifestFile
 from imgforge.rootfs.facts import Facts
 from imgforge.settings import Settings
 from imgforge.store.cache import Cache
-
-_TRUSTED = "etc/apt/trusted.gpg.d"
 
 
 class Archive:
@@ -154,57 +150,6 @@ class Archive:
             proxies=self._host.proxies,
             credentials=self._host.credentials,
         )
-
-
-def of_manifest(file: ManifestFile) -> tuple[Source, ...]:
-    """Return the sources that a manifest names, with their keys."""
-    return tuple(
-        Source(
-            name=spec.name,
-            suites=spec.suites,
-            components=spec.components,
-            uris=spec.uris,
-            keys=file.keys(PurePosixPath(spec.signed_by), position=spec.position),
-            check_valid_until=not spec.allow_expired,
-        )
-        for spec in file.manifest.sources
-    )
-
-
-def of_base(facts: Facts) -> tuple[Source, ...]:
-    """Return the sources that a base carries in itself: the limit of what an image on it draws from.
-
-    Raises:
-        IntegrityError: a file of sources is malformed, or a keyring is missing.
-    """
-    found: list[Source] = []
-    files = [
-        ("etc/apt/sources.list", facts.contents.get("etc/apt/sources.list", b"")),
-        *facts.below("etc/apt/sources.list.d"),
-    ]
-    for path, data in files:
-        if path.endswith((".list", ".sources")):
-            found += sources.parse(data.decode("utf-8", "surrogateescape"), file="/" + path)
-
-    def read(path: str) -> bytes:
-        keyring = facts.contents.get(path.lstrip("/"))
-        if keyring is None:
-            raise IntegrityError(f"{path}: the base's sources name this keyring, and the base does not have it")
-        return keyring
-
-    def trusted() -> bytes:
-        return b"\n".join(data for _, data in facts.below(_TRUSTED))
-
-    return tuple(sources.with_keys(source, read, default=trusted) for source in _with_own_names(found))
-
-
-def _with_own_names(found: list[Source]) -> tuple[Source, ...]:
-    names: dict[str, int] = {}
-    unique = []
-    for source in found:
-        count = names[source.name] = names.get(source.name, 0) + 1
-        unique.append(source if count == 1 else attrs.evolve(source, name=f"{source.name}-{count}"))
-    return tuple(unique)
 
 
 def preferences_of(file: ManifestFile, facts: Facts) -> tuple[Pin, ...]:

@@ -1,32 +1,15 @@
-"""The base of a build: its image, the trees that show its layers, and the facts that decide about packages."""
+"""The base of a build: its image, and what names it."""
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from pathlib import Path
-from typing import BinaryIO
 
 import attrs
 
-from imgforge import record
-from imgforge.codec import decompress
 from imgforge.digest import Digest
-from imgforge.errors import IntegrityError
 from imgforge.image import Image
-from imgforge.report import Reporter, Step, running
-from imgforge.rootfs import facts
-from imgforge.rootfs.facts import Facts
-from imgforge.store.cache import Cache
-from imgforge.tar import TarError, reader
 from imgforge.transport.place import OpenBlob
-from imgforge.tree import Kind
-from imgforge.workshop.client import Workshop
-
-LAYER_CAP = 64 << 30
-"""Bytes of one layer, uncompressed, that are read at most."""
-
-_CHUNK = 1 << 20
 
 
 @attrs.frozen
@@ -67,111 +50,3 @@ def epoch(base: Base) -> int:
         return int(dt.datetime.fromisoformat(base.image.config.created).timestamp())
     except ValueError:
         return 0
-
-
-def facts_of(base: Base, *, cache: Cache, reporter: Reporter) -> Facts:
-    """Return what is known of the base's tree, reading each layer at most once, ever."""
-    key = f"{base.chain_id.replace(':', '-')}-{facts.FORMAT}-{record.VERSION}"
-    found = cache.get("image-facts", key)
-    if found is not None:
-        return _load(found.read_bytes())
-    folded = facts.fold(
-        _layer_facts(base, number, cache=cache, reporter=reporter) for number in range(len(base.image.config.diff_ids))
-    )
-    cache.put("image-facts", key, _dump(folded))
-    return folded
-
-
-def trees_of(base: Base, *, cache: Cache, workshop: Workshop, reporter: Reporter) -> tuple[Path, ...]:
-    """Return a tree for each layer of the base, lowest first, unpacking those that the cache lacks.
-
-    Raises:
-        IntegrityError: a layer is not what the image says, or tries to write outside its tree.
-    """
-    trees: list[Path] = []
-    for number, diff_id in enumerate(base.image.config.diff_ids):
-        tree = cache.get(workshop.tree_kind, diff_id.hex)
-        if tree is None:
-            tree = _unpack(base, number, tuple(trees), cache=cache, workshop=workshop, reporter=reporter)
-        trees.append(tree)
-    return tuple(trees)
-
-
-def read_file(base: Base, path: str, *, cache: Cache, reporter: Reporter) -> bytes | None:
-    """Return the content of a regular file of the image; None where there is none."""
-    for number in reversed(range(len(base.image.config.diff_ids))):
-        entry = _layer_facts(base, number, cache=cache, reporter=reporter).entries.get(path)
-        if entry is None:
-            continue
-        wanted = entry.target if entry.kind is Kind.HARDLINK else path
-        with _open_layer(base, number) as stream:
-            members = reader.read(stream, what=base.name)
-            return next((content.read() for found, content in members if found.path == wanted), None)
-    return None
-
-
-def _unpack(
-    base: Base, number: int, lowers: tuple[Path, ...], *, cache: Cache, workshop: Workshop, reporter: Reporter
-) -> Path:
-    diff_id = base.image.config.diff_ids[number]
-    descriptor = base.image.manifest.layers[number]
-    with (
-        running(reporter, Step("extract", f"{base.name} layer {number + 1}", descriptor.size)),
-        cache.lock(workshop.tree_kind, diff_id.hex),
-    ):
-        target = cache.place(workshop.tree_kind, diff_id.hex)
-        if not target.is_dir():
-            with cache.scratch() as scratch:
-                tar = _uncompressed(base, number, scratch / "layer.tar")
-                workshop.extract((tar,), target, lowers=lowers)
-    return target
-
-
-def _uncompressed(base: Base, number: int, target: Path) -> Path:
-    """Write a layer's tar to a file, and make sure that it is the one that the configuration names."""
-    diff_id = base.image.config.diff_ids[number]
-    hasher = hashlib.new(diff_id.algorithm)
-    with _open_layer(base, number) as stream, target.open("wb") as file:
-        while chunk := stream.read(_CHUNK):
-            hasher.update(chunk)
-            file.write(chunk)
-    if hasher.hexdigest() != diff_id.hex:
-        raise IntegrityError(
-            f"{base.name}: layer {number + 1}: expected diff_id {diff_id}, got {diff_id.algorithm}:{hasher.hexdigest()}"
-        )
-    return target
-
-
-def _open_layer(base: Base, number: int) -> BinaryIO:
-    descriptor = base.image.manifest.layers[number]
-    return decompress(base.open_blob(descriptor), what=f"{base.name}: layer {number + 1}", cap=LAYER_CAP)
-
-
-def _layer_facts(base: Base, number: int, *, cache: Cache, reporter: Reporter) -> Facts:
-    diff_id = base.image.config.diff_ids[number]
-    key = f"{diff_id.hex}-{facts.FORMAT}-{record.VERSION}"
-    found = cache.get("layer-facts", key)
-    if found is not None:
-        return _load(found.read_bytes())
-    what = f"{base.name}: layer {number + 1}"
-    with (
-        running(reporter, Step("read", what, base.image.manifest.layers[number].size)),
-        cache.scratch() as scratch,
-        _uncompressed(base, number, scratch / "layer.tar").open("rb") as stream,
-    ):
-        try:
-            read = facts.scan(reader.read(stream, what=what))
-        except TarError as error:
-            error.add_note("the base image is damaged or hostile; build or pull it again")
-            raise
-    cache.put("layer-facts", key, _dump(read))
-    return read
-
-
-def _dump(read: Facts) -> bytes:
-    return record.dump((record.rows(read.entries.values()), dict(read.contents)))
-
-
-def _load(data: bytes) -> Facts:
-    rows, contents = record.load(data)
-    return Facts({entry.path: entry for entry in record.entries(rows)}, contents)

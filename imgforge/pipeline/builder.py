@@ -1,27 +1,25 @@
 """The builder: a chain of manifests becomes a chain of images, and the last one is what was asked for.
 
-Read `Builder.build` from top to bottom: it is the program.
+Read `Builder.build` from top to bottom: it is the program. What has to be made is made by the forge, which is
+imported when there is something to make: a build in which nothing changed needs none of it (docs/decisions/0001).
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 import attrs
 
-from imgforge.apt.pool import VanishedError
-from imgforge.apt.sources import Source
+from imgforge import late
 from imgforge.digest import Digest
-from imgforge.errors import ManifestError, Problem, UsageError
+from imgforge.errors import ManifestError, Problem
 from imgforge.image import Base as NamedBase
 from imgforge.image import Image, Layer, assemble
-from imgforge.lock import PlatformLock, differences
+from imgforge.lock import PlatformLock
 from imgforge.manifest.files import ManifestFile
 from imgforge.manifest.model import debian_architecture
 from imgforge.manifest.parts import Config
@@ -30,27 +28,22 @@ from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.platform import Platform
 from imgforge.oci.reference import Reference
 from imgforge.pipeline import base as bases
-from imgforge.pipeline import content, freshness, locking, planning
-from imgforge.pipeline.archive import Archive
+from imgforge.pipeline import installed as remembered
+from imgforge.pipeline import locking, material
 from imgforge.pipeline.base import Base
+from imgforge.pipeline.blobs import LayerBlobs
 from imgforge.pipeline.chain import Chain
 from imgforge.pipeline.compress import COMPRESSIONS
-from imgforge.pipeline.freshness import Freshness
-from imgforge.pipeline.install import Installer
 from imgforge.pipeline.installed import Installed
-from imgforge.pipeline.layers import LayerWriter
 from imgforge.pipeline.locking import Locked, Question
-from imgforge.pipeline.planning import Plan
-from imgforge.pipeline.task import Wish
-from imgforge.pipeline.view import View
+from imgforge.pipeline.wish import Wish
 from imgforge.report import Step, running
-from imgforge.rootfs.facts import EMPTY, Facts
 from imgforge.settings import Settings
-from imgforge.solver.values import Reason
 from imgforge.store.cache import Cache
 from imgforge.store.layout import Layout
-from imgforge.transport import table as transports
-from imgforge.workshop.client import Workshop
+
+forge = late.module("imgforge.pipeline.forge")
+transports = late.module("imgforge.transport.table")
 
 COMPRESSOR = "org.wikimedia.imgforge.compressor"
 """The annotation that names what the compressed bytes depend on beside their content."""
@@ -101,34 +94,21 @@ class Builder:
         self._settings = settings
         self.store = Layout(settings.store)
         self.cache = Cache(settings.cache)
-        self.workshop = Workshop(settings.sandbox)
-        self.archive = Archive(settings=settings, cache=self.cache)
         self._resources = contextlib.ExitStack()
-        self._workers = ThreadPoolExecutor(settings.jobs, thread_name_prefix="work")
-        self._compressors = ThreadPoolExecutor(settings.jobs, thread_name_prefix="compress")
-        self._installer = Installer(
-            store=self.store,
-            cache=self.cache,
-            workshop=self.workshop,
-            workers=self._workers,
-            compressors=self._compressors,
-            jobs=settings.jobs,
-            reporter=settings.reporter,
-        )
 
     def __enter__(self) -> Self:
-        enter = self._resources.enter_context
         self.store.create()
-        enter(self.store.using())
-        enter(self.cache.using())
-        enter(self._workers)
-        enter(self._compressors)
-        enter(self.workshop)
-        enter(self.archive)
+        self._resources.enter_context(self.store.using())
+        self._resources.enter_context(self.cache.using())
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._resources.close()
+
+    @functools.cached_property
+    def forge(self) -> Any:
+        """What makes things: a `pipeline.forge.Forge`."""
+        return self._resources.enter_context(forge.Forge(self._settings, store=self.store, cache=self.cache))
 
     def build(self, chain: Chain, mode: Mode) -> Built:
         """Build every image of a chain, the base first, and return the last.
@@ -146,8 +126,7 @@ class Builder:
     def lock(self, chain: Chain, mode: Mode) -> Locked:
         """Build the bases of a chain and lock its last manifest."""
         base = self.base_of(chain)
-        question = self.question(chain.files[-1], base)
-        return self._locked(question, base, mode)[0]
+        return self._locked(self.question(chain.files[-1], base), base, mode)[0]
 
     def base_of(self, chain: Chain) -> Base | None:
         """Build what the last manifest of a chain stands on; None from scratch."""
@@ -164,58 +143,6 @@ class Builder:
         """
         return Question(file, _platform(file), base.digest if base else None)
 
-    def wish(self, file: ManifestFile, locked: PlatformLock, base: Base | None) -> Wish:
-        """Return what there is to install."""
-        architecture = debian_architecture(locked.platform)
-        return Wish(locked.packages, file.manifest, base, architecture)
-
-    def plan(self, chain: Chain) -> Plan:
-        """Say what a build of the last manifest would install and make; its bases are built."""
-        base, file = self.base_of(chain), chain.files[-1]
-        question = self.question(file, base)
-        before = locking.read(file)
-        locked = locking.fitting(before, question)
-        news: tuple[str, ...] = ()
-        if locked is None:
-            made = locking.propose(question, before=before, upgrade=None, facts=self.facts(base), archive=self.archive)
-            news, locked = made.changes, made.lock.platforms[question.platform]
-        wish = self.wish(file, locked, base)
-        return planning.of(wish, self._installer.foresee(wish), cache=self.cache, changes=news)
-
-    def freshness(self, chain: Chain) -> Freshness:
-        """Say what a refresh of the last manifest's lock would change; nothing is written."""
-        base, file = self.base_of(chain), chain.files[-1]
-        question, before = self.question(file, base), locking.read(file)
-        now = locking.propose(question, before=before, upgrade=(), facts=self.facts(base), archive=self.archive)
-        after = now.lock.platforms[question.platform]
-        old = before.platforms.get(question.platform) if before else None
-        sources = locking.sources_for(file, self.facts(base))
-        changes = freshness.compare(old, after, debs=lambda wanted: self.archive.debs(wanted, lambda: sources))
-        stale = differences(old, asked=question.lines, base=question.base) if old else ("there is no lock",)
-        return Freshness(file.manifest.name, file.lock, changes, stale)
-
-    def why(self, chain: Chain, package: str) -> tuple[Reason, ...]:
-        """Return the chain of dependencies that brings a package in.
-
-        Raises:
-            UsageError: the image does not get the package, or its base has it.
-        """
-        base, file = self.base_of(chain), chain.files[-1]
-        facts, question = self.facts(base), self.question(file, base)
-        solution, _ = locking.resolve(
-            question, facts=facts, archive=self.archive, prefer=locking.versions(locking.read(file), question)
-        )
-        found = solution.reason(package)
-        if not found:
-            is_kept = any(kept.name == package for kept in solution.keep)
-            where = f"comes from the base {file.manifest.base!r}" if is_kept else "is not installed"
-            raise UsageError(f"{package}: {where}")
-        return found
-
-    def facts(self, base: Base | None) -> Facts:
-        """Return what is known of a base's tree."""
-        return bases.facts_of(base, cache=self.cache, reporter=self._settings.reporter) if base else EMPTY
-
     def open(self, reference: str) -> Base:
         """Open an image of the store, or one that a reference names."""
         parsed = Reference.parse(reference)
@@ -227,13 +154,12 @@ class Builder:
         with running(self._settings.reporter, Step("build", file.manifest.name)):
             question = self.question(file, base)
             lock, platform_lock = self._locked(question, base, mode)
-            wish = self.wish(file, platform_lock, base)
-            installed = self._installer.install(wish, debs=lambda: self._debs(file, platform_lock, base))
+            installed = self._installed(file, platform_lock, base)
             image = self._assembled(file, base, installed.layers, installed.epoch)
             below = self._as_base(image, file.manifest.name) if image.layers else None
-            extra = self._content_layer(file, below, epoch=installed.epoch)
-            if extra is not None:
-                image = self._assembled(file, base, (*installed.layers, extra), installed.epoch)
+            own = self._own_layer(file, below, epoch=installed.epoch)
+            if own is not None:
+                image = self._assembled(file, base, (*installed.layers, own), installed.epoch)
             reused = self._keep(image, file.manifest.name)
         return Built(file.manifest.name, image.digest, image, installed, lock, reused)
 
@@ -244,46 +170,27 @@ class Builder:
             return Locked(question.file.lock, before), fitting
         if mode.locked:
             locking.refuse_stale(before, question)
-        made = locking.make(
-            question,
-            before=before,
-            upgrade=mode.upgrade,
-            facts=self.facts(base),
-            archive=self.archive,
-            reporter=self._settings.reporter,
-        )
+        made: Locked = self.forge.lock(question, base, before=before, upgrade=mode.upgrade)
         return made, made.lock.platforms[question.platform]
 
-    def _debs(self, file: ManifestFile, locked: PlatformLock, base: Base | None) -> Mapping[Digest, Path]:
-        def sources() -> tuple[Source, ...]:
-            return locking.sources_for(file, self.facts(base))
+    def _installed(self, file: ManifestFile, locked: PlatformLock, base: Base | None) -> Installed:
+        """Return the layers of the packages: remembered, or made."""
+        if not locked.packages and not file.manifest.alternatives:
+            return Installed((), bases.epoch(base) if base else 0)
+        wish = Wish(locked.packages, file.manifest, base, debian_architecture(locked.platform))
+        found = remembered.recall(wish.key, cache=self.cache, store=self.store)
+        if found is not None:
+            return found
+        made: Installed = self.forge.install(wish, file)
+        return made
 
-        try:
-            return self.archive.debs(locked.packages, sources)
-        except VanishedError as error:
-            architecture = debian_architecture(locked.platform)
-            for line in self.archive.successors(error.names, sources(), architecture=architecture):
-                error.add_note(line)
-            raise
-
-    def _content_layer(self, file: ManifestFile, below: Base | None, *, epoch: int) -> Layer | None:
-        """Return the layer of what the manifest itself brings, on top of the image so far."""
-        if content.is_empty(file):
+    def _own_layer(self, file: ManifestFile, below: Base | None, *, epoch: int) -> Layer | None:
+        """Return the layer of what the manifest itself brings, on top of the image so far: remembered, or made."""
+        if material.is_empty(file):
             return None
-        key = content.key_of(file, chain_id=below.chain_id if below else "", epoch=epoch)
-        layers = LayerWriter(
-            self.store,
-            cache=self.cache,
-            compression=COMPRESSIONS[file.manifest.compression],
-            compressors=self._compressors,
-            reporter=self._settings.reporter,
-        )
-        blob = layers.cached(key)
-        if blob is None:
-            view = View(below, cache=self.cache, reporter=self._settings.reporter)
-            with self.cache.scratch() as scratch:
-                content.write(file, view, target=scratch / "files.tar", epoch=epoch)
-                blob = layers.tar(scratch / "files.tar", key=key, title="files")
+        key = material.key_of(file, chain_id=below.chain_id if below else "", epoch=epoch)
+        blobs = LayerBlobs(self.store, cache=self.cache, compression=COMPRESSIONS[file.manifest.compression])
+        blob = blobs.recall(blobs.tar_key(key)) or self.forge.own_layer(file, below, key=key, epoch=epoch)
         return Layer(blob.descriptor, blob.diff_id, "imgforge: files of the manifest", "files")
 
     def _assembled(self, file: ManifestFile, base: Base | None, layers: tuple[Layer, ...], epoch: int) -> Image:

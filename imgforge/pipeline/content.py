@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,20 +9,15 @@ import attrs
 
 from imgforge.apt import sources as apt_sources
 from imgforge.apt.sources import Source
-from imgforge.digest import Digest
-from imgforge.errors import ManifestError, Position, Problem
 from imgforge.layer.directories import implied, parents
 from imgforge.manifest.files import ManifestFile
 from imgforge.manifest.parts import Account, AppendText, CopyFiles, EditIni, MakeDirectory, MakeLink
-from imgforge.pipeline import archive as archives
+from imgforge.pipeline import material, sources
 from imgforge.pipeline.view import View
 from imgforge.rootfs import accounts, ini
 from imgforge.rootfs.accounts import GROUP, GSHADOW, PASSWD, SHADOW, AccountError
 from imgforge.tar import writer
 from imgforge.tree import Entry, Kind
-
-FORMAT = 1
-"""Raise it when the same manifest on the same image gives another layer."""
 
 DPKG_RULES = "etc/dpkg/dpkg.cfg.d/imgforge"
 """Where an image keeps its path filters, so that packages installed in it later are filtered, too."""
@@ -38,36 +32,6 @@ class Piece:
 
     entry: Entry
     content: bytes | Path = b""
-
-
-def is_empty(file: ManifestFile) -> bool:
-    """Tell whether a manifest adds nothing of its own."""
-    m = file.manifest
-    return not (m.sources or m.accounts or m.files or m.edits or m.exclude)
-
-
-def key_of(file: ManifestFile, *, chain_id: str, epoch: int) -> str:
-    """Return the name of a files layer: equal names mean equal bytes.
-
-    Args:
-        file: the manifest.
-        chain_id: of the layers below.
-        epoch: seconds since 1970, the time of every file.
-
-    Raises:
-        ManifestError: a file that the manifest copies is not there.
-    """
-    m = file.manifest
-    hasher = hashlib.sha256(
-        repr((FORMAT, chain_id, epoch, m.sources, m.accounts, m.files, m.edits, m.exclude, m.include)).encode()
-    )
-    for spec in m.sources:
-        hasher.update(file.keys(spec.signed_by, position=spec.position))
-    for number, item in enumerate(m.files):
-        if isinstance(item, CopyFiles):
-            for name, path in _walk(file, item):
-                hasher.update(f"\n{number} {name} {_own_mode(path):o} {_content_digest(path)}".encode(errors="replace"))
-    return hasher.hexdigest()
 
 
 def write(file: ManifestFile, view: View, *, target: Path, epoch: int) -> None:
@@ -167,7 +131,7 @@ class _Layer:
             try:
                 files = accounts.add(files, new, epoch=self._epoch)
             except AccountError as error:
-                raise _problem(account.position, f"accounts.{account.name}: {error}") from None
+                raise material.problem(account.position, f"accounts.{account.name}: {error}") from None
         for path, text in files.items():
             if before.get(path) != text:
                 self._add_text(path, text.encode(errors="surrogateescape"))
@@ -191,7 +155,7 @@ class _Layer:
         elif item.owner == "root":
             own = (0, 0)
         else:
-            raise _problem(item.position, f"owner: the image has no user {item.owner!r}")
+            raise material.problem(item.position, f"owner: the image has no user {item.owner!r}")
         if item.group is None:
             return own
         if item.group.isdigit():
@@ -199,7 +163,7 @@ class _Layer:
         if item.group == "root":
             return own[0], 0
         if item.group not in groups:
-            raise _problem(item.position, f"group: the image has no group {item.group!r}")
+            raise material.problem(item.position, f"group: the image has no group {item.group!r}")
         return own[0], groups[item.group][1]
 
     def _make_directory(self, item: MakeDirectory) -> None:
@@ -209,7 +173,7 @@ class _Layer:
 
     def _copy(self, item: CopyFiles) -> None:
         uid, gid = self._owner(item)
-        for name, path in _walk(self._file, item):
+        for name, path in material.walk(self._file, item):
             placed = self._place(f"{item.path}/{name}" if name else item.path)
             entry = Entry(placed, Kind.FILE, uid=uid, gid=gid, mtime=self._epoch)
             if path.is_symlink():
@@ -218,7 +182,7 @@ class _Layer:
             elif path.is_dir():
                 self._put(Piece(attrs.evolve(entry, kind=Kind.DIRECTORY, mode=_directory_mode(item.mode))))
             else:
-                mode = _own_mode(path) if item.mode is None else item.mode
+                mode = material.own_mode(path) if item.mode is None else item.mode
                 self._put(Piece(attrs.evolve(entry, mode=mode, size=path.stat().st_size), path))
 
     def _edit(self, edit: EditIni | AppendText) -> None:
@@ -228,19 +192,15 @@ class _Layer:
             self._add_text(path, (before or b"") + edit.text.encode())
             return
         if before is None:
-            raise _problem(edit.position, f"ini: the image has no file {str(edit.path)!r}")
+            raise material.problem(edit.position, f"ini: the image has no file {str(edit.path)!r}")
         text = before.decode(errors="surrogateescape")
         changed = ini.set_values(text, edit.values, section=edit.section)
         self._add_text(path, changed.encode(errors="surrogateescape"))
 
 
-def _problem(position: Position | None, text: str) -> ManifestError:
-    return ManifestError((Problem(position or Position("manifest", 1, 1), text),))
-
-
 def _sources(file: ManifestFile) -> Iterator[tuple[bytes, str]]:
     """Yield the files that make an image carry its sources: keyrings and deb822 stanzas."""
-    for source in archives.of_manifest(file):
+    for source in sources.of_manifest(file):
         is_armored = source.keys.lstrip().startswith(b"-----BEGIN")
         keyring = f"etc/apt/keyrings/{source.name}.{'asc' if is_armored else 'gpg'}"
         yield source.keys, keyring
@@ -249,31 +209,6 @@ def _sources(file: ManifestFile) -> Iterator[tuple[bytes, str]]:
 
 def _stanza(source: Source, keyring: str) -> str:
     return apt_sources.dump(source, signed_by=f"/{keyring}")
-
-
-def _walk(file: ManifestFile, item: CopyFiles) -> Iterator[tuple[str, Path]]:
-    """Yield what a copy holds, relative to its root, parents first, in byte order; links are kept as links."""
-    root = file.source(item.source, position=item.position)
-    yield "", root
-    if root.is_dir():
-        for path in sorted(root.rglob("*"), key=lambda path: bytes(path.relative_to(root))):
-            if not (path.is_symlink() or path.is_dir() or path.is_file()):
-                raise _problem(item.position, f"from: {path}: expected files, directories and links")
-            yield str(path.relative_to(root)), path
-
-
-def _content_digest(path: Path) -> str:
-    if path.is_symlink():
-        return f"-> {path.readlink()}"
-    if path.is_dir():
-        return "dir"
-    with path.open("rb") as stream:
-        return str(Digest("sha256", hashlib.file_digest(stream, "sha256").hexdigest()))
-
-
-def _own_mode(path: Path) -> int:
-    """Return the mode of a copied file: whether its owner may execute it, and nothing of the umask."""
-    return 0o755 if path.lstat().st_mode & 0o100 else 0o644
 
 
 def _directory_mode(mode: int | None) -> int:

@@ -16,16 +16,18 @@ from imgforge.digest import Digest
 from imgforge.image import Layer, packages_step
 from imgforge.layer.directories import decide
 from imgforge.layer.group import Group
-from imgforge.pipeline import base as bases
 from imgforge.pipeline import installed as records
+from imgforge.pipeline import reading
 from imgforge.pipeline import state as states
+from imgforge.pipeline.blobs import LayerBlob
 from imgforge.pipeline.compress import COMPRESSIONS
 from imgforge.pipeline.fragments import Fragments
 from imgforge.pipeline.installed import Installed
-from imgforge.pipeline.layers import LayerBlob, LayerWriter
+from imgforge.pipeline.layers import LayerWriter
 from imgforge.pipeline.planning import PlannedLayer
 from imgforge.pipeline.state import State
-from imgforge.pipeline.task import Task, Wish, groups_of, path_rules, state_step, task_of
+from imgforge.pipeline.task import Task, groups_of, path_rules, state_step, task_of
+from imgforge.pipeline.wish import Wish
 from imgforge.report import Reporter
 from imgforge.rootfs.facts import EMPTY, Facts
 from imgforge.store.cache import Cache
@@ -76,11 +78,6 @@ class Installer:
             BuildError: a script failed, or the packages cannot be laid out together.
             IntegrityError: a package is not what it should be.
         """
-        if not wish.packages and not wish.manifest.alternatives:
-            return Installed((), bases.epoch(wish.base) if wish.base else 0)
-        remembered = self._recall(wish.key)
-        if remembered is not None:
-            return remembered
         with self._cache.scratch(remove=self._workshop.clear) as scratch:
             installed = self._install(wish, debs=debs, scratch=scratch)
         self._cache.put("installs", wish.key, records.dump(installed))
@@ -88,12 +85,12 @@ class Installer:
 
     def foresee(self, wish: Wish) -> tuple[PlannedLayer, ...]:
         """Return the layers that `install` would give, and which of them are there; makes nothing."""
-        remembered = self._recall(wish.key)
+        remembered = records.recall(wish.key, cache=self._cache, store=self._store)
         if remembered is not None:
             return tuple(PlannedLayer(layer.comment, True, layer.descriptor.size) for layer in remembered.layers)
         if not wish.packages:
             return ()
-        facts = bases.facts_of(wish.base, cache=self._cache, reporter=self._reporter) if wish.base else EMPTY
+        facts = reading.facts_of(wish.base, cache=self._cache, reporter=self._reporter) if wish.base else EMPTY
         with self._cache.scratch() as scratch:
             fragments = self._fragments(wish, facts=facts, debs=dict, scratch=scratch)
             wanted = tuple((package.digest, package.size) for package in wish.packages)
@@ -115,17 +112,8 @@ class Installer:
             state = states.find(task.key, cache=self._cache)
         return (*planned, PlannedLayer("state", state is not None))
 
-    def _recall(self, key: str) -> Installed | None:
-        path = self._cache.get("installs", key)
-        if path is None:
-            return None
-        installed = records.load(path.read_bytes())
-        if all(self._store.has(layer.descriptor.digest, layer.descriptor.size) for layer in installed.layers):
-            return attrs.evolve(installed, reused=len(installed.layers))
-        return None
-
     def _install(self, wish: Wish, *, debs: Callable[[], Mapping[Digest, Path]], scratch: Path) -> Installed:
-        facts = bases.facts_of(wish.base, cache=self._cache, reporter=self._reporter) if wish.base else EMPTY
+        facts = reading.facts_of(wish.base, cache=self._cache, reporter=self._reporter) if wish.base else EMPTY
         fragments = self._fragments(wish, facts=facts, debs=debs, scratch=scratch)
         wanted = tuple((package.digest, package.size) for package in wish.packages)
         state = None
@@ -192,7 +180,7 @@ class Installer:
             skeleton=str(top) if top else "",
         )
         base = (
-            bases.trees_of(wish.base, cache=self._cache, workshop=self._workshop, reporter=self._reporter)
+            reading.trees_of(wish.base, cache=self._cache, workshop=self._workshop, reporter=self._reporter)
             if wish.base
             else ()
         )
@@ -220,7 +208,7 @@ class Installer:
         ]
         blob = self._writer(wish).tar(state.tar, key=state.key, title="state")
         layers.append(Layer(blob.descriptor, blob.diff_id, state_step(task.installation), "state"))
-        states.remember_runs(blob.diff_id, state.runs, cache=self._cache)
+        records.remember_runs(blob.diff_id, state.runs, cache=self._cache)
         reused = sum(blob.was_cached for _, blob in written) + blob.was_cached
         return Installed(
             tuple(layers), task.epoch, state.key, tuple(one.key for one in task.installation.native), reused

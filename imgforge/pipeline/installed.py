@@ -6,9 +6,13 @@ import json
 
 import attrs
 
+from imgforge import record
 from imgforge.digest import Digest
 from imgforge.image import Layer
 from imgforge.oci.descriptor import Descriptor
+from imgforge.store.cache import Cache
+from imgforge.store.layout import Layout
+from imgforge.workshop.steps import ScriptRun
 
 
 @attrs.frozen
@@ -60,3 +64,25 @@ def load(data: bytes) -> Installed:
         for layer in row["layers"]
     )
     return Installed(layers, row["epoch"], row["state"], tuple(row["fragments"]))
+
+
+def recall(key: str, *, cache: Cache, store: Layout) -> Installed | None:
+    """Return what installing a wish of this key gave, if the store still has all of its layers."""
+    path = cache.get("installs", key)
+    if path is None:
+        return None
+    installed = load(path.read_bytes())
+    if all(store.has(layer.descriptor.digest, layer.descriptor.size) for layer in installed.layers):
+        return attrs.evolve(installed, reused=len(installed.layers))
+    return None
+
+
+def remember_runs(diff_id: Digest, runs: tuple[ScriptRun, ...], *, cache: Cache) -> None:
+    """Keep what ran for a state layer where `runs_of` finds it."""
+    cache.put("scripts", diff_id.hex, record.dump(tuple((run.label, run.seconds) for run in runs)))
+
+
+def runs_of(diff_id: Digest, *, cache: Cache) -> tuple[ScriptRun, ...]:
+    """Return what ran when a layer was made here; nothing for layers of packages, and of others."""
+    path = cache.get("scripts", diff_id.hex)
+    return tuple(ScriptRun(*row) for row in record.load(path.read_bytes())) if path else ()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
@@ -12,12 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-import attrs
-
 from imgforge.digest import Digest
 from imgforge.layer.directories import above
 from imgforge.layer.group import Group
 from imgforge.oci.descriptor import Descriptor
+from imgforge.pipeline.blobs import LayerBlob, LayerBlobs
 from imgforge.pipeline.compress import Compression
 from imgforge.pipeline.fragments import Fragments, Made
 from imgforge.report import Reporter, Step, running
@@ -27,22 +25,6 @@ from imgforge.tar import writer
 from imgforge.tree import Entry
 
 _CHUNK = 1 << 20
-_FORMAT = 1
-
-
-@attrs.frozen
-class LayerBlob:
-    """A layer in the store.
-
-    Attributes:
-        descriptor: of its compressed bytes.
-        diff_id: of its tar.
-        was_cached: whether nothing had to be made.
-    """
-
-    descriptor: Descriptor
-    diff_id: Digest
-    was_cached: bool = attrs.field(default=False, eq=False)
 
 
 class LayerWriter:
@@ -60,7 +42,7 @@ class LayerWriter:
         self, store: Layout, *, cache: Cache, compression: Compression, compressors: Executor, reporter: Reporter
     ) -> None:
         self._store = store
-        self._cache = cache
+        self._blobs = LayerBlobs(store, cache=cache, compression=compression)
         self._compression = compression
         self._compressors = compressors
         self._reporter = reporter
@@ -99,7 +81,7 @@ class LayerWriter:
         self, group: Group, *, made: Mapping[str, Made], decided: Mapping[str, Entry], base: Mapping[str, Entry]
     ) -> bool:
         """Tell whether the layer of a group is there already; see `packages`."""
-        return self._recall(self._named(group, made=made, decided=decided, base=base)[2]) is not None
+        return self._blobs.recall(self._named(group, made=made, decided=decided, base=base)[2]) is not None
 
     def _named(
         self, group: Group, *, made: Mapping[str, Made], decided: Mapping[str, Entry], base: Mapping[str, Entry]
@@ -108,7 +90,7 @@ class LayerWriter:
         members = tuple(made[piece.key] for piece in group.pieces)
         directories = _directories(members, decided=decided, base=base)
         content = hashlib.sha256(directories).hexdigest()
-        return members, directories, _key("packages", self._compression.key, content, *(one.key for one in members))
+        return members, directories, self._blobs.key("packages", content, *(one.key for one in members))
 
     def tar(self, path: Path, *, key: str, title: str) -> LayerBlob:
         """Write the layer whose whole tar is a file."""
@@ -116,11 +98,7 @@ class LayerWriter:
         def pieces() -> Iterator[tuple[Callable[[], BinaryIO], None]]:
             yield partial(_open, path), None
 
-        return self._made_once(_key("tar", self._compression.key, key), Step("layer", title), pieces)
-
-    def cached(self, key: str) -> LayerBlob | None:
-        """Return the layer that `tar` made for this key, if the store still has it."""
-        return self._recall(_key("tar", self._compression.key, key))
+        return self._made_once(self._blobs.tar_key(key), Step("layer", title), pieces)
 
     def _made_once(
         self,
@@ -128,7 +106,7 @@ class LayerWriter:
         step: Step,
         pieces: Callable[[], Iterator[tuple[Callable[[], BinaryIO], Callable[[], BinaryIO] | None]]],
     ) -> LayerBlob:
-        recalled = self._recall(key)
+        recalled = self._blobs.recall(key)
         if recalled is not None:
             return recalled
         hasher = hashlib.sha256()
@@ -139,8 +117,7 @@ class LayerWriter:
             Descriptor(self._compression.media_type, sink.blob.digest, sink.blob.size),
             Digest("sha256", hasher.hexdigest()),
         )
-        row = {"digest": str(sink.blob.digest), "size": sink.blob.size, "diff_id": str(blob.diff_id)}
-        self._cache.put("layers", key, json.dumps(row).encode())
+        self._blobs.remember(key, blob)
         return blob
 
     def _add(
@@ -163,24 +140,9 @@ class LayerWriter:
         with open_compressed() as compressed:
             shutil.copyfileobj(compressed, sink, _CHUNK)
 
-    def _recall(self, key: str) -> LayerBlob | None:
-        path = self._cache.get("layers", key)
-        if path is None:
-            return None
-        row = json.loads(path.read_bytes())
-        digest, size = Digest.parse(row["digest"]), int(row["size"])
-        if not self._store.has(digest, size):
-            return None
-        descriptor = Descriptor(self._compression.media_type, digest, size)
-        return LayerBlob(descriptor, Digest.parse(row["diff_id"]), was_cached=True)
-
 
 def _open(path: Path) -> BinaryIO:
     return path.open("rb")
-
-
-def _key(*parts: str) -> str:
-    return hashlib.sha256("\n".join((str(_FORMAT), *parts)).encode()).hexdigest()
 
 
 def _directories(members: tuple[Made, ...], *, decided: Mapping[str, Entry], base: Mapping[str, Entry]) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from imgforge.lock import LockedPackage
-from imgforge.pipeline.task import Wish
+from imgforge.pipeline.wish import Wish
 from imgforge.store.cache import Cache
 
 

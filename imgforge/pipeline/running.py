@@ -7,7 +7,7 @@ import os
 import subprocess
 
 from imgforge.errors import UsageError
-from imgforge.pipeline import base as bases
+from imgforge.pipeline import reading
 from imgforge.pipeline.base import Base
 from imgforge.report import Reporter
 from imgforge.rootfs.accounts import GROUP, PASSWD
@@ -35,8 +35,8 @@ def run(image: Base, argv: tuple[str, ...], *, cache: Cache, workshop: Workshop,
     command = (*(execution.entrypoint or ()), *(argv or execution.cmd or ()))
     if not command:
         raise UsageError(f"{image.name}: the image has no command; give one after `--`")
-    facts = bases.facts_of(image, cache=cache, reporter=reporter)
-    trees = bases.trees_of(image, cache=cache, workshop=workshop, reporter=reporter)
+    facts = reading.facts_of(image, cache=cache, reporter=reporter)
+    trees = reading.trees_of(image, cache=cache, workshop=workshop, reporter=reporter)
     user, home = user_of(execution.user, facts)
     environment = {"PATH": _PATH, "HOME": home, **dict(execution.env)}
     if os.isatty(0) and "TERM" in os.environ:

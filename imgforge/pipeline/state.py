@@ -11,10 +11,10 @@ import attrs
 
 from imgforge import record
 from imgforge.deb import relation
-from imgforge.digest import Digest
 from imgforge.layer.directories import decide, skeleton
 from imgforge.layer.fragment import Fragment
 from imgforge.pipeline.fragments import Fragments, Made
+from imgforge.pipeline.wish import STATE_FORMAT
 from imgforge.report import Reporter, Step, running
 from imgforge.rootfs.facts import Facts
 from imgforge.store.cache import Cache
@@ -24,9 +24,6 @@ from imgforge.workshop import configure, steps
 from imgforge.workshop.client import Workshop
 from imgforge.workshop.configure import Job
 from imgforge.workshop.steps import ScriptRun
-
-FORMAT = 2
-"""Raise it when the same inputs give another state: every cached one is then made anew."""
 
 
 @attrs.frozen
@@ -64,7 +61,7 @@ class Installation:
 def key_of(*, chain_id: str, installation: Installation, job_text: str, epoch: int) -> str:
     """Return the name of a state: equal names mean equal bytes."""
     question = json.dumps(
-        [FORMAT, chain_id, [m.key for m in installation.native], [str(m.deb) for m in installation.archives],
+        [STATE_FORMAT, chain_id, [m.key for m in installation.native], [str(m.deb) for m in installation.archives],
          job_text, epoch]
     )  # fmt: skip
     return hashlib.sha256(question.encode()).hexdigest()
@@ -100,17 +97,6 @@ def configured(
         runs = workshop.configure(configure.steps(job), base=base, work=scratch / "work", output=output, epoch=epoch)
     cache.put("states", f"{key}.runs", record.dump(tuple((run.label, run.seconds) for run in runs)))
     return State(key, cache.adopt("states", f"{key}.tar", output), runs)
-
-
-def remember_runs(diff_id: Digest, runs: tuple[ScriptRun, ...], *, cache: Cache) -> None:
-    """Keep what ran for a state layer where `runs_of` finds it."""
-    cache.put("scripts", diff_id.hex, record.dump(tuple((run.label, run.seconds) for run in runs)))
-
-
-def runs_of(diff_id: Digest, *, cache: Cache) -> tuple[ScriptRun, ...]:
-    """Return what ran when a layer was made here; nothing for layers of packages, and of others."""
-    path = cache.get("scripts", diff_id.hex)
-    return tuple(ScriptRun(*row) for row in record.load(path.read_bytes())) if path else ()
 
 
 def divide(made: tuple[Made, ...], *, facts: Facts, installed: frozenset[str], architecture: str) -> Installation:

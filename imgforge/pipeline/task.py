@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-
 import attrs
 
 from imgforge.apt.status import parse_status
@@ -13,53 +10,16 @@ from imgforge.image import packages_step
 from imgforge.layer import group as grouping
 from imgforge.layer.group import Group, Piece
 from imgforge.layer.rules import MERGED_USR, PathRules
-from imgforge.lock import LockedPackage
 from imgforge.manifest.model import Manifest
 from imgforge.pipeline import base as bases
 from imgforge.pipeline import state as states
-from imgforge.pipeline.base import Base
-from imgforge.pipeline.compress import COMPRESSIONS
 from imgforge.pipeline.fragments import Made
 from imgforge.pipeline.state import Installation
+from imgforge.pipeline.wish import Wish
 from imgforge.rootfs.facts import Facts
 from imgforge.tree import Kind
 from imgforge.workshop import configure, steps
 from imgforge.workshop.configure import Job, Unit
-
-FORMAT = 1
-"""Raise it when the same packages on the same base give other layers."""
-
-
-@attrs.frozen
-class Wish:
-    """What is to be installed.
-
-    Attributes:
-        packages: what the lock says, in any order.
-        manifest: says how layers are grouped and compressed, which paths stay out, which alternatives hold.
-        base: what they are installed on; None for an image from scratch.
-        architecture: of the image, as dpkg names it.
-    """
-
-    packages: tuple[LockedPackage, ...]
-    manifest: Manifest
-    base: Base | None
-    architecture: str
-
-    @property
-    def key(self) -> str:
-        """Names everything that the layers depend on."""
-        question = [
-            FORMAT,
-            states.FORMAT,
-            self.base.chain_id if self.base else "",
-            bases.epoch(self.base) if self.base else 0,
-            self.architecture,
-            sorted((str(package.digest), package.requested) for package in self.packages),
-            COMPRESSIONS[self.manifest.compression].identity,
-            repr((self.manifest.layers, self.manifest.exclude, self.manifest.include, self.manifest.alternatives)),
-        ]
-        return hashlib.sha256(json.dumps(question).encode()).hexdigest()
 
 
 @attrs.frozen

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import attrs
 
+from imgforge import late
 from imgforge.digest import Digest
 from imgforge.image import Image
 from imgforge.manifest import files
+from imgforge.manifest.files import ManifestFile
 from imgforge.oci.reference import Reference
 from imgforge.pipeline import chain as chains
-from imgforge.pipeline import running
-from imgforge.pipeline import state as states
+from imgforge.pipeline import installed
 from imgforge.pipeline.builder import Builder, Built, Mode
 from imgforge.pipeline.freshness import Freshness
 from imgforge.pipeline.locking import Locked
@@ -20,9 +21,14 @@ from imgforge.pipeline.planning import Plan
 from imgforge.settings import Settings
 from imgforge.solver.values import Reason
 from imgforge.store import listing
+from imgforge.store.cache import Cache
+from imgforge.store.layout import Layout
 from imgforge.store.listing import Stored
-from imgforge.transport import table as transports
 from imgforge.workshop.steps import ScriptRun
+
+running = late.module("imgforge.pipeline.running")
+transports = late.module("imgforge.transport.table")
+workshop = late.module("imgforge.workshop.client")
 
 _CACHE_AGE = 30 * 86400
 """Seconds after its last use that an entry of the cache is collected."""
@@ -52,9 +58,8 @@ def check(manifest: str | Path, *, settings: Settings) -> Freshness:
         manifest: its path or its name.
         settings: places and mirrors.
     """
-    chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
     with Builder(settings) as builder:
-        return builder.freshness(chain)
+        return _freshness(chains.find(manifest, settings=settings), builder, settings=settings)
 
 
 def outdated(directory: Path, *, settings: Settings) -> tuple[Freshness, ...]:
@@ -66,7 +71,13 @@ def outdated(directory: Path, *, settings: Settings) -> tuple[Freshness, ...]:
     """
     found = [files.read(path) for path in files.manifests(directory)]
     with Builder(settings) as builder:
-        return tuple(builder.freshness(chains.of(file, settings=settings)) for file in found if file.lock.is_file())
+        return tuple(_freshness(file, builder, settings=settings) for file in found if file.lock.is_file())
+
+
+def _freshness(file: ManifestFile, builder: Builder, *, settings: Settings) -> Freshness:
+    base = builder.base_of(chains.of(file, settings=settings))
+    found: Freshness = builder.forge.freshness(builder.question(file, base), base)
+    return found
 
 
 def build(
@@ -94,13 +105,12 @@ def build(
     chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
     with Builder(settings) as builder:
         built = builder.build(chain, Mode(locked=locked, upgrade=upgrade))
-        table = transports.transports(builder.store)
         for reference in references:
             transports.write(
                 built.image,
                 lambda blob: builder.store.open_verified(blob.digest, blob.size),
                 reference=reference,
-                table=table,
+                table=transports.transports(builder.store),
             )
         return built
 
@@ -114,7 +124,9 @@ def plan(manifest: str | Path, *, settings: Settings) -> Plan:
     """
     chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
     with Builder(settings) as builder:
-        return builder.plan(chain)
+        base = builder.base_of(chain)
+        found: Plan = builder.forge.plan(builder.question(chain.files[-1], base), base)
+        return found
 
 
 def why(manifest: str | Path, package: str, *, settings: Settings) -> tuple[Reason, ...]:
@@ -130,7 +142,9 @@ def why(manifest: str | Path, package: str, *, settings: Settings) -> tuple[Reas
     """
     chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
     with Builder(settings) as builder:
-        return builder.why(chain, package)
+        base = builder.base_of(chain)
+        found: tuple[Reason, ...] = builder.forge.why(builder.question(chain.files[-1], base), base, package)
+        return found
 
 
 def run(image: str, argv: tuple[str, ...] = (), *, settings: Settings) -> int:
@@ -142,9 +156,9 @@ def run(image: str, argv: tuple[str, ...] = (), *, settings: Settings) -> int:
         settings: places and the sandbox.
     """
     with Builder(settings) as builder:
-        return running.run(
-            builder.open(image), argv, cache=builder.cache, workshop=builder.workshop, reporter=settings.reporter
-        )
+        opened, workshop = builder.open(image), builder.forge.workshop
+        code: int = running.run(opened, argv, cache=builder.cache, workshop=workshop, reporter=settings.reporter)
+        return code
 
 
 @attrs.frozen
@@ -174,7 +188,7 @@ def inspect(reference: str, *, settings: Settings) -> Inspection:
     with Builder(settings) as builder:
         found = builder.open(reference)
         scripts = tuple(
-            run for diff_id in found.image.config.diff_ids for run in states.runs_of(diff_id, cache=builder.cache)
+            run for diff_id in found.image.config.diff_ids for run in installed.runs_of(diff_id, cache=builder.cache)
         )
         return Inspection(reference, found.digest, found.image, scripts)
 
@@ -212,8 +226,8 @@ def gc(*, settings: Settings) -> Freed:
     Args:
         settings: places.
     """
-    builder = Builder(settings)
-    with builder.workshop:
-        stored = builder.store.gc()
-        cached = builder.cache.gc(now=settings.now, max_age=_CACHE_AGE, remove=builder.workshop.clear)
+    store, cache = Layout(settings.store), Cache(settings.cache)
+    with workshop.Workshop(settings.sandbox) as cleaner:
+        stored = store.gc()
+        cached = cache.gc(now=settings.now, max_age=_CACHE_AGE, remove=cleaner.clear)
     return Freed(stored.blobs, stored.size, cached.entries, cached.size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imgforge.errors import BuildError
-from imgforge.pipeline import base as bases
+from imgforge.pipeline import reading
 from imgforge.pipeline.base import Base
 from imgforge.report import Reporter
 from imgforge.rootfs.facts import EMPTY
@@ -30,7 +30,7 @@ class View:
         self._base = base
         self._cache = cache
         self._reporter = reporter
-        self._facts = bases.facts_of(base, cache=cache, reporter=reporter) if base else EMPTY
+        self._facts = reading.facts_of(base, cache=cache, reporter=reporter) if base else EMPTY
 
     def entry(self, path: str) -> Entry | None:
         """Return what is at a path, links not followed."""
@@ -62,7 +62,7 @@ class View:
             return self._facts.contents[path]
         if found.size > READ_LIMIT:
             raise BuildError(f"/{path}: expected at most {READ_LIMIT} bytes to edit, got {found.size}")
-        return bases.read_file(self._base, path, cache=self._cache, reporter=self._reporter)
+        return reading.read_file(self._base, path, cache=self._cache, reporter=self._reporter)
 
     def _follow(self, path: str, *, last: bool) -> str:
         rest, links = path.split("/"), 0

@@ -1,0 +1,171 @@
+"""The forge: everything that makes something, for the builder and for the verbs that look ahead."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from imgforge.apt.pool import VanishedError
+from imgforge.apt.sources import Source
+from imgforge.digest import Digest
+from imgforge.errors import UsageError
+from imgforge.lock import Lock, differences
+from imgforge.manifest.files import ManifestFile
+from imgforge.manifest.model import debian_architecture
+from imgforge.pipeline import comparing, content, locking, planning, reading, resolving, sources
+from imgforge.pipeline.archive import Archive
+from imgforge.pipeline.base import Base
+from imgforge.pipeline.blobs import LayerBlob
+from imgforge.pipeline.compress import COMPRESSIONS
+from imgforge.pipeline.freshness import Freshness
+from imgforge.pipeline.install import Installer
+from imgforge.pipeline.installed import Installed
+from imgforge.pipeline.layers import LayerWriter
+from imgforge.pipeline.locking import Locked, Question
+from imgforge.pipeline.planning import Plan
+from imgforge.pipeline.view import View
+from imgforge.pipeline.wish import Wish
+from imgforge.rootfs.facts import EMPTY, Facts
+from imgforge.settings import Settings
+from imgforge.solver.values import Reason
+from imgforge.store.cache import Cache
+from imgforge.store.layout import Layout
+from imgforge.workshop.client import Workshop
+
+
+class Forge:
+    """Makes locks, layers and forecasts; close it when done (it is a context manager).
+
+    Args:
+        settings: of the caller.
+        store: takes layers.
+        cache: keeps everything that is made on the way.
+    """
+
+    def __init__(self, settings: Settings, *, store: Layout, cache: Cache) -> None:
+        self._settings = settings
+        self._store = store
+        self._cache = cache
+        self._reporter = settings.reporter
+        self._resources = contextlib.ExitStack()
+        self._workers = ThreadPoolExecutor(settings.jobs, thread_name_prefix="work")
+        self._compressors = ThreadPoolExecutor(settings.jobs, thread_name_prefix="compress")
+        self._archive = Archive(settings=settings, cache=cache)
+        self.workshop = Workshop(settings.sandbox)
+        self._installer = Installer(
+            store=store,
+            cache=cache,
+            workshop=self.workshop,
+            workers=self._workers,
+            compressors=self._compressors,
+            jobs=settings.jobs,
+            reporter=settings.reporter,
+        )
+
+    def __enter__(self) -> Self:
+        for resource in (self._workers, self._compressors, self.workshop, self._archive):
+            self._resources.enter_context(resource)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._resources.close()
+
+    def facts(self, base: Base | None) -> Facts:
+        """Return what is known of a base's tree."""
+        return reading.facts_of(base, cache=self._cache, reporter=self._reporter) if base else EMPTY
+
+    def lock(
+        self, question: Question, base: Base | None, *, before: Lock | None, upgrade: tuple[str, ...] | None
+    ) -> Locked:
+        """Resolve a manifest and write its lock; see `resolving.make`."""
+        return resolving.make(
+            question,
+            before=before,
+            upgrade=upgrade,
+            facts=self.facts(base),
+            archive=self._archive,
+            reporter=self._reporter,
+        )
+
+    def install(self, wish: Wish, file: ManifestFile) -> Installed:
+        """Turn locked packages into layers; see `Installer.install`."""
+
+        def debs() -> Mapping[Digest, Path]:
+            return self._fetched(wish, lambda: sources.for_image(file, self.facts(wish.base)))
+
+        return self._installer.install(wish, debs=debs)
+
+    def own_layer(self, file: ManifestFile, below: Base | None, *, key: str, epoch: int) -> LayerBlob:
+        """Write the layer of what a manifest itself brings.
+
+        Args:
+            file: the manifest.
+            below: the image so far.
+            key: names the layer, see `material.key_of`.
+            epoch: seconds since 1970, the time of every file.
+        """
+        layers = LayerWriter(
+            self._store,
+            cache=self._cache,
+            compression=COMPRESSIONS[file.manifest.compression],
+            compressors=self._compressors,
+            reporter=self._reporter,
+        )
+        view = View(below, cache=self._cache, reporter=self._reporter)
+        with self._cache.scratch() as scratch:
+            content.write(file, view, target=scratch / "files.tar", epoch=epoch)
+            return layers.tar(scratch / "files.tar", key=key, title="files")
+
+    def plan(self, question: Question, base: Base | None) -> Plan:
+        """Say what a build would install and make."""
+        before = locking.read(question.file)
+        locked, news = locking.fitting(before, question), tuple[str, ...]()
+        if locked is None:
+            made = self._proposed(question, base, before=before, upgrade=None)
+            locked, news = made.lock.platforms[question.platform], made.changes
+        wish = Wish(locked.packages, question.file.manifest, base, debian_architecture(question.platform))
+        return planning.of(wish, self._installer.foresee(wish), cache=self._cache, changes=news)
+
+    def freshness(self, question: Question, base: Base | None) -> Freshness:
+        """Say what a refresh of a lock would change; nothing is written."""
+        file, before = question.file, locking.read(question.file)
+        after = self._proposed(question, base, before=before, upgrade=()).lock.platforms[question.platform]
+        old = before.platforms.get(question.platform) if before else None
+        drawn = sources.for_image(file, self.facts(base))
+        changes = comparing.compare(old, after, debs=lambda wanted: self._archive.debs(wanted, lambda: drawn))
+        stale = differences(old, asked=question.lines, base=question.base) if old else ("there is no lock",)
+        return Freshness(file.manifest.name, file.lock, changes, stale)
+
+    def why(self, question: Question, base: Base | None, package: str) -> tuple[Reason, ...]:
+        """Return the chain of dependencies that brings a package in.
+
+        Raises:
+            UsageError: the image does not get the package, or its base has it.
+        """
+        prefer = resolving.versions(locking.read(question.file), question)
+        solution, _ = resolving.resolve(question, facts=self.facts(base), archive=self._archive, prefer=prefer)
+        found = solution.reason(package)
+        if not found:
+            is_kept = any(kept.name == package for kept in solution.keep)
+            where = f"comes from the base {question.file.manifest.base!r}" if is_kept else "is not installed"
+            raise UsageError(f"{package}: {where}")
+        return found
+
+    def _proposed(
+        self, question: Question, base: Base | None, *, before: Lock | None, upgrade: tuple[str, ...] | None
+    ) -> Locked:
+        return resolving.propose(
+            question, before=before, upgrade=upgrade, facts=self.facts(base), archive=self._archive
+        )
+
+    def _fetched(self, wish: Wish, find_sources: Callable[[], tuple[Source, ...]]) -> Mapping[Digest, Path]:
+        try:
+            return self._archive.debs(wish.packages, find_sources)
+        except VanishedError as error:
+            for line in self._archive.successors(error.names, find_sources(), architecture=wish.architecture):
+                error.add_note(line)
+            raise
