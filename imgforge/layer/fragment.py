@@ -115,6 +115,13 @@ def write(deb: DebPackage, sink: BinaryIO, *, rules: PathRules, threads: int = 1
     info = tuple(_info_files(name, members, content=content, timestamp=deb.timestamp))
     for entry, data in info:
         tar.add(entry, data)
+    infos = tuple(entry for entry, _ in info)
+    return _described(deb, members, content, name=name, infos=infos, size=counter.written)
+
+
+def _described(
+    deb: DebPackage, members: Members, content: _Content, *, name: str, infos: tuple[Entry, ...], size: int
+) -> Fragment:
     return Fragment(
         package=deb.name,
         version=deb.version,
@@ -132,9 +139,9 @@ def write(deb: DebPackage, sink: BinaryIO, *, rules: PathRules, threads: int = 1
         triggers=_text(members, "triggers"),
         timestamp=deb.timestamp,
         directories=tuple(content.directories),
-        entries=(*content.entries, *(entry for entry, _ in info)),
+        entries=(*content.entries, *infos),
         shipped=tuple(content.shipped),
-        size=counter.written,
+        size=size,
     )
 
 
