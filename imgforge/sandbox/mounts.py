@@ -71,13 +71,19 @@ def unmount(target: Path) -> None:
         SandboxError: the kernel refuses.
     """
     with _told(f"{target}: unmount"):
-        while True:
-            try:
-                syscalls.unmount(str(target), syscalls.MNT_DETACH)
-            except OSError as error:
-                if error.errno == errno.EINVAL:  # not a mount point (any more)
-                    return
-                raise
+        while _taken_off(str(target)):
+            pass
+
+
+def _taken_off(target: str) -> bool:
+    """Take the topmost mount off; False where nothing is mounted any more."""
+    try:
+        syscalls.unmount(target, syscalls.MNT_DETACH)
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # not a mount point
+            return False
+        raise
+    return True
 
 
 def overlay(lowers: Sequence[Path], *, upper: Path, work: Path, target: Path, userxattr: bool) -> None:

@@ -232,12 +232,17 @@ def _pump(sinks: Mapping[int, Callable[[bytes], None]], *, ended: int, until: fl
             if descriptor in sinks and _read(descriptor, sinks[descriptor]) is _Read.END:
                 poll.unregister(descriptor)
         if any(descriptor == ended for descriptor, _ in events):
-            for descriptor, sink in sinks.items():
-                while _read(descriptor, sink) is _Read.DATA:
-                    pass
+            _drain(sinks)
             return True
         if until is not None and time.monotonic() >= until:
             return False
+
+
+def _drain(sinks: Mapping[int, Callable[[bytes], None]]) -> None:
+    """Pass on what is left in the pipes."""
+    for descriptor, sink in sinks.items():
+        while _read(descriptor, sink) is _Read.DATA:
+            pass
 
 
 class _Read(enum.Enum):

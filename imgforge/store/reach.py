@@ -76,12 +76,18 @@ def everything(blobs: Blobs, tops: Iterable[Descriptor]) -> tuple[frozenset[str]
     reached: set[str] = set()
     broken: set[str] = set()
     for top in tops:
-        name = top.name or str(top.digest)
-        try:
-            for descriptor in walk(blobs, top):
-                reached.add(str(descriptor.digest))
-                if blobs.size(descriptor.digest) != descriptor.size:
-                    broken.add(name)
-        except (IntegrityError, MissingError):
-            broken.add(name)
+        if not _is_whole(blobs, top, reached):
+            broken.add(top.name or str(top.digest))
     return frozenset(reached), tuple(sorted(broken))
+
+
+def _is_whole(blobs: Blobs, top: Descriptor, reached: set[str]) -> bool:
+    """Add what an image leads to, and tell whether all of it is there."""
+    is_whole = True
+    try:
+        for descriptor in walk(blobs, top):
+            reached.add(str(descriptor.digest))
+            is_whole = is_whole and blobs.size(descriptor.digest) == descriptor.size
+    except (IntegrityError, MissingError):
+        return False
+    return is_whole

@@ -43,10 +43,10 @@ def keep(image: Image, blobs: OpenBlob, *, layout: Layout, name: str) -> Descrip
         IntegrityError: a blob is not what its descriptor says (likewise).
     """
     with layout.using():
-        for descriptor in image.manifest.layers:
-            if not layout.has(descriptor.digest, descriptor.size):
-                with blobs(descriptor) as stream:
-                    layout.add_blob(stream, descriptor.digest)
+        missing = (layer for layer in image.manifest.layers if not layout.has(layer.digest, layer.size))
+        for descriptor in missing:
+            with blobs(descriptor) as stream:
+                layout.add_blob(stream, descriptor.digest)
         layout.add_blob(image.config.raw, image.manifest.config.digest)
         layout.add_blob(image.manifest.raw, image.digest)
         layout.tag(name, image.descriptor)

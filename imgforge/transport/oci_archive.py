@@ -9,12 +9,13 @@ from pathlib import Path
 from imgforge.digest import Digest, check
 from imgforge.image import Image
 from imgforge.oci import document
+from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.platform import Platform
 from imgforge.oci.reference import Reference
 from imgforge.oci.verified import verified
 from imgforge.store.names import MARKER, Names
 from imgforge.transport import archive
-from imgforge.transport.archive import Archive
+from imgforge.transport.archive import Archive, Writing
 from imgforge.transport.layout import DEFAULT_NAME
 from imgforge.transport.place import OpenBlob, Opened
 
@@ -54,9 +55,12 @@ class OciArchive:
                 if digest in small:
                     members.file(_path(digest), small[digest], size=len(small[digest]))
                 else:
-                    size = layers[digest].size
-                    with verified(blobs(layers[digest]), digest=digest, size=size, what=str(digest)) as stream:
-                        members.file(_path(digest), stream, size=size)
+                    _add_layer(members, layers[digest], blobs)
+
+
+def _add_layer(members: Writing, layer: Descriptor, blobs: OpenBlob) -> None:
+    with verified(blobs(layer), digest=layer.digest, size=layer.size, what=str(layer.digest)) as stream:
+        members.file(_path(layer.digest), stream, size=layer.size)
 
 
 def _blobs(members: Archive) -> OpenBlob:
