@@ -22,8 +22,8 @@ FLOORS = (
     ("digest", "tree"),
     ("record", "tar", "codec", "oci", "document"),
     ("deb", "store", "fetch", "sandbox"),
-    ("manifest", "lock", "policy", "apt", "rootfs", "layer", "registry", "configuration"),
-    ("solver", "plan", "image", "families", "workshop", "settings"),
+    ("manifest", "lock", "privacy", "apt", "rootfs", "layer", "registry", "configuration"),
+    ("policy", "compare", "solver", "plan", "image", "families", "workshop", "settings"),
     ("signing", "attest"),
     ("transport",),
     ("pipeline",),
@@ -35,8 +35,8 @@ FLOORS = (
 PURE = re.compile(
     r"""imgforge\.(
         errors | digest | tree | record | lock | plan | image
-        | (codec | deb | document | layer | oci | policy | solver | tar)(\..+)?
-        | manifest(?!\.files)(\..+)?
+        | (codec | compare | deb | document | layer | oci | privacy | solver | tar)(\..+)?
+        | (manifest | policy)(?!\.files)(\..+)?
         | apt\.(index | openpgp | package | pins | release | sources | status | universe | values)
         | rootfs\.(accounts | facts | ini)
         | workshop\.(configure | steps)

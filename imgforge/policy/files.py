@@ -1,0 +1,105 @@
+"""Policies on this disk: where the policy is, and the keys that it names, which lie below its directory.
+
+The only module of this room that reads the disk.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import attrs
+
+from imgforge.document.node import quoted
+from imgforge.errors import ManifestError, Position, Problem, UsageError
+from imgforge.policy import load
+from imgforge.policy.model import NONE, Policy
+
+MACHINE = Path("/etc/imgforge/policy.yaml")
+"""The policy of this machine."""
+
+VARIABLE = "IMGFORGE_POLICY"
+"""Names another one; empty for none."""
+
+_BYTES_MAX = 4 << 20
+_KEY_MAX = 64 << 10
+
+
+@attrs.frozen
+class PolicyFile:
+    """A policy and where it was found.
+
+    Attributes:
+        path: the file, absolute; None where there is no policy.
+        policy: what it says.
+    """
+
+    path: Path | None
+    policy: Policy
+
+    def key(self, name: str) -> bytes:
+        """Return a public key in PEM, by the name that the policy gives it.
+
+        Raises:
+            UsageError: the policy has no such key, or its file cannot be read.
+            ManifestError: the file is not below the policy's directory, or too large.
+        """
+        found = next((key for key in self.policy.keys if key.name == name), None)
+        if self.path is None or found is None:
+            raise UsageError(f"key {name!r}: is none of the policy's")
+        where = found.position or Position(str(self.path), 1, 1)
+        root = self.path.parent.resolve()
+        path = (root / found.file).resolve()
+        if not path.is_relative_to(root):
+            raise ManifestError((Problem(where, f"{quoted(str(found.file))} leads out of {self.path.parent}"),))
+        if not path.exists():
+            raise ManifestError((Problem(where, f"{quoted(str(found.file))} is not below {self.path.parent}"),))
+        return _bytes(path, most=_KEY_MAX, position=where)
+
+
+def find(given: Path | None = None) -> PolicyFile:
+    """Return the policy that counts: the given one, else that of ``$IMGFORGE_POLICY``, else the machine's.
+
+    A file that was named must be there; the machine's may be missing, but not unreadable: then nothing is known of what
+    it forbids.
+
+    Raises:
+        UsageError: it cannot be read.
+        ManifestError: it is no policy.
+    """
+    if given is not None:
+        return read(given)
+    named = os.environ.get(VARIABLE)
+    if named is not None:
+        return read(Path(named)) if named else PolicyFile(None, NONE)
+    return read(MACHINE) if os.path.lexists(MACHINE) else PolicyFile(None, NONE)
+
+
+def read(path: Path) -> PolicyFile:
+    """Read a policy.
+
+    Raises:
+        UsageError: it cannot be read.
+        ManifestError: it is no policy.
+    """
+    start = Position(str(path), 1, 1)
+    data = _bytes(path, most=_BYTES_MAX, position=start)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        position = Position(str(path), data.count(b"\n", 0, error.start) + 1, 1)
+        raise ManifestError((Problem(position, "is not UTF-8"),)) from None
+    return PolicyFile(path.absolute(), load(text, file=str(path)))
+
+
+def _bytes(path: Path, *, most: int, position: Position) -> bytes:
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path}: expected a file, got a directory, pipe or device")
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(most + 1)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}") from None
+    if len(data) > most:
+        raise ManifestError((Problem(position, f"{path}: expected at most {most} bytes, got more"),))
+    return data

@@ -1,0 +1,101 @@
+"""Patterns of a policy: ``*`` stands for a part of one name, ``**`` crosses slashes, ``?`` is one character.
+
+Not dpkg's patterns, whose ``*`` crosses slashes: who allows ``docker://HOST/base/*`` does not mean ``base/a/b``.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+
+import attrs
+
+from imgforge.oci import reference
+from imgforge.oci.reference import Reference
+
+SCRATCH = "scratch"
+_WILD = re.compile(r"\*\*|\*|\?")
+_MEANING = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
+_PREFIXES = (reference.OCI, reference.OCI_ARCHIVE, reference.DOCKER_ARCHIVE)
+_LOOPBACK = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?")
+
+
+@functools.lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    parts = re.split(r"(\*\*|\*|\?)", pattern)
+    return re.compile("".join(_MEANING.get(part) or re.escape(part) for part in parts), re.DOTALL)
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Tell whether a whole text fits a pattern."""
+    return bool(_compiled(pattern).fullmatch(text))
+
+
+def matches_any(patterns: tuple[str, ...], text: str) -> bool:
+    """Tell whether a whole text fits one of several patterns."""
+    return any(matches(pattern, text) for pattern in patterns)
+
+
+@attrs.frozen
+class ImagePattern:
+    """Which images are meant: a repository of one registry, a path of archives or layouts, a name, or ``scratch``.
+
+    Attributes:
+        transport: one of `oci.reference`'s, or ``scratch``.
+        host: of a registry, in lower case; never a pattern, or ``docker://example.org*`` would allow a stranger's.
+        path: the pattern of the repository, the path or the name.
+    """
+
+    transport: str
+    host: str
+    path: str
+
+    @classmethod
+    def parse(cls, text: str) -> ImagePattern:
+        """Read a pattern.
+
+        Raises:
+            ValueError: the host is a pattern, or a tag or digest is named.
+        """
+        if text == SCRATCH:
+            return cls(SCRATCH, "", "")
+        if text.startswith("docker://"):
+            return _of_registry(text.removeprefix("docker://"))
+        prefix, colon, rest = text.partition(":")
+        if colon and prefix in _PREFIXES:
+            return cls(prefix, "", rest)
+        if colon or "@" in text:
+            raise ValueError("a tag or digest cannot be named here")
+        return cls(reference.STORE, "", text)
+
+    def __str__(self) -> str:
+        if self.transport == reference.DOCKER:
+            return f"docker://{self.host}/{self.path}"
+        if self.transport == SCRATCH:
+            return SCRATCH
+        return self.path if self.transport == reference.STORE else f"{self.transport}:{self.path}"
+
+    def matches(self, wanted: Reference | None) -> bool:
+        """Tell whether an image is meant; None is an image from scratch."""
+        if wanted is None or self.transport != wanted.transport:
+            return wanted is None and self.transport == SCRATCH
+        if self.transport == reference.DOCKER:
+            return self.host == wanted.location.lower() and matches(self.path, wanted.name)
+        text = wanted.name if self.transport == reference.STORE else wanted.location
+        return ".." not in text.split("/") and matches(self.path, text)
+
+
+def _of_registry(text: str) -> ImagePattern:
+    host, _, path = text.partition("/")
+    if _WILD.search(host):
+        raise ValueError("a registry's host is named in full")
+    if not path:
+        raise ValueError("what is meant of this registry? '**' is everything")
+    if ":" in path or "@" in path:
+        raise ValueError("a tag or digest cannot be named here")
+    return ImagePattern(reference.DOCKER, host.lower(), path)
+
+
+def is_loopback(wanted: Reference) -> bool:
+    """Tell whether a reference is of a registry on this machine."""
+    return wanted.transport == reference.DOCKER and bool(_LOOPBACK.fullmatch(wanted.location.lower()))

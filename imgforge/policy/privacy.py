@@ -1,0 +1,53 @@
+"""Which of the things that look like secrets are none: the policy's allow-list, with a reason for each entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from imgforge.errors import Position
+from imgforge.policy.model import Policy
+from imgforge.policy.parts import Allowance
+from imgforge.policy.pattern import matches, matches_any
+from imgforge.policy.refusal import Refusal
+from imgforge.policy.subject import Places
+from imgforge.privacy.finding import Finding
+
+_HINT = "a secret that was in a layer is known to everybody who can pull it: replace it, then build without it"
+
+
+def refusals(policy: Policy, findings: Iterable[Finding], *, places: Places) -> tuple[Refusal, ...]:
+    """Return what was found and is not allowed, in the order of places.
+
+    Args:
+        policy: the policy; where there is none, nothing is allowed.
+        findings: of `privacy.scan`.
+        places: of the image's manifest.
+    """
+    return tuple(
+        Refusal(
+            "privacy.scan",
+            _where(finding, places),
+            f"{finding} [sha256 {finding.sha256}]",
+            policy.privacy.position,
+            _HINT,
+        )
+        for finding in sorted(findings)
+        if not any(_allows(allowance, finding) for allowance in policy.privacy.allow)
+    )
+
+
+def _allows(allowance: Allowance, finding: Finding) -> bool:
+    """Tell whether an entry allows a finding; an archive's path stands for everything inside it."""
+    is_there = allowance.path is None or (
+        bool(finding.place.layer) and matches(allowance.path, f"/{finding.place.path}")
+    )
+    is_it = allowance.sha256 in (None, finding.sha256)
+    return is_there and is_it and matches_any((allowance.finding,), finding.kind)
+
+
+def _where(finding: Finding, places: Places) -> Position | None:
+    if finding.place.layer:
+        return places.file(finding.place.path)
+    kind, _, name = finding.place.path.partition(" ")
+    key = {"env": "config.env", "label": "config.labels"}.get(kind, "config")
+    return places.at(f"{key}.{name}", key, "config", "name")

@@ -1,0 +1,116 @@
+"""Which sources packages may come from: by the keys that sign them, suites and components, and which packages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from imgforge.policy.model import Policy
+from imgforge.policy.parts import SourceRule
+from imgforge.policy.pattern import matches_any
+from imgforge.policy.refusal import MOST, Refusal, listed
+from imgforge.policy.subject import PackageUse, Places, SourceUse
+
+Part = tuple[str, str]
+"""A suite and a component; the component of a flat archive is empty."""
+
+
+def rules_for(policy: Policy, source: SourceUse, part: Part) -> tuple[SourceRule, ...]:
+    """Return the rules that allow a part of a source.
+
+    Every certificate whose signature would be taken must be among a rule's: one more could sign anything.
+    """
+    suite, component = part
+    return tuple(
+        rule
+        for rule in policy.sources or ()
+        if source.fingerprints
+        and set(source.fingerprints) <= {key.lower() for key in rule.keys}
+        and matches_any(rule.suites, suite)
+        and (not component or matches_any(rule.components, component))
+    )
+
+
+def refusals(
+    policy: Policy, sources: tuple[SourceUse, ...], packages: tuple[PackageUse, ...] = (), *, places: Places
+) -> tuple[Refusal, ...]:
+    """Return what of the sources and their packages is not allowed.
+
+    Args:
+        policy: the policy.
+        sources: those that a lock draws from, of the manifest or of the base.
+        packages: of the lock, when there is one.
+        places: of the manifest.
+    """
+    if policy.sources is None:
+        return ()
+    found = [refusal for source in sources for refusal in _of_source(policy, source, places)]
+    return (*found, *_of_packages(policy, sources, packages, places))
+
+
+def _of_source(policy: Policy, source: SourceUse, places: Places) -> Iterator[Refusal]:
+    where = places.at(f"sources.{source.name}", "base")
+    known = {key.lower() for rule in policy.sources or () for key in rule.keys}
+    by = policy.sources[0].position if policy.sources else None
+    strangers = [key for key in source.fingerprints if key not in known]
+    if strangers or not source.fingerprints:
+        got = listed(key.upper() for key in strangers) or "no key at all"
+        yield Refusal("sources", where, f"source {source.name!r}: signed by {got}, which no rule allows", by)
+        return
+    refused = [part for part in source.parts if not rules_for(policy, source, part)]
+    if refused:
+        text = listed(f"{suite} {component}".strip() for suite, component in refused)
+        yield Refusal("sources", where, f"source {source.name!r}: no rule allows {text} with its keys", by)
+        return
+    if source.allow_expired:
+        yield from _expired(policy, source, places)
+
+
+def _expired(policy: Policy, source: SourceUse, places: Places) -> Iterator[Refusal]:
+    for part in source.parts:
+        rules = rules_for(policy, source, part)
+        if not any(rule.allow_expired for rule in rules):
+            where = places.at(f"sources.{source.name}.allow-expired", f"sources.{source.name}", "base")
+            text = f"source {source.name!r}: no rule lets {' '.join(part).strip()} be used past its Valid-Until"
+            yield Refusal("sources.allow-expired", where, text, rules[0].position)
+            return
+
+
+def _of_packages(
+    policy: Policy, sources: tuple[SourceUse, ...], packages: tuple[PackageUse, ...], places: Places
+) -> Iterator[Refusal]:
+    by_name = {source.name: source for source in sources}
+    count = 0
+    for package in packages:
+        refusal = _of_package(policy, by_name.get(package.source), package, places)
+        count += refusal is not None
+        if refusal is not None and count <= MOST:
+            yield refusal
+    if count > MOST:
+        yield Refusal("sources.packages", places.at("packages", "base"), f"and {count - MOST} packages more")
+
+
+def _of_package(policy: Policy, source: SourceUse | None, package: PackageUse, places: Places) -> Refusal | None:
+    """Judge one package by every part of the source that it may be from: what is not known is not trusted."""
+    if source is None:
+        text = f"package {package.name!r} is of source {package.source!r}, which the image does not draw from"
+        return Refusal("sources.packages", places.package(package.name), text, hint="lock again")
+    may_be = [
+        (suite, component)
+        for suite, component in source.parts
+        if suite in (package.suites or source.suites) and package.component in (None, component)
+    ]
+    for part in may_be:
+        rules = rules_for(policy, source, part)
+        if not rules or any(matches_any(rule.packages, package.name) for rule in rules):
+            continue  # a part that no rule allows is refused with its source
+        allowed = listed(dict.fromkeys(name for rule in rules for name in rule.packages))
+        from_ = f"source {source.name!r}, {' '.join(part).strip()}"
+        hint = "give each suite its own source, so that the lock says which one a package is from"
+        return Refusal(
+            "sources.packages",
+            places.package(package.name, source.name),
+            f"package {package.name!r} is not allowed from {from_}: expected {allowed}",
+            rules[0].position,
+            hint if len(may_be) > 1 else "",
+        )
+    return None
