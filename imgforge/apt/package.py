@@ -27,8 +27,8 @@ SIZE_MAX = 1 << 40
 
 _FIELDS = (
     "Package", "Version", "Architecture", "Multi-Arch", "Essential", "Important", "Protected", "Priority", "Section",
-    "Pre-Depends", "Depends", "Recommends", "Suggests", "Conflicts", "Breaks", "Replaces", "Provides", "Filename", "Size", "SHA256",
-    "Source", "Installed-Size", "Status",
+    "Pre-Depends", "Depends", "Recommends", "Suggests", "Conflicts", "Breaks", "Replaces", "Provides", "Filename",
+    "Size", "SHA256", "Source", "Installed-Size", "Status",
 )  # fmt: skip
 _FIELD = re.compile(rb"^(" + "|".join(_FIELDS).encode() + rb"):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE | re.IGNORECASE)
 _CANONICAL = {name.lower(): name for name in _FIELDS}

@@ -28,6 +28,11 @@ def priority_rank(package: Package) -> int:
     return _PRIORITIES.get(package.priority, 5)
 
 
+def is_vital(package: Package) -> bool:
+    """Tell whether APT treats a package as Essential: it counts itself among them (``pkgCacheGen::ForceEssential``)."""
+    return package.essential or package.name == "apt"
+
+
 class Universe:
     """The indices of a resolve, in the order of the sources. Answers are remembered: a universe is used for many."""
 

@@ -13,6 +13,7 @@ from typing import NoReturn
 from imgforge.apt.package import Package
 from imgforge.apt.universe import Universe
 from imgforge.errors import ResolveError
+from imgforge.solver.hopeless import first_answers, hopeless
 from imgforge.solver.relations import Group, Link
 from imgforge.solver.state import State
 from imgforge.solver.values import Reason, Request
@@ -20,8 +21,11 @@ from imgforge.solver.values import Reason, Request
 _LISTED = 8
 """How many names a message lists."""
 
-_DEPTH = 6
-"""How many packages deep a message follows what fails."""
+_REASONS = 3
+"""How many alternatives of one relation a message goes into."""
+
+_SEEN = 400
+"""How many packages are looked at for what stands against a relation."""
 
 
 def reasons(
@@ -120,23 +124,72 @@ class _Complaints:
         marked = state.marked()
         self._there = {**{name: package for name, package in state.installed.items() if state.chosen(name)}, **marked}
         self._reasons = reasons(tuple(marked.values()), requested=requested, state=state)
+        self._hopeless: frozenset[Package] = frozenset()
 
     def all(self, broken: Sequence[Package], removed: Sequence[Package]) -> Iterator[str]:
-        for package in broken:
-            for group in self._state.groups(package):
-                if group.is_critical and not self._state.holds(group):
-                    obstacles = list(self._obstacles(group, seen=frozenset({package.name}), depth=0))
-                    for obstacle in obstacles or ["nothing meets it"]:
-                        yield f"{self._named(package)} {group.field}: {group}: {obstacle}"
+        self._hopeless = hopeless(self._state, broken)
+        groups = [
+            (package, group)
+            for package in broken
+            for group in self._state.groups(package)
+            if group.is_critical and not self._state.holds(group)
+        ]
+        # A package is given up at its first failure, so most of its relations do not hold for want of trying only.
+        found = [(package, group, self._obstacle(group, seen={package.name})) for package, group in groups]
+        named = [entry for entry in found if entry[2]] or [
+            (package, group, "nothing meets it") for package, group in groups
+        ]
+        for package, group, obstacle in named:
+            yield f"{_named(package)}{self._origin(package.name)} {group.field}: {group}: {obstacle}"
         for package in removed:
-            yield f"{package.name} {package.version}: is installed and would have to go{self._against(package)}"
+            against = next(self._opponents(package), "")
+            yield f"{_named(package)} is installed and would have to go{': ' if against else ''}{against}"
 
-    def _against(self, package: Package) -> str:
-        found = next(self._opponents(package), "")
-        return f": {found}" if found else ""
+    def _obstacle(self, group: Group, *, seen: set[str]) -> str:
+        """Say why a group does not hold; nothing when it may only not have been tried."""
+        state = self._state
+        if group.is_negative:
+            return " and ".join(self._presence(name) for name in state.final_answers(group, group.links[0]))
+        answers = [(link, first_answers(state, link)) for link in group.links]
+        if all(package in self._hopeless for _, found in answers for package in found):
+            return "; ".join(dict.fromkeys(self._missing(link, found, seen=seen) for link, found in answers[:_REASONS]))
+        for package in [package for _, found in answers for package in found if package not in self._hopeless]:
+            if package.name not in seen and len(seen) < _SEEN:
+                seen.add(package.name)
+                against = next(self._opponents(package), "") or self._below(package, seen=seen)
+                if against:
+                    return against
+        return ""
 
-    def _named(self, package: Package) -> str:
-        return f"{package.name} {package.version}"
+    def _below(self, package: Package, *, seen: set[str]) -> str:
+        """Say which relation of a package has an obstacle, and which."""
+        for group in self._state.groups(package):
+            if group.is_critical and not group.is_negative and not self._state.holds(group):
+                found = self._obstacle(group, seen=seen)
+                if found:
+                    return f"{_named(package)} {group.field}: {group}: {found}"
+        return ""
+
+    def _missing(self, link: Link, answers: Sequence[Package], *, seen: set[str]) -> str:
+        """Say why none of the packages that could answer to a link can be had."""
+        for package in answers:
+            if package.name not in seen:
+                seen.add(package.name)
+                found = self._below(package, seen=seen)
+                if found:
+                    return found
+        state, name = self._state, link.target
+        if name in state.without:
+            return f"{name} is excluded"
+        candidate = state.first_candidate(name) if name else None
+        if candidate is not None:
+            return f"{name} is {candidate.version}"
+        providers = dict.fromkeys(owner.name for owner, _ in state.providers(name)) if name else {}
+        excluded = [provider for provider in providers if provider in state.without]
+        if excluded:
+            return f"{_some(excluded)}: excluded"
+        have = [package.version for package in state.universe.versions(name)] or list(providers)
+        return f"no version of {link.text} may be installed, of {_some(have)}" if have else f"no source has {link.text}"
 
     def _presence(self, name: str) -> str:
         """Say why a package is there."""
@@ -147,43 +200,10 @@ class _Complaints:
             return f"{name} is needed by {' <- '.join(reason.package for reason in reversed(chain[:-1]))}"
         return f"{name} is installed" if name in self._state.installed else f"{name} would be installed"
 
-    def _obstacles(self, group: Group, *, seen: frozenset[str], depth: int) -> Iterator[str]:
-        """Say for each alternative of a group what stands against it; of a conflict, who is there."""
-        if group.is_negative:
-            yield from (self._presence(name) for name in self._state.final_answers(group, group.links[0]))
-            return
-        for link in group.links:
-            yield from self._link_obstacles(link, seen=seen, depth=depth)
-
-    def _link_obstacles(self, link: Link, *, seen: frozenset[str], depth: int) -> Iterator[str]:
-        state, name = self._state, link.target
-        versions = state.universe.versions(name) if name else ()
-        providers = state.providers(name) if name else []
-        fitting = [package for package in versions if link.fits(package.version)]
-        fitting += [owner for owner, version in providers if link.fits(version)]
-        if not fitting:
-            have = [package.version for package in versions] + [f"{owner} ({version})" for owner, version in providers]
-            yield f"the sources have {link.text.split()[0]} {_some(have)}" if have else f"no source has {link.text}"
-        for package in fitting[:_LISTED]:
-            if package.name not in seen:
-                yield self._package_obstacle(package, seen=seen | {package.name}, depth=depth + 1)
-
-    def _package_obstacle(self, package: Package, *, seen: frozenset[str], depth: int) -> str:
-        state, named = self._state, self._named(package)
-        first = state.first_candidate(package.name)
-        if package.name in state.without and package.name not in state.installed:
-            return f"{package.name} is excluded"
-        if first is not package:
-            return f"{named} is not the candidate, which is {first.version if first else 'none'}"
-        opponent = next(self._opponents(package), None)
-        if opponent is not None:
-            return opponent
-        for group in state.groups(package):
-            if group.is_critical and not group.is_negative and not state.holds(group) and depth < _DEPTH:
-                found = next(self._obstacles(group, seen=seen, depth=depth), None)
-                if found is not None:
-                    return f"{named} {group.field}: {group}: {found}"
-        return f"{named} cannot be installed"
+    def _origin(self, name: str) -> str:
+        """Say who needs a package that nobody asked for."""
+        chain = self._reasons.get(name, ())
+        return f" (for {' <- '.join(reason.package for reason in reversed(chain[:-1]))})" if len(chain) > 1 else ""
 
     def _opponents(self, package: Package) -> Iterator[str]:
         """Say what conflicts with a package, or it with what."""
@@ -191,7 +211,7 @@ class _Complaints:
         for group in state.groups(package):
             if group.is_negative:
                 for name in state.final_answers(group, group.links[0]):
-                    yield f"{self._named(package)} {group.field}: {group}: {self._presence(name)}"
+                    yield f"{_named(package)} {group.field}: {group}: {self._presence(name)}"
         targets = set(state.targets(package))
         for other in self._there.values():
             for group in state.groups(other):
@@ -199,6 +219,10 @@ class _Complaints:
                 is_against = group.is_negative and other.name != package.name and link.target in targets
                 if is_against and _hits(state, link, package):
                     yield f"{self._presence(other.name)} and {group.field}: {group}"
+
+
+def _named(package: Package) -> str:
+    return f"{package.name} {package.version}"
 
 
 def _hits(state: State, link: Link, package: Package) -> bool:

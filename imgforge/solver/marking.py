@@ -13,6 +13,7 @@ These are the rules of APT 2.6 (apt-pkg/depcache.cc, MarkInstall and what it cal
 from __future__ import annotations
 
 from imgforge.apt.package import Package
+from imgforge.apt.universe import is_vital
 from imgforge.solver.attempt import Attempt, is_conceivable
 from imgforge.solver.state import Mark, State
 
@@ -64,7 +65,7 @@ class Marking:
         state = self._state
         if state.mark(name) is not Mark.DELETE:
             current = state.current(name) or state.candidate(name)
-            if name in state.protected or (current is not None and (current.essential or current.protected)):
+            if name in state.protected or (current is not None and (is_vital(current) or current.protected)):
                 return False
         is_new = name not in state.installed and state.chosen(name) is not None
         return not (is_new and name in state.requested)

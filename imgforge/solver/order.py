@@ -14,7 +14,7 @@ import enum
 from collections.abc import Iterable
 
 from imgforge.apt.package import Package
-from imgforge.apt.universe import priority_rank
+from imgforge.apt.universe import is_vital, priority_rank
 from imgforge.solver.relations import Group, Link
 from imgforge.solver.targets import Targets
 
@@ -73,7 +73,7 @@ def _score(targets: Targets, name: str, at_once: frozenset[str]) -> int:
     package = targets.install[name]
     pre_depends = any(group.field == "Pre-Depends" for group in targets.groups(package))
     return (
-        200 * package.essential + 10 * (name in at_once) + 50 * pre_depends + _PRIORITY_SCORES[priority_rank(package)]
+        200 * is_vital(package) + 10 * (name in at_once) + 50 * pre_depends + _PRIORITY_SCORES[priority_rank(package)]
     )
 
 

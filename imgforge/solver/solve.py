@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from imgforge.apt.package import Package
-from imgforge.apt.universe import Universe
+from imgforge.apt.universe import Universe, is_vital
 from imgforge.errors import ResolveError
 from imgforge.solver import explain
 from imgforge.solver.marking import DEPTH_MAX, Marking
@@ -56,7 +56,7 @@ def solve(
     _mark(wanted, state)
     explain.refuse_broken(state, wanted)
     chosen = tuple(state.marked().values())
-    vital = [package.name for package in (*chosen, *state.installed.values()) if package.essential]
+    vital = [package.name for package in (*chosen, *state.installed.values()) if is_vital(package)]
     return Solution(
         steps=steps(Targets(chosen, state), essential=vital),
         keep=(*(package for name, package in state.installed.items() if state.chosen(name) is package), *state.foreign),

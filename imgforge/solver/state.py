@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import attrs
 
 from imgforge.apt.package import Package
-from imgforge.apt.universe import ANY, Universe, priority_rank, provisions
+from imgforge.apt.universe import ANY, Universe, is_vital, priority_rank, provisions
 from imgforge.solver.relations import Group, Link, groups
 
 
@@ -324,7 +324,7 @@ class State:
             not (package.multi_arch == "same" and is_installed),
             not is_installed,
             package.name != target,
-            not package.essential,
+            not is_vital(package),
             not package.protected,
             priority_rank(package),
         )

@@ -8,6 +8,7 @@ holds such a broken package back (algorithms.cc, ResolveInternal) and then drops
 from __future__ import annotations
 
 from imgforge.apt.package import Package
+from imgforge.apt.universe import is_vital
 from imgforge.solver.marking import Marking
 from imgforge.solver.relations import suggestions
 from imgforge.solver.state import State
@@ -38,7 +39,7 @@ def _reached(state: State) -> set[str]:
         package = state.chosen(name)
         if package is not None:
             there[name] = package
-    roots = [name for name in there if name in state.installed or name in state.protected or there[name].essential]
+    roots = [name for name in there if name in state.installed or name in state.protected or is_vital(there[name])]
     reached = set(roots)
     queue = roots
     while queue:

@@ -15,13 +15,26 @@ import apt_pkg  # type: ignore[import-not-found]  # of the system, not of a virt
 
 def answer(depcache: apt_pkg.DepCache, cache: apt_pkg.Cache, names: list[str]) -> dict[str, object]:
     """Mark as apt-get does and list the changes."""
+    with apt_pkg.ActionGroup(depcache):
+        problem = mark(depcache, cache, names)
+    if problem:
+        return {"error": problem}
+    # What a failed alternative left behind, and nothing leads to (private-install.cc, DoAutomaticRemove).
+    for package in cache.packages:
+        if depcache.is_garbage(package) and depcache.marked_install(package):
+            depcache.mark_keep(package)
+    return {"result": changes(depcache, cache)}
+
+
+def mark(depcache: apt_pkg.DepCache, cache: apt_pkg.Cache, names: list[str]) -> str:
+    """Mark what is asked for and all that it needs; return what stands against it."""
     resolver = apt_pkg.ProblemResolver(depcache)
     packages = []
     for name in names:
         package = cache[name]
         candidate = depcache.get_candidate_ver(package)
         if candidate is None:
-            return {"error": f"Package '{name}' has no installation candidate"}
+            return f"Package '{name}' has no installation candidate"
         resolver.clear(package)
         resolver.protect(package)
         depcache.mark_install(package, False, True)
@@ -31,10 +44,8 @@ def answer(depcache: apt_pkg.DepCache, cache: apt_pkg.Cache, names: list[str]) -
     try:
         resolver.resolve(True)
     except apt_pkg.Error as error:
-        return {"error": str(error)}
-    if depcache.broken_count:
-        return {"error": "broken packages"}
-    return {"result": changes(depcache, cache)}
+        return str(error)
+    return "broken packages" if depcache.broken_count else ""
 
 
 def changes(depcache: apt_pkg.DepCache, cache: apt_pkg.Cache) -> list[str]:
