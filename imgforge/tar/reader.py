@@ -22,6 +22,8 @@ _CHUNK = 1 << 20
 _ID_MAX = (1 << 32) - 2  # 4294967295 is -1: chown(2) would leave the owner as it is
 _TIME_MAX = 1 << 40
 _DEVICE_MAX = (0xFFF, 0xFFFFF)  # linux/kdev_t.h: 12 bits of major, 20 of minor
+_LINKS = (Kind.HARDLINK, Kind.SYMLINK)
+_DEVICES = (Kind.CHARACTER, Kind.BLOCK)
 _HARMLESS = (b"comment", b"atime", b"ctime", b"hdrcharset", b"charset")  # what a global header may say
 
 
@@ -224,30 +226,29 @@ def _entry(block: bytes, extended: dict[bytes, bytes], *, what: str) -> Entry:
     named = f"{what}: {where!r}"
     if where == ROOT and kind is not Kind.DIRECTORY:
         raise TarError(f"{named}: the root must be a directory")
-    is_device = kind in (Kind.CHARACTER, Kind.BLOCK)
-    pax = bool(extended)
     return Entry(
         path=where,
         kind=kind,
         mode=form.number(mode, what=named) & 0o7777,
-        uid=_within(_value(extended, b"uid", uid, what=named) if pax else form.number(uid, what=named), what=named),
-        gid=_within(_value(extended, b"gid", gid, what=named) if pax else form.number(gid, what=named), what=named),
+        uid=_owner(extended, b"uid", uid, what=named),
+        gid=_owner(extended, b"gid", gid, what=named),
         mtime=_time(extended, mtime, what=named),
-        size=_size(kind, _value(extended, b"size", size, what=named) if pax else form.number(size, what=named), named),
-        target=_target(kind, extended.get(b"linkpath") or form.string(link), what=named),
-        device=_device(major, minor, what=named) if is_device else (0, 0),
-        xattrs=form.xattrs(extended, what=named) if pax else (),
+        size=_size(kind, _value(extended, b"size", size, what=named), what=named),
+        target=_target(kind, extended.get(b"linkpath") or form.string(link), what=named) if kind in _LINKS else "",
+        device=_device(major, minor, what=named) if kind in _DEVICES else (0, 0),
+        xattrs=form.xattrs(extended, what=named) if extended else (),
     )
 
 
 def _value(extended: dict[bytes, bytes], key: bytes, field: bytes, *, what: str) -> int:
     """Return a number from the pax records, else from the header."""
-    value = extended.get(key)
+    value = extended.get(key) if extended else None
     return form.decimal(value, what=what) if value else form.number(field, what=what)
 
 
-def _within(value: int, *, what: str) -> int:
+def _owner(extended: dict[bytes, bytes], key: bytes, field: bytes, *, what: str) -> int:
     """Return a uid or gid that a file can have."""
+    value = _value(extended, key, field, what=what)
     if not 0 <= value <= _ID_MAX:
         raise TarError(f"{what}: owner {value} is out of range")
     return value
@@ -262,7 +263,7 @@ def _time(extended: dict[bytes, bytes], field: bytes, *, what: str) -> int:
     return time
 
 
-def _size(kind: Kind, size: int, what: str) -> int:
+def _size(kind: Kind, size: int, *, what: str) -> int:
     """Return the size of a file's content; nothing else may have content, as readers disagree where it would end."""
     if size < 0 or (size and kind is not Kind.FILE):
         raise TarError(f"{what}: a {kind.value} with a size of {size} bytes")
@@ -276,8 +277,6 @@ def _target(kind: Kind, target: bytes, *, what: str) -> str:
         if path == ROOT:
             raise TarError(f"{what}: a hard link to the root")
         return path
-    if kind is not Kind.SYMLINK:
-        return ""
     if not target or b"\0" in target or len(target) >= PATH_MAX:
         raise TarError(f"{what}: a symlink to nothing, to a NUL, or longer than Linux allows")
     return text(target)

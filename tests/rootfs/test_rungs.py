@@ -81,3 +81,18 @@ def test_an_owner_that_a_user_may_not_give_is_the_machine_s_fault(user: accounts
     assert done.stderr == ""
     assert "owner 0:0: this user may not have files with it: Operation not permitted" in done.stdout
     assert "more subordinate ids" in done.stdout
+
+
+def test_devices_that_a_user_may_not_make_are_left_out_and_told(user: accounts.User) -> None:
+    program = (
+        "import sys; from pathlib import Path; from builders import trees;"
+        "from imgforge.rootfs.extract import extract; from imgforge.rootfs.owners import owners_for;"
+        "from imgforge.sandbox.enter import enter; from imgforge.sandbox.rung import Rung\n"
+        "enter(Rung.SINGLE)\n"
+        "pairs = [trees.device('null', 1, 3), trees.hardlink('link', 'null'), trees.file('f')]\n"
+        "place = Path(sys.argv[1]); place.mkdir()\n"
+        "print(extract(trees.members(pairs), place, owners=owners_for('SINGLE'), whiteouts='overlay').skipped)\n"
+        "print(list(trees.view(place)))\n"
+    )
+    done = user.run_python(["-c", program, str(user.home / "place")], env={"PYTHONPATH": PATHS})
+    assert (done.stdout, done.stderr) == ("('null', 'link')\n['/f']\n", "")

@@ -164,3 +164,22 @@ def test_the_offset_counts_what_was_written() -> None:
             writer.add(*pair)
             assert writer.offset == len(stream.getvalue())
     assert writer.offset == len(stream.getvalue())
+
+
+def test_a_long_name_that_is_not_utf_8_is_marked_as_bytes() -> None:
+    name = text(b"caf\xe9/" + b"n" * 120)
+    data = trees.archive([trees.file(name, b"x"), trees.symlink("s", text(b"\xff" * 101))])
+    assert data.count(b"21 hdrcharset=BINARY\n") == 2
+    assert [entry.target or entry.path for entry, _ in read(io.BytesIO(data), what="x")] == [name, "\udcff" * 101]
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        assert archive.getnames() == [name, "s"]
+
+
+def test_content_is_read_to_its_end_whatever_a_read_gives() -> None:
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            return super().read(min(size or 0, 3))
+
+    stream = io.BytesIO()
+    Writer(stream).add(Entry("f", Kind.FILE, size=10), Slow(b"0123456789"))
+    assert stream.getvalue()[512:522] == b"0123456789"
