@@ -110,7 +110,13 @@ class RecordedOwners:
         self._named: dict[bytes, tuple[int, int]] = {}
 
     def remember(self, name: bytes, uid: int, gid: int) -> None:
-        """Note whom a script made the owner of a symlink, fifo or device; the name is its path in the image."""
+        """Note whom a script made the owner of a symlink, fifo or device.
+
+        Args:
+            name: its path in the image.
+            uid: the user; -1 when it stayed as it was, as in chown(2).
+            gid: the group; likewise.
+        """
         self._named[name.strip(b"/")] = (uid, gid)
 
     def give(self, descriptor: int, uid: int, gid: int) -> None:
@@ -135,9 +141,9 @@ class RecordedOwners:
         """See `Owners`."""
         if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
             return _recorded(path)
-        if name in self._named:
-            return self._named[name]
-        return _decode(status.st_mtime_ns % SECOND) if copied else (0, 0)
+        before = _decode(status.st_mtime_ns % SECOND) if copied else (0, 0)
+        uid, gid = self._named.get(name, before)
+        return (before[0] if uid < 0 else uid), (before[1] if gid < 0 else gid)
 
 
 def owners_for(rung: str) -> RealOwners | RecordedOwners:

@@ -94,6 +94,18 @@ def test_a_new_symlink_s_time_is_not_taken_for_an_owner(tmp_path: Path) -> None:
     }
 
 
+def test_half_a_change_of_owner_leaves_the_other_half(tmp_path: Path) -> None:
+    lower, owners = unpacked(tmp_path, [symlink("old", "t", uid=33, gid=34)])
+    upper = tmp_path / "upper"
+    upper.mkdir()
+    for name in ("old", "new"):
+        (upper / name).symlink_to("t")
+        owners.remember(name.encode(), -1, 9)
+    os.utime(upper / "old", ns=(0, (lower / "old").lstat().st_mtime_ns), follow_symlinks=False)
+    found = told(capture(upper, owners=owners, lowers=[lower], epoch=0))
+    assert {entry.path: (entry.uid, entry.gid) for entry, _ in found} == {"new": (0, 9), "old": (33, 9)}
+
+
 @pytest.mark.parametrize(
     ("rung", "kind", "mark"),
     [
