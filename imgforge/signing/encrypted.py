@@ -8,7 +8,6 @@ XSalsa20-Poly1305.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 import textwrap
@@ -90,9 +89,9 @@ def decrypt(pem: bytes, passphrase: bytes, *, what: str) -> bytes:
     if found is None:
         raise SigningKeyError(f"{what}: expected an encrypted private key of cosign, got something else")
     try:
-        node = document.parse(base64.b64decode(b"".join(found[2].split()), validate=True), what=what, cap=_CAP)
-        cost, salt, nonce, box = _read(node)
-    except (binascii.Error, DocumentError, MalformedSignatureError) as error:
+        body = encoding.decode(b"".join(found[2].split()).decode("ascii"), what=what)
+        cost, salt, nonce, box = _read(document.parse(body, what=what, cap=_CAP))
+    except (DocumentError, MalformedSignatureError) as error:
         raise SigningKeyError(f"{what}: expected an encrypted private key of cosign: {error}") from None
     try:
         opened: bytes = nacl.crypto_secretbox_open(box, nonce, cost.key(passphrase, salt))
