@@ -12,7 +12,7 @@ from typing import BinaryIO
 from imgforge import record
 from imgforge.codec import decompress
 from imgforge.errors import IntegrityError
-from imgforge.pipeline.base import Base
+from imgforge.pipeline.base import Base, chain_id
 from imgforge.report import Reporter, Step, running
 from imgforge.rootfs import facts
 from imgforge.rootfs.facts import Facts
@@ -47,12 +47,17 @@ def trees_of(base: Base, *, cache: Cache, workshop: Workshop, reporter: Reporter
         IntegrityError: a layer is not what the image says, or tries to write outside its tree.
     """
     trees: list[Path] = []
-    for number, diff_id in enumerate(base.image.config.diff_ids):
-        tree = cache.get(workshop.tree_kind, diff_id.hex)
+    for number in range(len(base.image.config.diff_ids)):
+        tree = cache.get(workshop.tree_kind, _tree_key(base, number))
         if tree is None:
             tree = _unpack(base, number, tuple(trees), cache=cache, workshop=workshop, reporter=reporter)
         trees.append(tree)
     return tuple(trees)
+
+
+def _tree_key(base: Base, number: int) -> str:
+    """Return the name of a layer's tree: what lies below decides about hard links, whiteouts and directories in it."""
+    return chain_id(base.image.config.diff_ids[: number + 1]).replace(":", "-")
 
 
 def read_file(base: Base, path: str, *, cache: Cache, reporter: Reporter) -> bytes | None:
@@ -71,13 +76,12 @@ def read_file(base: Base, path: str, *, cache: Cache, reporter: Reporter) -> byt
 def _unpack(
     base: Base, number: int, lowers: tuple[Path, ...], *, cache: Cache, workshop: Workshop, reporter: Reporter
 ) -> Path:
-    diff_id = base.image.config.diff_ids[number]
-    descriptor = base.image.manifest.layers[number]
+    descriptor, key = base.image.manifest.layers[number], _tree_key(base, number)
     with (
         running(reporter, Step("extract", f"{base.name} layer {number + 1}", descriptor.size)),
-        cache.lock(workshop.tree_kind, diff_id.hex),
+        cache.lock(workshop.tree_kind, key),
     ):
-        target = cache.place(workshop.tree_kind, diff_id.hex)
+        target = cache.place(workshop.tree_kind, key)
         if not target.is_dir():
             with cache.scratch() as scratch:
                 tar = _uncompressed(base, number, scratch / "layer.tar")

@@ -161,7 +161,7 @@ def _shown_directory(path: str, trees: tuple[Path, ...], *, owners: Owners) -> E
             continue
         uid, gid = owners.of(disk, status)
         mode = stat.S_IMODE(status.st_mode)
-        return Entry(path, Kind.DIRECTORY, mode=mode, uid=uid, gid=gid, mtime=int(status.st_mtime))
+        return Entry(path, Kind.DIRECTORY, mode=mode, uid=uid, gid=gid, mtime=status.st_mtime_ns // 1_000_000_000)
     raise BuildError(f"/{path}: expected a directory of a tree")
 
 
