@@ -14,7 +14,8 @@ from imgforge.document.bind import nearest
 from imgforge.document.rule import ContradictionError, Keyed, checked
 from imgforge.errors import Position
 from imgforge.oci import reference
-from imgforge.policy.parts import BaseRule, ImageRule, Key, Privacy, PublishRule, Signers, SourceRule
+from imgforge.policy.parts import BaseRule, ImageRule, Key, Privacy, PublishRule, SourceRule
+from imgforge.policy.quantity import Signer
 
 VERSION = 1
 """The format's version, which a policy gives as ``imgforge-policy: 1``."""
@@ -43,24 +44,30 @@ class Policy:
     def __attrs_post_init__(self) -> None:
         """Refuse names of keys that there are not, and publishing to what is no registry."""
         known = tuple(key.name for key in self.keys)
-        places = []
-        for place, signers in self._signers():
-            for index, signer in enumerate(signers):
-                for name in signer.names:
-                    if name not in known:
-                        text = f"{name!r} is not among 'keys'{nearest(name, known)}"
-                        places.append((f"{place}.signed-by[{index}]", text))
-        for index, rule in enumerate(self.publish or ()):
-            if rule.to.transport != reference.DOCKER:
-                places.append((f"publish[{index}].to", "must be a registry: docker://HOST/REPOSITORY"))
+        places = [
+            (place, f"{name!r} is not among 'keys'{nearest(name, known)}")
+            for place, signer in self._signers()
+            for name in signer.names
+            if name not in known
+        ]
+        places += [
+            (f"publish[{index}].to", "must be a registry: docker://HOST/REPOSITORY")
+            for index, rule in enumerate(self.publish or ())
+            if rule.to.transport != reference.DOCKER
+        ]
         if places:
             raise ContradictionError(tuple(places))
 
-    def _signers(self) -> Iterator[tuple[str, Signers]]:
-        for index, base in enumerate(self.bases or ()):
-            yield f"bases[{index}]", base.signed_by
-        for index, target in enumerate(self.publish or ()):
-            yield f"publish[{index}]", target.signed_by
+    def _signers(self) -> Iterator[tuple[str, Signer]]:
+        rules = [*_numbered("bases", self.bases), *_numbered("publish", self.publish)]
+        for place, rule in rules:
+            yield from ((f"{place}.signed-by[{index}]", signer) for index, signer in enumerate(rule.signed_by))
+
+
+def _numbered(
+    key: str, rules: tuple[BaseRule | PublishRule, ...] | None
+) -> Iterator[tuple[str, BaseRule | PublishRule]]:
+    return ((f"{key}[{index}]", rule) for index, rule in enumerate(rules or ()))
 
 
 NONE = Policy()

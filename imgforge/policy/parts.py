@@ -8,7 +8,6 @@ from typing import Annotated, ClassVar
 
 import attrs
 
-from imgforge.document import names
 from imgforge.document.rule import Distinct, checked
 from imgforge.errors import Position
 from imgforge.policy import rules
@@ -30,7 +29,7 @@ class Key:
     SHORT: ClassVar[str] = "file"
 
     name: Annotated[str, rules.KEY] = attrs.field(metadata={"doc": "what the rules call it"})
-    file: Annotated[PurePosixPath, names.SOURCE_PATH] = attrs.field(
+    file: Annotated[PurePosixPath, rules.KEY_FILE] = attrs.field(
         metadata={"doc": "the public key in PEM, below the policy's directory"}
     )
     position: Position | None = attrs.field(default=None, eq=False, repr=False)

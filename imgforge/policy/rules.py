@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import re
 
+from imgforge.document import names
 from imgforge.document.rule import Rule
 
 _NAME = r"[a-z0-9]([a-z0-9._\-]{0,62}[a-z0-9])?"
 
 KEY = Rule("a key's name such as 'operations'", _NAME)
+
+KEY_FILE = Rule(
+    "a path below the policy's directory, without '.', '..' or '//'",
+    names.SOURCE_PATH.pattern,
+    reason=names.SOURCE_PATH.reason,
+)
 
 SIGNER = Rule("a key's name, or several with '|' between of which one will do", rf"{_NAME}( *\| *{_NAME})*")
 
