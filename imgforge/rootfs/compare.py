@@ -75,7 +75,7 @@ class Comparison:
         if place is not None and stat.S_IFMT(place.status.st_mode) != stat.S_IFMT(status.st_mode):
             place = None
         copied = place is not None and place.status.st_mtime_ns == status.st_mtime_ns
-        owner = self._owners.of_changed(disk, status, name=name, copied=copied)
+        owner = self._owners.of_changed(disk, status, name=name, copied=copied, is_new=place is None)
         entry = describe(disk, status, path=text(name), owner=owner)
         if place is not None and self._is_as_before(entry, disk, place):
             return None

@@ -23,6 +23,7 @@ SECOND = 1_000_000_000
 _NOBODY = 65534
 _CODES = 31622  # its square still fits the fraction of a second
 _NOBODY_CODE = _CODES - 1
+_BACKUPS = frozenset((b"etc/gshadow-", b"etc/shadow-"))
 
 
 class Owners(Protocol):
@@ -50,14 +51,17 @@ class Owners(Protocol):
     def of(self, path: bytes, status: os.stat_result) -> tuple[int, int]:
         """Return uid and gid of what is in a tree that `extract` made."""
 
-    def of_changed(self, path: bytes, status: os.stat_result, *, name: bytes, copied: bool) -> tuple[int, int]:
-        """Return uid and gid of what a script made or changed.
+    def of_changed(
+        self, path: bytes, status: os.stat_result, *, name: bytes, copied: bool, is_new: bool
+    ) -> tuple[int, int]:
+        """Return uid and gid of what a script made or changed; directories are asked for before what is in them.
 
         Args:
             path: where it is on this machine.
             status: its lstat.
             name: its path in the image.
             copied: whether it is overlay's copy of something that `extract` made.
+            is_new: whether nothing of its kind was there before.
         """
 
 
@@ -96,9 +100,11 @@ class RealOwners:
         del path
         return status.st_uid, status.st_gid
 
-    def of_changed(self, path: bytes, status: os.stat_result, *, name: bytes, copied: bool) -> tuple[int, int]:
+    def of_changed(
+        self, path: bytes, status: os.stat_result, *, name: bytes, copied: bool, is_new: bool
+    ) -> tuple[int, int]:
         """See `Owners`."""
-        del path, name, copied
+        del path, name, copied, is_new
         return status.st_uid, status.st_gid
 
 
@@ -108,16 +114,19 @@ class RecordedOwners:
     def __init__(self, mark: str) -> None:
         self.mark = mark
         self._named: dict[bytes, tuple[int, int]] = {}
+        self._groups: dict[bytes, int] = {}
 
     def remember(self, name: bytes, uid: int, gid: int) -> None:
-        """Note whom a script made the owner of a symlink, fifo or device.
+        """Note whom a script made the owner of a symlink, fifo or device; what an earlier one said may stay.
 
         Args:
             name: its path in the image.
             uid: the user; -1 when it stayed as it was, as in chown(2).
             gid: the group; likewise.
         """
-        self._named[name.strip(b"/")] = (uid, gid)
+        key = name.strip(b"/")
+        earlier = self._named.get(key, (-1, -1))
+        self._named[key] = (earlier[0] if uid < 0 else uid, earlier[1] if gid < 0 else gid)
 
     def give(self, descriptor: int, uid: int, gid: int) -> None:
         """See `Owners`."""
@@ -137,13 +146,31 @@ class RecordedOwners:
             return _recorded(path)
         return _decode(status.st_mtime_ns % SECOND)
 
-    def of_changed(self, path: bytes, status: os.stat_result, *, name: bytes, copied: bool) -> tuple[int, int]:
-        """See `Owners`."""
-        if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
-            return _recorded(path)
-        before = _decode(status.st_mtime_ns % SECOND) if copied else (0, 0)
-        uid, gid = self._named.get(name, before)
-        return (before[0] if uid < 0 else uid), (before[1] if gid < 0 else gid)
+    def of_changed(
+        self, path: bytes, status: os.stat_result, *, name: bytes, copied: bool, is_new: bool
+    ) -> tuple[int, int]:
+        """See `Owners`.
+
+        Two things the kernel does with real owners are made up for: a new file takes the group of a set-group-ID
+        directory (inode(7)), and the account tools' backups have the owners of what they are copies of.
+        """
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            before = _decode(status.st_mtime_ns % SECOND) if copied else (0, self._group_above(path))
+            uid, gid = self._named.get(name, before)
+            return (before[0] if uid < 0 else uid), (before[1] if gid < 0 else gid)
+        if name in _BACKUPS and os.path.lexists(path[:-1]):
+            return _recorded(path[:-1])
+        owner = _recorded_or_none(path) or (0, self._group_above(path) if is_new else 0)
+        if is_new and stat.S_ISDIR(status.st_mode):
+            self._groups[path] = owner[1]
+        return owner
+
+    def _group_above(self, path: bytes) -> int:
+        """Return the group that a new file has from its directory: root's, unless that is set-group-ID."""
+        directory = os.path.dirname(path)
+        if not os.lstat(directory).st_mode & stat.S_ISGID:
+            return 0
+        return self._groups.get(directory) or _recorded(directory)[1]
 
 
 def owners_for(rung: str) -> RealOwners | RecordedOwners:
@@ -159,11 +186,15 @@ def owners_for(rung: str) -> RealOwners | RecordedOwners:
 
 def _recorded(path: bytes) -> tuple[int, int]:
     """Return the owner that a file carries, root when it carries none."""
+    return _recorded_or_none(path) or (0, 0)
+
+
+def _recorded_or_none(path: bytes) -> tuple[int, int] | None:
     try:
         uid, gid = os.getxattr(path, OWNER, follow_symlinks=False).split(b":")
     except OSError as error:
         if error.errno in (errno.ENODATA, errno.ENOTSUP):
-            return 0, 0
+            return None
         raise
     return int(uid), int(gid)
 

@@ -119,3 +119,49 @@ def test_each_rung_has_its_way(rung: str, kind: type, mark: str) -> None:
     owners = owners_for(rung)
     assert isinstance(owners, kind)
     assert owners.mark == mark
+
+
+def test_an_earlier_owner_stays_where_a_later_script_left_it() -> None:
+    owners = RecordedOwners("user.overlay.")
+    owners.remember(b"etc/link", 7, 8)
+    owners.remember(b"/etc/link", -1, 9)
+    assert owners._named == {b"etc/link": (7, 9)}
+
+
+def test_new_files_take_the_group_of_a_set_group_id_directory(tmp_path: Path) -> None:
+    lower, owners = unpacked(tmp_path, [directory("g", gid=50, mode=0o2775), directory("g/old", mode=0o2755)])
+    upper = tmp_path / "upper"
+    for path in ("g/deep/deeper", "g/old"):
+        (upper / path).mkdir(parents=True)
+    for path in ("g", "g/deep", "g/deep/deeper", "g/old"):
+        (upper / path).chmod(0o2775)
+        (upper / path / "file").touch()
+    (upper / "g" / "link").symlink_to("file")
+    (upper / "g" / "given").touch()
+    os.setxattr(upper / "g", OWNER, b"0:50")
+    os.setxattr(upper / "g" / "given", OWNER, b"0:0")
+    found = told(capture(upper, owners=owners, lowers=[lower], epoch=0))
+    assert {entry.path: (entry.uid, entry.gid) for entry, _ in found} == {
+        "g/deep": (0, 50),
+        "g/deep/deeper": (0, 50),
+        "g/deep/deeper/file": (0, 50),
+        "g/deep/file": (0, 50),
+        "g/file": (0, 50),
+        "g/given": (0, 0),
+        "g/link": (0, 50),
+        "g/old": (0, 0),
+        "g/old/file": (0, 0),
+    }
+
+
+def test_the_account_tools_backups_have_the_owners_of_what_they_are_copies_of(tmp_path: Path) -> None:
+    upper = tmp_path / "upper"
+    (upper / "etc").mkdir(parents=True)
+    for name in ("shadow", "shadow-", "gshadow-"):
+        (upper / "etc" / name).touch()
+    os.setxattr(upper / "etc" / "shadow", OWNER, b"0:42")
+    os.setxattr(upper / "etc" / "shadow-", OWNER, b"0:0")
+    os.setxattr(upper / "etc" / "gshadow-", OWNER, b"0:42")
+    found = told(capture(upper, owners=RecordedOwners("user.overlay."), lowers=[], epoch=0))
+    owners = {entry.path: (entry.uid, entry.gid) for entry, _ in found}
+    assert owners == {"etc": (0, 0), "etc/gshadow-": (0, 42), "etc/shadow": (0, 42), "etc/shadow-": (0, 42)}
