@@ -65,7 +65,7 @@ def task_of(wish: Wish, made: tuple[Made, ...], *, facts: Facts) -> Task:
 def _job(wish: Wish, units: tuple[Unit, ...], *, installation: Installation, facts: Facts) -> Job:
     requested = {package.name for package in wish.packages if package.requested}
     automatic = tuple(
-        (one.fragment.package, one.fragment.architecture)
+        (one.fragment.package, _apt_architecture(one.fragment.architecture, wish))
         for one in (*installation.native, *installation.archives)
         if one.fragment.package not in requested
     )
@@ -79,6 +79,11 @@ def _job(wish: Wish, units: tuple[Unit, ...], *, installation: Installation, fac
         auto_installed=automatic,
         aliases=_aliases_to_make(units) if wish.base is None else (),
     )
+
+
+def _apt_architecture(architecture: str, wish: Wish) -> str:
+    """Return what APT writes of a package: the image's architecture for one of ``all`` (`Pkg.Arch()` of libapt)."""
+    return wish.architecture if architecture == "all" else architecture
 
 
 def _aliases_to_make(units: tuple[Unit, ...]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from imgforge.pipeline import base as bases
 from imgforge.pipeline.base import Base
 from imgforge.pipeline.compress import COMPRESSIONS
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when the same packages on the same base give other layers."""
 
 STATE_FORMAT = 2
