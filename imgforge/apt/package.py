@@ -43,7 +43,7 @@ class StanzaError(IntegrityError):
 
 @attrs.frozen(cache_hash=True)
 class Package:
-    """One version of one binary package. Two are equal when name, version, architecture and digest are.
+    """One version of one binary package. Two are equal when name, version, architecture, digest and stanza are.
 
     Attributes:
         name: the field ``Package``.
@@ -88,7 +88,7 @@ class Package:
     source_version: str = attrs.field(default="", eq=False)
     installed_size: int = attrs.field(default=0, eq=False)
     index: IndexFile | None = attrs.field(default=None, eq=False, repr=False)
-    control: bytes = attrs.field(default=b"", eq=False, repr=False)
+    control: bytes = attrs.field(default=b"", repr=False)
 
     def __str__(self) -> str:
         """Return ``name:architecture=version``, as APT's command line writes it."""

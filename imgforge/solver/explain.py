@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NoReturn
 
 from imgforge.apt.package import Package
@@ -16,6 +16,7 @@ from imgforge.errors import ResolveError
 from imgforge.solver.hopeless import first_answers, hopeless
 from imgforge.solver.relations import Group, Link
 from imgforge.solver.state import State
+from imgforge.solver.sweep import every_positive
 from imgforge.solver.values import Reason, Request
 
 _LISTED = 8
@@ -31,27 +32,43 @@ _SEEN = 400
 def reasons(
     packages: Sequence[Package], *, requested: Sequence[Package], state: State
 ) -> dict[str, tuple[Reason, ...]]:
-    """Return the shortest chain from a request to each package, by name."""
+    """Return the shortest chain from a request to each package, by name.
+
+    A package that nothing needs, but something recommends or suggests, stays when a failed alternative brought it in
+    (see imgforge.solver.sweep); its chain may begin at an installed package.
+    """
     chosen = {package.name: package for package in packages}
     found: dict[str, tuple[Reason, ...]] = {
         package.name: (Reason(package.name),) for package in requested if package.name in chosen
     }
-    queue = deque(found)
-    while queue:
-        name = queue.popleft()
-        for answer, group in _needs(chosen[name], state):
-            if answer in chosen and answer not in found:
-                found[answer] = (*found[name][:-1], Reason(name, group.field, str(group)), Reason(answer))
-                queue.append(answer)
+    _extend(found, chosen, state, lambda package: [group for group in state.groups(package) if state.matters(group)])
+    if len(found) < len(chosen):
+        known = {**found, **{name: (Reason(name),) for name in state.installed if name not in chosen}}
+        _extend(known, {**state.installed, **chosen}, state, lambda package: every_positive(state, package))
+        found = {name: chain for name, chain in known.items() if name in chosen}
     return found
 
 
-def _needs(package: Package, state: State) -> Iterator[tuple[str, Group]]:
-    for group in state.groups(package):
-        if not group.is_negative and state.matters(group):
-            for link in group.links:
-                for answer in state.final_answers(group, link):
-                    yield answer, group
+def _extend(
+    found: dict[str, tuple[Reason, ...]],
+    there: Mapping[str, Package],
+    state: State,
+    groups: Callable[[Package], Sequence[Group]],
+) -> None:
+    """Follow groups from what has a chain to what has none yet."""
+    queue = deque(found)
+    while queue:
+        name = queue.popleft()
+        for group in groups(there[name]):
+            for answer in _answers(group, state):
+                if answer in there and answer not in found:
+                    found[answer] = (*found[name][:-1], Reason(name, group.field, str(group)), Reason(answer))
+                    queue.append(answer)
+
+
+def _answers(group: Group, state: State) -> Iterator[str]:
+    for link in group.links if not group.is_negative else ():
+        yield from state.final_answers(group, link)
 
 
 def refuse_unknown(request: Request, providers: Sequence[str], universe: Universe) -> NoReturn:

@@ -53,8 +53,13 @@ def solve(
     basis = [package for package in universe.important() if package.name not in without] if essential else []
     wanted = _unique([*basis, *(_select(request, state) for request in requests)])
     _refuse_excluded(wanted, without)
-    _mark(wanted, state)
-    explain.refuse_broken(state, wanted)
+    with _deep_recursion():
+        _mark(wanted, state)
+        explain.refuse_broken(state, wanted)
+        return _solution(wanted, state)
+
+
+def _solution(wanted: Sequence[Package], state: State) -> Solution:
     chosen = tuple(state.marked().values())
     vital = [package.name for package in (*chosen, *state.installed.values()) if is_vital(package)]
     return Solution(
@@ -67,11 +72,10 @@ def solve(
 
 def _mark(wanted: Sequence[Package], state: State) -> None:
     marking = Marking(state)
-    with _deep_recursion():
-        for package in wanted:
-            marking.request(package)
-        for package in wanted:
-            marking.complete(package.name)
+    for package in wanted:
+        marking.request(package)
+    for package in wanted:
+        marking.complete(package.name)
     sweep(state, marking)
 
 

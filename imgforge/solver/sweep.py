@@ -10,7 +10,7 @@ from __future__ import annotations
 from imgforge.apt.package import Package
 from imgforge.apt.universe import is_vital
 from imgforge.solver.marking import Marking
-from imgforge.solver.relations import suggestions
+from imgforge.solver.relations import Group, suggestions
 from imgforge.solver.state import State
 
 
@@ -44,9 +44,15 @@ def _reached(state: State) -> set[str]:
     queue = roots
     while queue:
         package = there[queue.pop()]
-        for group in (*state.groups(package), *suggestions(package, state.universe.architecture)):
-            for link in group.links if not group.is_negative else ():
+        for group in every_positive(state, package):
+            for link in group.links:
                 found = [name for name in state.final_answers(group, link) if name not in reached]
                 reached.update(found)
                 queue += found
     return reached
+
+
+def every_positive(state: State, package: Package) -> list[Group]:
+    """Return all groups of a package that want something, Recommends and Suggests among them, followed or not."""
+    positive = [group for group in state.groups(package) if not group.is_negative]
+    return [*positive, *suggestions(package, state.universe.architecture)]

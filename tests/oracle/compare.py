@@ -117,21 +117,24 @@ class Case:
         """How the answers relate."""
         if self.problems:
             return "broken"
+        if self.apt.unordered and {name.partition(":")[0] for name in self.ours.install} == self.apt.unordered:
+            return "same, apt finds no order"
         if self.apt.error or self.ours.error:
-            if self.apt.error and self.ours.error:
-                return "both refuse"
-            if self.apt.remove and self.ours.error:
-                return "apt removes, ours refuses"
-            return "only apt answers" if self.ours.error else "only ours answers"
-        same = (self.apt.install, self.apt.remove) == (self.ours.install, self.ours.remove)
-        if same and self.apt.order and self.apt.order != self.ours.order:
-            return "another order"
-        return "same" if same else "different"
+            return self._refusal
+        if (self.apt.install, self.apt.remove) != (self.ours.install, self.ours.remove):
+            return "different"
+        return "another order" if self.apt.order and self.apt.order != self.ours.order else "same"
+
+    @property
+    def _refusal(self) -> str:
+        if self.apt.error:
+            return "both refuse" if self.ours.error else "only ours answers"
+        return "apt removes, ours refuses" if self.apt.remove else "only apt answers"
 
     @property
     def agrees(self) -> bool:
         """Whether this counts as agreement; imgforge never removes what is installed, so refusing that does."""
-        return self.kind in ("same", "both refuse", "apt removes, ours refuses")
+        return self.kind in ("same", "same, apt finds no order", "both refuse", "apt removes, ours refuses")
 
     @property
     def problems(self) -> tuple[str, ...]:

@@ -14,6 +14,10 @@ import attrs
 from oracle.root import Root
 
 _INSTALL = re.compile(r"^Inst (\S+) (?:\[\S+\] )?\((\S+) .*\[(\S+)\]\)")
+_KNOT = re.compile("Could not configure|Couldn't configure|MaxLoopCount|packages left unconfigured")
+_NEW = re.compile(
+    r"^The following (?:NEW packages will be installed|packages will be upgraded):\n((?: .*\n)+)", re.MULTILINE
+)
 _STEP = re.compile(r"^(Inst|Conf) ([^ :]+)")
 _REMOVE = re.compile(r"^(?:Remv|Purg) (\S+) ")
 
@@ -26,12 +30,14 @@ class Verdict:
         install: ``name:architecture=version`` of each package to install or upgrade.
         remove: names of each installed package that would go.
         error: why there is no answer; empty when there is one.
+        unordered: the names to install where APT chose them and then found no order for them: a knot of Pre-Depends.
         order: each step, whether it unpacks (or configures) and the package's name; empty when nobody knows.
     """
 
     install: frozenset[str] = frozenset()
     remove: frozenset[str] = frozenset()
     error: str = ""
+    unordered: frozenset[str] = frozenset()
     order: tuple[tuple[bool, str], ...] = ()
 
 
@@ -40,7 +46,8 @@ def by_apt_get(root: Root, names: Sequence[str], *, recommends: bool) -> Verdict
     option = f"APT::Install-Recommends={'true' if recommends else 'false'}"
     done = root.run("apt-get", "-s", "-o", option, "--allow-downgrades", "install", *names)
     if done.returncode:
-        return Verdict(error=(done.stdout + done.stderr).strip() or "no message")
+        text = done.stdout + done.stderr
+        return Verdict(error=text.strip() or "no message", unordered=_unordered(text))
     install = (match for match in map(_INSTALL.match, done.stdout.splitlines()) if match)
     remove = (match for match in map(_REMOVE.match, done.stdout.splitlines()) if match)
     return Verdict(
@@ -48,6 +55,12 @@ def by_apt_get(root: Root, names: Sequence[str], *, recommends: bool) -> Verdict
         frozenset(match[1] for match in remove),
         order=tuple((match[1] == "Inst", match[2]) for match in map(_STEP.match, done.stdout.splitlines()) if match),
     )
+
+
+def _unordered(text: str) -> frozenset[str]:
+    if not _KNOT.search(text):
+        return frozenset()
+    return frozenset(name for block in _NEW.findall(text) for name in block.replace("*", "").split())
 
 
 def has_batch() -> bool:
