@@ -15,6 +15,7 @@ from imgforge.pipeline.builder import Built
 from imgforge.pipeline.freshness import Change, Freshness
 from imgforge.pipeline.locking import Locked
 from imgforge.pipeline.planning import Plan
+from imgforge.pipeline.publish import Published, Vouched, copy, keygen, pull, push, sign, tag, tags, verify
 from imgforge.pipeline.verbs import (
     Freed,
     Inspection,
@@ -45,18 +46,28 @@ __all__ = [
     "Locked",
     "ManifestError",
     "Plan",
+    "Published",
     "Reporter",
     "Settings",
     "Step",
     "UsageError",
+    "Vouched",
     "build",
     "check",
+    "copy",
     "gc",
     "images",
     "inspect",
+    "keygen",
     "lock",
     "outdated",
     "plan",
+    "pull",
+    "push",
     "run",
+    "sign",
+    "tag",
+    "tags",
+    "verify",
     "why",
 ]

@@ -19,6 +19,7 @@ examples:
   imgforge build hello.yaml --upgrade openssl libssl3        these only
   imgforge build hello.yaml --output oci:out:v1              and into an OCI layout, for skopeo, umoci, podman
   imgforge build hello.yaml --output docker-archive:h.tar    and for `docker load`
+  imgforge build hello.yaml --push docker://registry.example.org/hello:1 --key file:release.key
   imgforge build hello.yaml --mirror bookworm=https://mirrors.wikimedia.org/debian
 """
 
@@ -36,7 +37,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
         metavar="TARGET",
         help="write the image here, too: oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE; repeatable",
     )
+    parser.add_argument("--push", metavar="REFERENCE", help="push the image here: docker://HOST/REPOSITORY:TAG")
+    options.signer(parser)
     options.places(parser)
+    options.registry(parser)
     options.sources(parser)
     options.work(parser)
 
@@ -50,5 +54,7 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
         upgrade=options.upgraded(arguments),
         outputs=tuple(arguments.output),
     )
+    if arguments.push:
+        imgforge.push(f"{built.name}@{built.digest}", arguments.push, settings=settings, key=arguments.key)
     rendering.say(f"{built.name}@{built.digest}")
     return 0

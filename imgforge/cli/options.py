@@ -116,6 +116,34 @@ def sandbox(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def registry(parser: argparse.ArgumentParser) -> None:
+    """Add how registries are reached."""
+    group = parser.add_argument_group("registries")
+    group.add_argument(
+        "--plain-http",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="speak to this registry, HOST[:PORT], without TLS; repeatable; this machine needs no asking",
+    )
+
+
+def platform(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of an image of several."""
+    parser.add_argument("--platform", default="", metavar="OS/ARCH", help="which image of an index: linux/amd64")
+
+
+def signer(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+    """Add the key that signs."""
+    parser.add_argument(
+        "--key",
+        default="",
+        required=required,
+        metavar="URI",
+        help="sign with this key: file:PATH, env:NAME or a path; its passphrase is $COSIGN_PASSWORD",
+    )
+
+
 def output(parser: argparse.ArgumentParser) -> None:
     """Add what is said on standard error, and how."""
     group = parser.add_argument_group("output")
@@ -140,6 +168,7 @@ def settings(arguments: argparse.Namespace, reporter: imgforge.Reporter) -> imgf
         mirrors=tuple(imgforge.Settings.mirror(text) for text in given.get("mirror", ())),
         manifests=tuple(given.get("manifests", ())),
         snapshots=tuple(given.get("snapshot", ())),
+        plain=tuple(given.get("plain_http", ())),
         offline=given.get("offline", False),
         reporter=reporter,
         **chosen,

@@ -43,6 +43,7 @@ from imgforge.store.cache import Cache
 from imgforge.store.layout import Layout
 
 forge = late.module("imgforge.pipeline.forge")
+registries = late.module("imgforge.pipeline.registries")
 transports = late.module("imgforge.transport.table")
 
 COMPRESSOR = "org.wikimedia.imgforge.compressor"
@@ -110,6 +111,11 @@ class Builder:
         """What makes things: a `pipeline.forge.Forge`."""
         return self._resources.enter_context(forge.Forge(self._settings, store=self.store, cache=self.cache))
 
+    @functools.cached_property
+    def places(self) -> Any:
+        """Where images may come from and go to: the table of transports, registries included."""
+        return transports.transports(self.store, self._resources.enter_context(registries.client(self._settings)))
+
     def build(self, chain: Chain, mode: Mode) -> Built:
         """Build every image of a chain, the base first, and return the last.
 
@@ -146,8 +152,7 @@ class Builder:
     def open(self, reference: str) -> Base:
         """Open an image of the store, or one that a reference names."""
         parsed = Reference.parse(reference)
-        table = transports.transports(self.store)
-        opened = self._resources.enter_context(transports.read(parsed, table=table))
+        opened = self._resources.enter_context(transports.read(parsed, table=self.places))
         return Base(reference, opened.image.digest, opened.image, opened.open)
 
     def _build(self, file: ManifestFile, base: Base | None, mode: Mode) -> Built:
@@ -232,9 +237,7 @@ class Builder:
         first = chain.files[0]
         reference = Reference.parse(chain.ground)
         opened = self._resources.enter_context(
-            transports.read(
-                reference, table=transports.transports(self.store), platform=Platform.parse(_platform(first))
-            )
+            transports.read(reference, table=self.places, platform=Platform.parse(_platform(first)))
         )
         return Base(chain.ground, opened.image.digest, opened.image, opened.open)
 

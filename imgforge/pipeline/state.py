@@ -11,8 +11,9 @@ import attrs
 
 from imgforge import record
 from imgforge.deb import relation
-from imgforge.layer.directories import decide, skeleton
+from imgforge.layer.directories import decide, parents, skeleton
 from imgforge.layer.fragment import Fragment
+from imgforge.layer.rules import MERGED_USR, PathRules
 from imgforge.pipeline.fragments import Fragments, Made
 from imgforge.pipeline.wish import STATE_FORMAT
 from imgforge.report import Reporter, Step, running
@@ -109,53 +110,73 @@ def divide(made: tuple[Made, ...], *, facts: Facts, installed: frozenset[str], a
         architecture: of the image, as dpkg names it.
     """
     reasons: dict[str, str] = {}
-    taken: dict[str, str] = {}
-    special = _special_paths(facts)
-    links = {path for path, entry in facts.entries.items() if entry.kind is Kind.SYMLINK}
+    claims = _Claims(facts)
     for one in made:
-        reason = _reason(one.fragment, facts=facts, installed=installed, special=special, taken=taken, links=links)
-        if reason:
-            reasons[one.fragment.package] = reason
-        for entry in one.fragment.entries:
-            taken[entry.path] = one.fragment.package
-            if entry.kind is Kind.SYMLINK:
-                links.add(entry.path)
+        fragment = one.fragment
+        upgrade = "the base has another version" if fragment.package in installed else ""
+        path, other = claims.conflict(fragment)
+        if upgrade or path:
+            reasons[fragment.package] = upgrade or f"/{path} is {claims.what(path)}"
+        if other:  # dpkg can only decide between files that it has unpacked itself
+            reasons.setdefault(other, f"/{path} is also in {fragment.package}")
+        claims.add(fragment)
     _keep_order(made, reasons, architecture=architecture)
     native = tuple(one for one in made if one.fragment.package not in reasons)
     return Installation(native, tuple(one for one in made if one.fragment.package in reasons), reasons)
 
 
-def _reason(
-    fragment: Fragment,
-    *,
-    facts: Facts,
-    installed: frozenset[str],
-    special: Mapping[str, str],
-    taken: Mapping[str, str],
-    links: set[str],
-) -> str:
-    """Return why only dpkg can unpack a package; empty text when its files can simply be laid out."""
-    if fragment.package in installed:
-        return "the base has another version"
-    for entry in fragment.entries:
-        if entry.path in special:
-            return f"/{entry.path} {special[entry.path]}"
-        if entry.path in taken or entry.path in facts.entries:
-            return f"/{entry.path} is also in {taken.get(entry.path, 'the base')}"
-    for entry in fragment.directories:
-        if entry.path in links or entry.path in taken:
-            return f"/{entry.path} is no directory in {taken.get(entry.path, 'the base')}"
-    return ""
+class _Claims:
+    """What is at which path, while packages are added one after the other.
+
+    Args:
+        facts: of the base.
+    """
+
+    def __init__(self, facts: Facts) -> None:
+        self._base = facts.entries
+        self._special = _special_paths(facts)
+        self._links = {path for path, entry in facts.entries.items() if entry.kind is Kind.SYMLINK}
+        self._files: dict[str, str] = {}
+        self._directories: dict[str, str] = {}
+
+    def conflict(self, fragment: Fragment) -> tuple[str, str]:
+        """Return a path that a package cannot simply have, and the package that has it; empty texts for none."""
+        for entry in fragment.entries:
+            path = entry.path
+            if path in self._special or path in self._base or path in self._files or path in self._directories:
+                return path, self._files.get(path) or self._directories.get(path, "")
+        above = {parent for entry in fragment.entries for parent in parents(entry.path)}
+        for path in sorted(above.union(entry.path for entry in fragment.directories)):
+            if path in self._links or path in self._files:
+                return path, self._files.get(path, "")
+        return "", ""
+
+    def what(self, path: str) -> str:
+        """Say what stands in the way at a path, for people."""
+        return self._special.get(path) or f"also in {self._files.get(path) or self._directories.get(path, 'the base')}"
+
+    def add(self, fragment: Fragment) -> None:
+        """Count a package's paths as taken."""
+        for entry in fragment.entries:
+            self._files[entry.path] = fragment.package
+            if entry.kind is Kind.SYMLINK:
+                self._links.add(entry.path)
+        for entry in fragment.directories:
+            self._directories.setdefault(entry.path, fragment.package)
 
 
 def _special_paths(facts: Facts) -> dict[str, str]:
-    """Return the paths about which dpkg-divert(1) or dpkg-statoverride(1) has said something."""
+    """Return the paths about which dpkg-divert(1) or dpkg-statoverride(1) has said something.
+
+    They are known there as they were given: through the image's own symlinks or not.
+    """
     diversions = facts.text("var/lib/dpkg/diversions").splitlines()
-    paths = {path.lstrip("/"): "is diverted" for path in (*diversions[0::3], *diversions[1::3])}
+    said = {path.lstrip("/"): "diverted" for path in (*diversions[0::3], *diversions[1::3])}
     for line in facts.text("var/lib/dpkg/statoverride").splitlines():
         words = line.split(" ", 3)
-        paths[words[-1].lstrip("/")] = "has an override"
-    return paths
+        said[words[-1].lstrip("/")] = "under an override"
+    aliases = tuple(name for name in MERGED_USR if name in facts.entries and facts.entries[name].kind is Kind.SYMLINK)
+    return {PathRules(aliases).place(path): text for path, text in said.items()}
 
 
 def _keep_order(made: tuple[Made, ...], reasons: dict[str, str], *, architecture: str) -> None:

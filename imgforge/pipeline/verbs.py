@@ -110,7 +110,7 @@ def build(
                 built.image,
                 lambda blob: builder.store.open_verified(blob.digest, blob.size),
                 reference=reference,
-                table=transports.transports(builder.store),
+                table=builder.places,
             )
         return built
 

@@ -1,0 +1,31 @@
+"""``imgforge copy``: an image goes from one place to another."""
+
+from __future__ import annotations
+
+import argparse
+
+import imgforge
+from imgforge.cli import options, rendering
+
+EXAMPLES = """\
+examples:
+  imgforge copy docker://registry.example.org/apps/hello:1 oci:out:hello
+  imgforge copy oci-archive:hello.tar docker://registry.example.org/apps/hello:1
+  imgforge copy hello docker-archive:hello.tar
+"""
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's own arguments."""
+    parser.add_argument("source", metavar="FROM", help="a name in the store, or a reference with its transport")
+    parser.add_argument("target", metavar="TO", help="likewise")
+    options.platform(parser)
+    options.places(parser)
+    options.registry(parser)
+
+
+def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
+    """Copy, and print where the image is."""
+    done = imgforge.copy(arguments.source, arguments.target, settings=settings, platform=arguments.platform)
+    rendering.say(f"{done.reference}@{done.digest}")
+    return 0

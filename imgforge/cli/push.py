@@ -1,0 +1,34 @@
+"""``imgforge push``: an image goes to a registry."""
+
+from __future__ import annotations
+
+import argparse
+
+import imgforge
+from imgforge.cli import options, rendering
+
+EXAMPLES = """\
+Layers that the registry has are neither read nor sent; the tag moves last, and what the registry then serves is
+compared. Credentials come from $REGISTRY_AUTH_FILE, containers/auth.json or docker's config.json. With --key the image
+is signed there.
+
+examples:
+  imgforge push hello docker://registry.example.org/apps/hello:1
+  imgforge push hello registry.example.org/apps/hello:1 --key file:release.key
+"""
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's own arguments."""
+    options.image(parser)
+    parser.add_argument("reference", metavar="REFERENCE", help="docker://HOST/REPOSITORY:TAG")
+    options.signer(parser)
+    options.places(parser)
+    options.registry(parser)
+
+
+def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
+    """Push, and print where the image is."""
+    done = imgforge.push(arguments.image, arguments.reference, settings=settings, key=arguments.key)
+    rendering.say(f"{done.reference}@{done.digest}")
+    return 0

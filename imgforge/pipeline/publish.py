@@ -1,0 +1,202 @@
+"""The verbs that move images and vouch for them: copy, push, pull, tag, tags, keygen, sign, verify."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from imgforge import late
+from imgforge.digest import Digest
+from imgforge.errors import UsageError
+from imgforge.oci.platform import Platform
+from imgforge.oci.reference import Reference
+from imgforge.settings import Settings
+from imgforge.store.layout import Layout
+
+registries = late.module("imgforge.pipeline.registries")
+transports = late.module("imgforge.transport.table")
+repositories = late.module("imgforge.registry.repository")
+listing = late.module("imgforge.registry.tags")
+opening = late.module("imgforge.signing.opening")
+generating = late.module("imgforge.signing.keygen")
+verifying = late.module("imgforge.signing.verify")
+
+
+@attrs.frozen
+class Published:
+    """An image that was copied somewhere.
+
+    Attributes:
+        reference: where it is now.
+        digest: of its manifest.
+        signed: whether it was signed there.
+    """
+
+    reference: str
+    digest: Digest
+    signed: bool = False
+
+
+@attrs.frozen
+class Vouched:
+    """A signature that counts.
+
+    Attributes:
+        reference: of the image.
+        digest: that was signed.
+        key: the trusted key's fingerprint.
+        annotations: what else the signer says.
+    """
+
+    reference: str
+    digest: Digest
+    key: str
+    annotations: tuple[tuple[str, str], ...] = ()
+
+
+def copy(source: str, target: str, *, settings: Settings, platform: str = "") -> Published:
+    """Copy an image from one place to another; nothing that is there already is moved.
+
+    Args:
+        source: a name in the store, or ``docker://…``, ``oci:DIR:NAME``, ``oci-archive:FILE``, ``docker-archive:FILE``.
+        target: likewise.
+        settings: the store, and how registries are reached.
+        platform: which image of an index; the only one unless given.
+
+    Raises:
+        ImgforgeError: what stood in the way, by class.
+    """
+    store = Layout(settings.store)
+    store.create()
+    wanted = Platform.parse(platform) if platform else None
+    with registries.client(settings) as client, store.using():
+        table = transports.transports(store, client)
+        with transports.read(Reference.parse(source), table=table, platform=wanted) as opened:
+            transports.write(opened.image, opened.open, reference=Reference.parse(target), table=table)
+            return Published(target, opened.image.digest)
+
+
+def push(image: str, reference: str, *, settings: Settings, key: str = "") -> Published:
+    """Push an image of the store to a registry, its tag last, and sign it there.
+
+    Args:
+        image: a name in the store, or another place.
+        reference: ``docker://HOST/REPOSITORY:TAG``; the transport may be left out.
+        settings: the store, and how registries are reached.
+        key: the URI of the key that signs; empty for none.
+
+    Raises:
+        ImgforgeError: what stood in the way, by class.
+    """
+    target = registries.in_registry(reference)
+    published = copy(image, str(target), settings=settings)
+    if not key:
+        return published
+    sign(f"{target}@{published.digest}", key=key, settings=settings)
+    return attrs.evolve(published, signed=True)
+
+
+def pull(reference: str, name: str = "", *, settings: Settings, platform: str = "") -> Published:
+    """Pull an image from a registry into the store.
+
+    Args:
+        reference: ``docker://HOST/REPOSITORY:TAG``, or with a digest; the transport may be left out.
+        name: in the store; the repository's last part and the tag unless given.
+        settings: the store, and how registries are reached.
+        platform: which image of an index; the only one unless given.
+
+    Raises:
+        ImgforgeError: what stood in the way, by class.
+    """
+    source = registries.in_registry(reference)
+    own = name or ":".join(part for part in (source.name.rpartition("/")[2], source.tag) if part)
+    return copy(str(source), own, settings=settings, platform=platform)
+
+
+def tag(image: str, name: str, *, settings: Settings) -> Published:
+    """Give an image of the store one more name.
+
+    Args:
+        image: a name in the store, or a digest.
+        name: the new one.
+        settings: the store.
+
+    Raises:
+        StoreError: there is no such image.
+    """
+    if Reference.parse(name).transport != Reference.parse("x").transport:
+        raise UsageError(f"{name}: expected a name in the store; to copy elsewhere there is `imgforge copy`")
+    return copy(image, name, settings=settings)
+
+
+def tags(repository: str, *, settings: Settings) -> tuple[str, ...]:
+    """Return the tags of a repository, sorted.
+
+    Args:
+        repository: ``docker://HOST/REPOSITORY``; the transport may be left out.
+        settings: how registries are reached.
+    """
+    where = repositories.Repository.of(registries.in_registry(repository))
+    with registries.client(settings) as client:
+        found: tuple[str, ...] = listing.tags(client, where)
+        return found
+
+
+def keygen(prefix: Path, *, algorithm: str = "ecdsa-p256") -> tuple[Path, Path]:
+    """Make a key pair and return the paths of ``PREFIX.key`` and ``PREFIX.pub``.
+
+    The private key is encrypted as cosign encrypts it, with the passphrase in ``$COSIGN_PASSWORD``.
+
+    Args:
+        prefix: path without the ending.
+        algorithm: ``ecdsa-p256``, ``ed25519`` or ``rsa``.
+
+    Raises:
+        UsageError: a file is there already, or there is no passphrase.
+    """
+    pair = generating.generate(opening.from_environment(f"{prefix}.key"), algorithm=algorithm)
+    paths: tuple[Path, Path] = generating.write(pair, prefix)
+    return paths
+
+
+def sign(reference: str, *, key: str, settings: Settings) -> Published:
+    """Sign an image in a registry, in both formats that cosign reads.
+
+    Args:
+        reference: of the image; a tag is resolved once, and its digest is signed.
+        key: URI of the private key: ``file:PATH``, ``env:NAME`` or a path.
+        settings: how registries are reached, and the time.
+    """
+    signer = opening.open_key(key)
+    with _beside(reference, settings) as beside:
+        beside.sign(signer, created=settings.now)
+        return Published(reference, beside.digest, signed=True)
+
+
+def verify(reference: str, *, keys: tuple[str, ...], settings: Settings) -> tuple[Vouched, ...]:
+    """Return every signature of an image in a registry that one of these keys made, in either of cosign's formats.
+
+    Args:
+        reference: of the image.
+        keys: URIs of public keys; one good signature of any is enough.
+        settings: how registries are reached, and the time.
+
+    Raises:
+        SignatureError: no signature counts; the class says why.
+    """
+    trust = verifying.Trust(tuple(opening.open_public(key) for key in keys), settings.now)
+    with _beside(reference, settings) as beside:
+        return tuple(
+            Vouched(reference, beside.digest, one.key.fingerprint, one.claims.annotations)
+            for one in beside.verify(trust, what=reference)
+        )
+
+
+@contextlib.contextmanager
+def _beside(reference: str, settings: Settings) -> Iterator[Any]:
+    with registries.client(settings) as client:
+        yield registries.Beside(client, registries.in_registry(reference))

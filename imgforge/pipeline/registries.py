@@ -1,0 +1,127 @@
+"""Registries, as the verbs use them: one client made from the settings, and what an image has beside it there."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import BinaryIO
+
+from imgforge.digest import Digest
+from imgforge.errors import UsageError
+from imgforge.fetch.request import NotFoundError
+from imgforge.oci.descriptor import Descriptor
+from imgforge.oci.manifest import Index, Manifest
+from imgforge.oci.reference import DOCKER, DOCKER_ARCHIVE, OCI, OCI_ARCHIVE, Reference
+from imgforge.registry import pull, referrers
+from imgforge.registry.client import Client
+from imgforge.registry.credentials import from_files
+from imgforge.registry.push import Pushed, push
+from imgforge.registry.repository import Repository
+from imgforge.registry.upload import Target
+from imgforge.settings import Settings
+from imgforge.signing import cosign_tag, sign, verify
+from imgforge.signing.attachment import Attachment
+from imgforge.signing.claims import Claims
+from imgforge.signing.keys import KeyService
+from imgforge.signing.verify import Found, Trust, Verified
+
+
+def client(settings: Settings) -> Client:
+    """Return a client with this user's credentials; it opens nothing before it is asked something."""
+    return Client(
+        credentials=from_files(os.environ),
+        plain=frozenset(settings.plain),
+        offline=settings.offline,
+        reporter=settings.reporter,
+    )
+
+
+def in_registry(text: str) -> Reference:
+    """Read a reference that must be one of a registry; ``docker://`` may be left out.
+
+    Raises:
+        UsageError: it is none.
+    """
+    is_elsewhere = "://" in text or text.partition(":")[0] in (OCI, OCI_ARCHIVE, DOCKER_ARCHIVE)
+    reference = Reference.parse(text if is_elsewhere else f"{DOCKER}://{text}")
+    if reference.transport != DOCKER:
+        raise UsageError(f"{text}: expected docker://HOST/REPOSITORY, got another transport")
+    return reference
+
+
+class Beside:
+    """What a repository has beside one image: signatures and statements.
+
+    Args:
+        talker: to ask with.
+        reference: of the image.
+    """
+
+    def __init__(self, talker: Client, reference: Reference) -> None:
+        self._client = talker
+        self.repository = Repository.of(reference)
+        self.subject = pull.manifest(talker, self.repository, name=reference.digest or reference.tag).descriptor
+
+    def sign(self, key: KeyService, *, created: int, annotations: tuple[tuple[str, str], ...] = ()) -> None:
+        """Sign the image in both of cosign's formats.
+
+        Args:
+            key: which signs.
+            created: seconds since 1970.
+            annotations: what else the signature says.
+        """
+        claims = Claims(self.subject.digest, self._docker_reference, annotations)
+        existing = self._tagged(cosign_tag.tag(self.subject.digest))
+        self._attach(sign.with_tag(claims, key, existing=existing))
+        self._attach(sign.with_bundle(claims, key, subject=self.subject, created=created))
+
+    def verify(self, trust: Trust, *, what: str) -> tuple[Verified, ...]:
+        """Return every signature of the image that counts.
+
+        Raises:
+            SignatureError: none does; the class says why.
+        """
+        return verify.image(self._found(), digest=self.subject.digest, trust=trust, read=self._read, what=what)
+
+    def _found(self) -> Found:
+        digest = self.subject.digest
+        listed = referrers.referrers(self._client, self.repository, digest=digest)
+        manifests = (pull.manifest(self._client, self.repository, name=one.digest) for one in listed)
+        return Found(
+            signatures=self._tagged(cosign_tag.tag(digest)),
+            attestations=self._tagged(cosign_tag.tag(digest, "att")),
+            referrers=tuple(one for one in manifests if isinstance(one, Manifest)),
+        )
+
+    def _tagged(self, tag: str) -> Manifest | None:
+        try:
+            found = pull.manifest(self._client, self.repository, name=tag)
+        except NotFoundError:
+            return None
+        return None if isinstance(found, Index) else found
+
+    def _read(self, blob: Descriptor) -> bytes:
+        return pull.read_blob(self._client, self.repository, digest=blob.digest, cap=blob.size)
+
+    def _attach(self, attachment: Attachment) -> Pushed:
+        contents = {descriptor.digest: data for descriptor, data in attachment.blobs}
+
+        def open_blob(blob: Descriptor) -> BinaryIO:
+            return io.BytesIO(contents[blob.digest]) if blob.digest in contents else self._stream(blob)
+
+        target = Target(self._client, self.repository, open_blob)
+        if attachment.manifest.subject is not None:
+            return referrers.attach(attachment.manifest, target=target)
+        return push(attachment.manifest, target=target, tag=attachment.tag)
+
+    def _stream(self, blob: Descriptor) -> BinaryIO:
+        return pull.open_blob(self._client, self.repository, blob=blob)
+
+    @property
+    def _docker_reference(self) -> str:
+        return f"{self.repository.host}/{self.repository.name}"
+
+    @property
+    def digest(self) -> Digest:
+        """Of the image's manifest or index."""
+        return self.subject.digest
