@@ -13,7 +13,7 @@ PREFIX.key is encrypted as cosign does it, with the passphrase in $COSIGN_PASSWO
 A file that is there is never overwritten.
 
 examples:
-  COSIGN_PASSWORD=… imgforge keygen release
+  imgforge keygen release                     writes release.key and release.pub
 """
 
 
