@@ -39,7 +39,7 @@ PURE = re.compile(
         | (manifest | policy)(?!\.files)(\..+)?
         | apt\.(index | openpgp | package | pins | release | sources | status | universe | values)
         | rootfs\.(accounts | facts | ini)
-        | workshop\.(configure | steps)
+        | workshop\.(configure | steps | triggers)
         | signing(?!\.(keygen|opening))(\..+)?
         | attest(\..+)?
     )""",

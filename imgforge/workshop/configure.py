@@ -4,8 +4,8 @@ The packages' files are there already, as trees; what is left is what dpkg would
 the maintainer scripts: ``preinst`` before the files are visible, ``status`` and trigger entries, one
 ``dpkg --configure`` by the image's own dpkg, and the alternatives that the manifest chooses.
 
-Sources: Debian Policy chapter 6 (maintainer scripts), 6.6 (unpacking), 7.2 (Pre-Depends); deb-triggers(5);
-dpkg's ``lib/dpkg/trigdeferred.c`` for the format of ``triggers/Unincorp``.
+Sources: Debian Policy chapter 6 (maintainer scripts), 6.6 (unpacking), 7.2 (Pre-Depends); dpkg's
+``lib/dpkg/trigdeferred.c`` for the format of ``triggers/Unincorp``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import attrs
 
 from imgforge.deb import relation
 from imgforge.layer.fragment import Fragment
+from imgforge.workshop import triggers
 from imgforge.workshop.steps import Append, Copy, Divert, Link, Mount, Remove, Run, Step, Write
 
 ADMIN = "var/lib/dpkg"
@@ -162,11 +163,14 @@ def _in_waves(job: Job) -> Iterator[Step]:
     """Let each package's preinst run before its files are there, and after its Pre-Depends are configured."""
     wave_of = waves(job.units)
     last = max(wave_of.values(), default=0)
+    configured: set[str] = set()
     for wave in range(last + 1):
         units = tuple(unit for unit in job.units if wave_of[unit.fragment.package] == wave)
         shown = tuple(unit for unit in job.units if wave_of[unit.fragment.package] <= wave)
         if wave > 0:
-            names = _closure(job.units, _needed(units), wave_of=wave_of, below=wave)
+            closure = _closure(job.units, _needed(units), wave_of=wave_of, below=wave)
+            names = tuple(name for name in closure if name not in configured)  # dpkg fails on one that is
+            configured.update(names)
             yield Run("configure", ("dpkg", "--configure", *names))
         yield from _preinsts(units)
         yield Mount(_trees(job, shown))
@@ -222,7 +226,7 @@ def _register(units: tuple[Unit, ...], job: Job) -> Iterator[Step]:
     named: dict[str, list[str]] = {}
     files: list[str] = []
     for unit in units:
-        for name, line in _interests(unit.fragment):
+        for name, line in triggers.interests(unit.fragment):
             if name.startswith("/"):
                 files.append(f"{name} {line}\n")
             else:
@@ -232,9 +236,12 @@ def _register(units: tuple[Unit, ...], job: Job) -> Iterator[Step]:
     for name, lines in sorted(named.items()):
         yield Append(f"{ADMIN}/triggers/{name}", "".join(lines))
     interests = job.interests + "".join(
-        f"{name} {line}\n" for unit in job.units for name, line in _interests(unit.fragment) if name.startswith("/")
+        f"{name} {line}\n"
+        for unit in job.units
+        for name, line in triggers.interests(unit.fragment)
+        if name.startswith("/")
     )
-    activated = activations(tuple(unit.fragment for unit in units), interests=interests)
+    activated = triggers.activations(tuple(unit.fragment for unit in units), interests=interests)
     if activated:
         yield Append(f"{ADMIN}/triggers/Unincorp", "".join(f"{name} -\n" for name in activated))
 
@@ -247,46 +254,6 @@ def stanza(fragment: Fragment) -> str:
         lines.append("Conffiles:")
         lines.extend(f" {path} {digest}" for path, digest in fragment.conffiles)
     return "\n".join(lines) + "\n\n"
-
-
-def _directives(fragment: Fragment) -> Iterator[tuple[str, str]]:
-    for line in fragment.triggers.splitlines():
-        words = line.split("#", 1)[0].split()
-        if len(words) == 2:
-            yield words[0], words[1]
-
-
-def _interests(fragment: Fragment) -> Iterator[tuple[str, str]]:
-    """Yield trigger names and the line that stands for this package's interest in them."""
-    for directive, name in _directives(fragment):
-        if directive in ("interest", "interest-await"):
-            yield name, fragment.info_name
-        elif directive == "interest-noawait":
-            yield name, f"{fragment.info_name}/noawait"
-
-
-def activations(fragments: tuple[Fragment, ...], *, interests: str) -> tuple[str, ...]:
-    """Return the triggers that unpacking these packages activates, in a fixed order.
-
-    Args:
-        fragments: what is unpacked.
-        interests: the lines of ``triggers/File``: a path and who is interested in what lies at or below it.
-    """
-    found = {
-        name for fragment in fragments for directive, name in _directives(fragment) if directive.startswith("activate")
-    }
-    watched = {line.split()[0] for line in interests.splitlines() if line.strip()}
-    for fragment in fragments:
-        for path in fragment.shipped:
-            found.update(_watched_above(path, watched))
-    return tuple(sorted(found))
-
-
-def _watched_above(path: str, watched: set[str]) -> Iterator[str]:
-    while path and path != "/.":
-        if path in watched:
-            yield path
-        path = path.rpartition("/")[0]
 
 
 def waves(units: tuple[Unit, ...]) -> dict[str, int]:
