@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import select
@@ -27,7 +28,7 @@ def enter(rung: Rung, *, loopback: bool = False) -> None:
 
     The process must be fresh: one thread, no temporary state that needs another user. Afterwards it is root (of its
     namespace), its mounts are its own, it has no network, and it is killed when the process that started it ends.
-    On `Rung.CHROOT` only the last holds: there `process.run` denies sockets to the command.
+    On `Rung.CHROOT` only the last holds for sure: there `process.run` denies sockets to the command.
 
     Args:
         rung: where to.
@@ -39,7 +40,11 @@ def enter(rung: Rung, *, loopback: bool = False) -> None:
     parent = os.getppid()
     try:
         _take_to(rung)
-        if rung is not Rung.CHROOT:
+        if rung is Rung.CHROOT:
+            with contextlib.suppress(OSError):  # some containers allow this one namespace
+                syscalls.unshare(syscalls.CLONE_NEWUTS)
+                syscalls.set_host_name(HOST_NAME)
+        else:
             syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
             syscalls.set_host_name(HOST_NAME)
             if loopback:

@@ -5,8 +5,10 @@ call that changes a process's ids, to the recorder: pid 1 of the sandbox, in the
 writes ``uid:gid`` into the attribute `XATTR` of the file and answers that all went well; the file's real owner stays
 the one there is. Symlinks, fifos and sockets take no such attribute and stand in `Recorder.owners`.
 
-What a process reads is not changed: stat(2) shows root as the owner. What a process that became another user creates is
-root's: `Recorder.acted_as` tells of it.
+What a process reads is not changed: stat(2) shows root as the owner. So who copies the owner of a file to the one that
+will replace it (`sed -i`, useradd, every careful editor) gives it to root, in so many words; the recorder sees the
+rename and leaves the owner as it was. What a process that became another user creates is root's: `Recorder.acted_as`
+tells of it.
 
 The notifications are those of seccomp_unotify(2), whose advice on races is followed: everything that belongs to the
 process is opened first, then the notification is checked to be still alive, and only descriptors are used after that.
@@ -45,6 +47,7 @@ _JUMP = re.compile(rb"/(?:dev/(?=fd/)|proc/(self|thread-self|[0-9]+)/)(cwd|root|
 _OWN_PROCESS = 1
 _SPARE_DESCRIPTORS = 64
 
+_RENAMES = ("rename", "renameat", "renameat2")
 _OWNER_CALLS = ("chown", "lchown", "fchown", "fchownat", "chown16", "lchown16", "fchown16")
 _ID_CALLS = {
     "setuid": 1,
@@ -59,7 +62,7 @@ _ID_CALLS = {
 """How many ids each takes; the 16-bit ones are named with 16."""
 
 RULES = (
-    *(seccomp.Rule(call, seccomp.RET_NOTIFY) for call in _OWNER_CALLS),
+    *(seccomp.Rule(call, seccomp.RET_NOTIFY) for call in (*_OWNER_CALLS, *_RENAMES)),
     *(seccomp.Rule(call + suffix, seccomp.RET_NOTIFY) for call in _ID_CALLS for suffix in ("", "16")),
     # The kernel forbids it here (user_namespaces(7)), and every program that changes its user starts with it.
     *(seccomp.Rule("setgroups" + suffix, seccomp.fail(0)) for suffix in ("", "16")),
@@ -153,6 +156,10 @@ class Recorder:
         Raises:
             OSError: what the call has to fail with.
         """
+        if call.name in _RENAMES:
+            with contextlib.suppress(OSError):
+                _keep_owner(call)
+            return _CONTINUE
         if call.name.startswith("set"):
             if self._own.issuperset(call.ids):
                 return _CONTINUE
@@ -208,6 +215,27 @@ class Recorder:
         return tuple(sorted(found))
 
 
+def _keep_owner(call: Call) -> None:
+    """Give a file that root was made the owner of the owner of the one that it is about to replace.
+
+    Raises:
+        OSError: there is nothing to be replaced, or the call is about to fail.
+    """
+    if call.name == "rename":
+        places = [(_CURRENT_DIRECTORY, address) for address in call.arguments[:2]]
+    else:
+        places = [(call.arguments[0], call.arguments[1]), (call.arguments[2], call.arguments[3])]
+    if call.name == "renameat2" and call.arguments[4]:
+        return  # both names exist afterwards, or the call fails where there is something
+    with contextlib.ExitStack() as opened:
+        descriptors = [_open_path(call.process, *place, flags=_NO_FOLLOW) for place in places]
+        for descriptor in descriptors:
+            opened.callback(os.close, descriptor)
+        new, old = (f"/proc/self/fd/{descriptor}" for descriptor in descriptors)
+        if os.getxattr(new, XATTR) == b"0:0":
+            os.setxattr(new, XATTR, os.getxattr(old, XATTR))
+
+
 def _write_owner(place: str, uid: int, gid: int) -> None:
     old_uid, old_gid = "0", "0"
     try:
@@ -235,10 +263,15 @@ def _open_target(call: Call) -> int:
     else:
         start, address = _CURRENT_DIRECTORY, call.arguments[0]
         flags = _NO_FOLLOW if call.name.startswith("lchown") else 0
-    path = _text_of(call.process, address)
+    return _open_path(call.process, start, address, flags=flags)
+
+
+def _open_path(process: int, start: int, address: int, *, flags: int) -> int:
+    """Open the path at an address of a process, from one of its descriptors, with O_PATH; see `_open_target`."""
+    path = _text_of(process, address)
     if not path and not flags & _EMPTY_PATH:
         raise FileNotFoundError(errno.ENOENT, "empty path")
-    base, rest, resolve = _start(call.process, start, path, follow=not flags & _NO_FOLLOW)
+    base, rest, resolve = _start(process, start, path, follow=not flags & _NO_FOLLOW)
     if not rest:
         return base
     try:

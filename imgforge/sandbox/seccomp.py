@@ -50,6 +50,9 @@ NUMBERS: Mapping[int, Mapping[str, int]] = {
         "setfsgid": 123,
         "fchownat": 260,
         "io_uring_setup": 425,
+        "rename": 82,
+        "renameat": 264,
+        "renameat2": 316,
     },
     _I386: {
         "lchown16": 16,
@@ -81,6 +84,9 @@ NUMBERS: Mapping[int, Mapping[str, int]] = {
         "fchownat": 298,
         "socket": 359,
         "io_uring_setup": 425,
+        "rename": 38,
+        "renameat": 302,
+        "renameat2": 353,
     },
     _AARCH64: {
         "ioctl": 29,
@@ -97,6 +103,8 @@ NUMBERS: Mapping[int, Mapping[str, int]] = {
         "setgroups": 159,
         "socket": 198,
         "io_uring_setup": 425,
+        "renameat": 38,
+        "renameat2": 276,
     },
     _ARM: {
         "lchown16": 16,
@@ -127,6 +135,9 @@ NUMBERS: Mapping[int, Mapping[str, int]] = {
         "socket": 281,
         "fchownat": 325,
         "io_uring_setup": 425,
+        "rename": 38,
+        "renameat": 329,
+        "renameat2": 382,
     },
 }
 

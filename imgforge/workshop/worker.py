@@ -124,7 +124,9 @@ class Worker:
             error.add_note(f"its last words:\n{clock.last_words(outcome.tail)}")
             raise error
         if outcome.acted_as:
-            raise SandboxError(f"{step.label}: acts as uid {outcome.acted_as[0]}, which needs subordinate uids or root")
+            raise SandboxError(
+                f"{step.label}: acts as user or group {outcome.acted_as[0]}: needs subordinate ids or root"
+            )
         if isinstance(self.owners, RecordedOwners):
             for owner in outcome.owners:
                 self.owners.remember(os.fsencode(owner.path), owner.uid, owner.gid)

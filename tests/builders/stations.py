@@ -25,7 +25,7 @@ from imgforge.sandbox.rung import Rung
 
 _PROGRAMS = (
     *("sh", "cat", "chgrp", "chmod", "chown", "cp", "env", "false", "grep", "hostname", "id", "ln", "ls", "mkdir"),
-    *("mkfifo", "mknod", "mount", "mv", "perl", "readlink", "rm", "seq", "sleep", "stat", "touch", "true", "wc"),
+    *("mkfifo", "mknod", "mount", "mv", "perl", "readlink", "rm", "sed", "seq", "sleep", "stat", "touch", "true", "wc"),
 )
 _DIRECTORIES = ("dev", "etc", "proc", "run", "sys", "tmp", "usr/bin", "var")
 _PR_SET_DUMPABLE = 4

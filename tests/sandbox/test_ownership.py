@@ -15,6 +15,8 @@ from imgforge.sandbox.ownership import XATTR
 
 AT_FDCWD, NO_FOLLOW, EMPTY_PATH = -100, 0x100, 0x1000
 FCHOWNAT = {"x86_64": 260, "aarch64": 54}[os.uname().machine]
+RENAMEAT = {"x86_64": 264, "aarch64": 38}[os.uname().machine]
+RENAMEAT2 = {"x86_64": 316, "aarch64": 276}[os.uname().machine]
 SETUP = """
 mkdir -p /etc/d/e /var/s; cd /etc
 for name in a b c d/f d/e/g 'with space' plain; do echo $name > "$name"; done
@@ -44,6 +46,15 @@ SCRIPTS = {
     "through /proc by number": "perl -e 'chown 28, 29, qq(/proc/$$/cwd/a) or die'; chown 30:31 /proc/self/fd/3/e 3< d",
     "the end of a link of /proc": "cd d; chown 28:29 /proc/self/cwd; chown -h 1:1 /proc/self/cwd",
     "a rename keeps it": "chown 30:31 a; mv a z",
+    "a file that is replaced by one of root's": "chown 30:31 a; echo new > z; mv z a",
+    "a file that is replaced by another's": "chown 30:31 a; echo new > z; chown 32:33 z; mv z a",
+    "an editor that keeps the owner": "chown 30:31 a d/f; sed -i s/a/b/ a; cd d; sed -i s/d/x/ f",
+    "a copy of the owner by hand": "chown 30:31 a; cp a z; chown $(stat -c %u:%g a) z; mv z a",
+    "a rename from a descriptor": "chown 30:31 d/f; perl -e 'open(D, q(<d)); open(F, q(>d/z)); @s = stat q(d/f);"
+    f" chown @s[4, 5], *F or die; $z = q(z); $f = q(f); syscall({RENAMEAT}, fileno D, $z, fileno D, $f) and die $!'",
+    "names that change places": "chown 30:31 a; chown 32:33 b;"
+    f" perl -e '$a = q(a); $b = q(b); syscall({RENAMEAT2}, {AT_FDCWD}, $a, {AT_FDCWD}, $b, 2) and die $!'",
+    "a rename that fails": "mv missing a 2>/dev/null; mv a missing/b 2>/dev/null; true",
     "from /tmp": "echo > /tmp/t; chown 32:33 /tmp/t; mv /tmp/t /etc/t",
     "an odd name": "chown 34:35 'with space'",
     "large ids": "chown 65534:4294967294 a",
