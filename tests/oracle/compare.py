@@ -27,9 +27,14 @@ from imgforge.solver.check import check
 from imgforge.solver.solve import solve
 from imgforge.solver.values import Action, Request, Solution
 from oracle import draw, judges, variations
-from oracle.root import Listed, Root, host_lists
+from oracle.root import Listed, Root, host_lists, local_sources
 
-RUNTIME = ("python3", "ca-certificates", "openssl", "default-jre-headless")
+RUNTIMES = {
+    "bookworm": ("python3", "ca-certificates", "openssl", "default-jre-headless"),
+    "trixie": ("python3", "ca-certificates", "openssl", "nodejs"),
+}
+"""What the third starting point has beside a base."""
+
 STARTS = ("empty", "minbase", "runtime")
 ROUND = 25
 """How many questions share their pins and exclusions."""
@@ -51,14 +56,17 @@ def index_of(listed: Listed) -> Index:
     return Index(data, tabulate(data, what=listed.name), file=file)
 
 
-def starting_point(name: str, universe: Universe) -> tuple[Package, ...]:
+def starting_point(name: str, universe: Universe, *, release: str = "bookworm") -> tuple[Package, ...]:
     """Return what is installed at a starting point."""
     if name == "empty":
         return ()
     minbase = solve([Request("apt")], universe=universe, essential=True).install
     if name == "minbase":
         return minbase
-    return (*minbase, *solve([Request(name) for name in RUNTIME], universe=universe, installed=minbase).install)
+    return (
+        *minbase,
+        *solve([Request(name) for name in RUNTIMES[release]], universe=universe, installed=minbase).install,
+    )
 
 
 def status_of(packages: Sequence[Package]) -> str:
@@ -174,7 +182,7 @@ class Comparison:
         self._options = options
         self._place = place
         self._archive = place / "archive"
-        listed = host_lists(self._archive)
+        listed = host_lists(self._archive, release=options.release)
         self._plain = Universe([index_of(suite) for suite in listed], architecture="amd64")
         if options.pins:
             listed = (*listed, variations.second_source(self._archive, listed[0], seed=options.seed))
@@ -185,8 +193,9 @@ class Comparison:
     def cases(self, start: str) -> Iterator[Case]:
         """Ask both everything from one starting point."""
         options = self._options
-        installed = starting_point(start, self._plain)
-        root = Root(self._place / start, archive=self._archive, suites=self._suites, status=status_of(installed))
+        installed = starting_point(start, self._plain, release=options.release)
+        sources = local_sources(self._archive, self._suites, chroot=options.chroot)
+        root = Root(self._place / start, sources=sources, status=status_of(installed), chroot=options.chroot)
         count = len(range(options.start.index(start), options.number, len(options.start)))
         source = random.Random(f"{options.seed} {start}")
         questions = list(draw.requests(self._names, count=count, seed=source.getrandbits(32)))
@@ -228,7 +237,8 @@ def main() -> int:
     options = arguments()
     counts: Counter[str] = Counter()
     agreed = 0
-    with tempfile.TemporaryDirectory(prefix="oracle-") as place:
+    below = options.chroot / "tmp" if options.chroot else None
+    with tempfile.TemporaryDirectory(prefix="oracle-", dir=below) as place:
         comparison = Comparison(options, Path(place))
         for start in options.start:
             begin = time.monotonic()
@@ -253,8 +263,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--without", action="store_true", help="do without some packages in each round")
     parser.add_argument("--pins", action="store_true", help="add a second source, and pins in each round")
     parser.add_argument("--start", choices=STARTS, action="append", help="repeatable; default: all")
+    parser.add_argument("--release", choices=tuple(RUNTIMES), default="bookworm", help="whose packages to ask for")
+    parser.add_argument("--chroot", type=Path, help="ask the APT that lives there instead of the host's")
     parser.add_argument("--judge", choices=("apt-get", "batch"), default="batch" if judges.has_batch() else "apt-get")
     parser.add_argument("--at-least", type=float, default=0.0, help="the share of agreement below which to exit with 1")
     options = parser.parse_args()
     options.start = options.start or list(STARTS)
+    if options.chroot:
+        options.judge = "apt-get"
     return options

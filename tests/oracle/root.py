@@ -14,8 +14,12 @@ from pathlib import Path
 
 import attrs
 
-SUITES = ("bookworm", "bookworm-updates", "bookworm-security")
+KINDS = ("", "-updates", "-security")
+"""What follows a release's codename in the names of its suites, in the order of the sources."""
+
+SUITES = tuple(f"bookworm{kind}" for kind in KINDS)
 _RELEASE_FIELDS = ("Origin", "Label", "Suite", "Version", "Codename", "NotAutomatic", "ButAutomaticUpgrades")
+_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 @attrs.frozen
@@ -28,23 +32,58 @@ class Listed:
     component: str = "main"
 
 
-def host_lists(target: Path, *, suites: Sequence[str] = SUITES) -> tuple[Listed, ...]:
-    """Lay the host's lists of some suites out as an archive below `target`, in the order of the suites."""
-    form = "$(ORIGIN)\t$(RELEASE)\t$(COMPONENT)\t$(ARCHITECTURE)\t$(FILENAME)"
+@attrs.frozen
+class _Target:
+    """A Packages file that an APT has."""
+
+    suite: str
+    base: str
+    path: Path
+
+
+def host_lists(target: Path, *, release: str = "bookworm") -> tuple[Listed, ...]:
+    """Lay the lists of a release's suites out as an archive below `target`, in the order of the suites.
+
+    They are the host's, or, of a release that the host does not use, fetched from where the host has its own from.
+    """
+    found = _targets(None)
+    suites = [f"{release}{kind}" for kind in KINDS]
+    if not all(suite in found for suite in suites):
+        found = _fetched(target.parent / f"fetched-{release}", suites, found)
+    return tuple(_copied(target, found[suite]) for suite in suites)
+
+
+def _copied(target: Path, found: _Target) -> Listed:
+    command = ["/usr/lib/apt/apt-helper", "cat-file", str(found.path)]
+    data = subprocess.run(command, check=True, capture_output=True).stdout
+    inrelease = Path(str(found.path).split("_main_binary-")[0] + "_InRelease").read_text()
+    return lay_out(target, found.suite, data, release=_release_fields(inrelease))
+
+
+def _targets(config: Path | None) -> dict[str, _Target]:
+    """Return what an APT has of Debian's main component, by suite."""
+    form = "$(ORIGIN)\t$(RELEASE)\t$(COMPONENT)\t$(ARCHITECTURE)\t$(REPO_URI)\t$(FILENAME)"
     command = ["apt-get", "indextargets", "--format", form, "Created-By: Packages"]
-    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    found = []
-    for suite in suites:
-        wanted = [line.split("\t") for line in lines if line.startswith("Debian\t")]
-        names = {row[4] for row in wanted if row[1] == suite and row[2] == "main" and row[3] == "amd64"}
-        if not names:
-            message = f"the host's APT has no list of {suite}"
-            raise LookupError(message)
-        (name,) = names
-        data = subprocess.run(["/usr/lib/apt/apt-helper", "cat-file", name], check=True, capture_output=True).stdout
-        inrelease = Path(name.split("_main_binary-")[0] + "_InRelease").read_text()
-        found.append(lay_out(target, suite, data, release=_release_fields(inrelease)))
-    return tuple(found)
+    environment = {**os.environ, **({"APT_CONFIG": str(config)} if config else {})}
+    lines = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout.splitlines()
+    rows = (line.split("\t") for line in lines)
+    return {
+        suite: _Target(suite, base, Path(path))
+        for origin, suite, component, architecture, base, path in rows
+        if (origin, component, architecture) == ("Debian", "main", "amd64")
+    }
+
+
+def _fetched(place: Path, suites: Sequence[str], host: dict[str, _Target]) -> dict[str, _Target]:
+    homes = {kind: target.base for kind in KINDS for suite, target in host.items() if suite.endswith(kind)}
+    homes[""] = next(target.base for suite, target in host.items() if "-" not in suite)
+    lines = [
+        f"deb [signed-by={_KEYRING} arch=amd64] {homes['-' + kind if kind else '']} {suite} main\n"
+        for suite in suites
+        for kind in [suite.partition("-")[2]]
+    ]
+    root = Root(place, sources=lines, status="")
+    return _targets(root.config)
 
 
 def lay_out(target: Path, suite: str, packages: bytes, *, release: dict[str, str]) -> Listed:
@@ -65,28 +104,37 @@ def _release_fields(inrelease: str) -> dict[str, str]:
     return {name: value for name, _, value in pairs if name in _RELEASE_FIELDS}
 
 
+def inside(path: Path, chroot: Path | None) -> Path:
+    """Return a path as it is called inside a chroot."""
+    return path if chroot is None else Path("/") / path.relative_to(chroot)
+
+
+def local_sources(archive: Path, suites: Sequence[str], *, chroot: Path | None = None) -> list[str]:
+    """Return the sources of an archive that `lay_out` wrote."""
+    return [f"deb [trusted=yes arch=amd64] file:{inside(archive, chroot)} {suite} main\n" for suite in suites]
+
+
 class Root:
     """One private APT root with one starting point."""
 
-    def __init__(self, path: Path, *, archive: Path, suites: Sequence[str], status: str) -> None:
-        """Write the root and let its APT read the archive.
+    def __init__(self, path: Path, *, sources: Sequence[str], status: str, chroot: Path | None = None) -> None:
+        """Write the root and let its APT read its sources.
 
         Args:
             path: an empty directory.
-            archive: what `lay_out` wrote.
-            suites: in the order of the sources.
+            sources: lines of sources.list; see `local_sources`.
             status: dpkg's status of the starting point.
+            chroot: where another APT lives that is to be asked; `path` lies below it.
         """
+        self._chroot = chroot
         self.path = path
         for directory in ("etc", "state/lists/partial", "cache/archives/partial", "empty"):
             (path / directory).mkdir(parents=True, exist_ok=True)
         (path / "status").write_text(status)
         self.prefer("")
-        (path / "etc/sources.list").write_text(
-            "".join(f"deb [trusted=yes arch=amd64] file:{archive} {suite} main\n" for suite in suites)
-        )
+        (path / "etc/sources.list").write_text("".join(sources))
         self.config = path / "etc/apt.conf"
-        self.config.write_text(_CONFIG.format(path=path))
+        self.config.write_text(_CONFIG.format(path=inside(path, chroot)))
         self.run("apt-get", "update", check=True)
         self.run("apt-cache", "gencaches", check=True)
 
@@ -96,8 +144,10 @@ class Root:
 
     def run(self, *argv: str, check: bool = False) -> subprocess.CompletedProcess[str]:
         """Run one of APT's programs in this root."""
-        environment = {"APT_CONFIG": str(self.config), "LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]}
-        return subprocess.run(argv, env=environment, check=check, capture_output=True, text=True)
+        config = inside(self.config, self._chroot)
+        environment = {"APT_CONFIG": str(config), "LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]}
+        command = ("chroot", str(self._chroot), *argv) if self._chroot else argv
+        return subprocess.run(command, env=environment, check=check, capture_output=True, text=True)
 
 
 _CONFIG = """\

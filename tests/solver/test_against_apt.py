@@ -12,7 +12,7 @@ from builders.indices import described, index_of
 from oracle import draw, judges, made
 from oracle.compare import Case, Setting, explain, starting_point, status_of
 from oracle.compare import index_of as index_of_listed
-from oracle.root import SUITES, Root, host_lists, lay_out
+from oracle.root import SUITES, Root, host_lists, lay_out, local_sources
 
 from imgforge.apt.package import Package
 from imgforge.apt.universe import Universe
@@ -55,7 +55,7 @@ def test_made_up_archives_are_answered_as_by_apt(
     lines = [line for world in worlds for line in world.lines]
     lay_out(tmp_path / "archive", "stable", "\n".join(map(described, lines)).encode(), release={"Suite": "stable"})
     base = base_of(worlds) if has_base else ()
-    root = Root(tmp_path / "root", archive=tmp_path / "archive", suites=("stable",), status=status_of(base))
+    root = Root(tmp_path / "root", sources=local_sources(tmp_path / "archive", ("stable",)), status=status_of(base))
     universe = Universe([index_of(lines)], architecture="amd64")
     setting = Setting("made up", universe, base, recommends)
     questions = list(itertools.chain.from_iterable(world.questions for world in worlds))
@@ -73,7 +73,7 @@ def test_the_real_archive_is_answered_as_by_apt(tmp_path: Path, start: str) -> N
     listed = host_lists(tmp_path / "archive")
     universe = Universe([index_of_listed(suite) for suite in listed], architecture="amd64")
     installed = starting_point(start, universe)
-    root = Root(tmp_path / "root", archive=tmp_path / "archive", suites=SUITES, status=status_of(installed))
+    root = Root(tmp_path / "root", sources=local_sources(tmp_path / "archive", SUITES), status=status_of(installed))
     questions = list(draw.requests(sorted(set(universe.names())), count=12, seed=20))
     cases = judged(Setting(start, universe, installed, recommends=False), questions, root)
     assert [explain(case) for case in cases if not case.agrees] == []
@@ -87,7 +87,7 @@ def test_a_base_from_nothing_has_the_packages_of_mmdebstrap(tmp_path: Path) -> N
     listed = host_lists(tmp_path / "archive")
     universe = Universe([index_of_listed(suite) for suite in listed], architecture="amd64")
     lines = [f"deb [trusted=yes] file:{tmp_path}/archive {suite} main" for suite in SUITES]
-    root = Root(tmp_path / "root", archive=tmp_path / "archive", suites=SUITES, status="")
+    root = Root(tmp_path / "root", sources=local_sources(tmp_path / "archive", SUITES), status="")
     command = ("mmdebstrap", "--verbose", "--variant=minbase", "--simulate", "--format=null", "bookworm", "-", *lines)
     done = root.run(*command, check=True)
     theirs = {line.split()[1] for line in (done.stdout + done.stderr).splitlines() if line.startswith("Inst ")}
