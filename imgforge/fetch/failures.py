@@ -27,14 +27,14 @@ def summed(request: Request, failures: list[Failure]) -> Failure:
 
 
 def gathered(failures: list[FetchError]) -> FetchError:
-    """Return one error for several files, of their common class, with the notes of each kept once."""
+    """Return one error for several transfers, of their common class, with the notes of each kept once."""
     if len(failures) == 1:
         return failures[0]
     kinds = {type(error) for error in failures}
     kind = kinds.pop() if len(kinds) == 1 else FetchError
     lines = sorted(str(error) for error in failures)
     more = [f"… and {len(lines) - _NAMED} more"] if len(lines) > _NAMED else []
-    gathered = kind("\n".join([f"{len(lines)} files could not be fetched:", *lines[:_NAMED], *more]))
+    gathered = kind("\n".join([f"{len(lines)} transfers failed:", *lines[:_NAMED], *more]))
     for note in dict.fromkeys(note for error in failures for note in getattr(error, "__notes__", ())):
         gathered.add_note(note)
     return gathered

@@ -106,12 +106,13 @@ class Auth:
             is_new = self._challenges.get(repository.host) != attrs.evolve(challenge, scopes=frozenset(), error="")
             self._challenges[repository.host] = attrs.evolve(challenge, scopes=frozenset(), error="")
             known = scopes | self._asked.get(key, frozenset())
-            self._asked[key] = known | challenge.scopes
+            more = challenges.lacking(challenge.scopes, known)
+            self._asked[key] = known | more
             token = self._tokens.get(key)
             if token and refused == f"Bearer {token.text}":
                 del self._tokens[key]
             if challenge.scheme == BEARER and challenge.error == "insufficient_scope":
-                return is_new or not challenge.scopes <= known
+                return is_new or bool(more)
             return challenge.scheme == BEARER or not refused
 
     def explain(self, error: DeniedError, repository: Repository) -> DeniedError:

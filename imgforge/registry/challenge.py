@@ -58,3 +58,14 @@ def read(header: str) -> Challenge | None:
         scopes = frozenset(said.get("scope", "").split())
         return Challenge(BEARER, said["realm"], said.get("service", ""), scopes, said.get("error", ""))
     return Challenge(BASIC) if BASIC in found else None
+
+
+def lacking(wanted: frozenset[str], given: frozenset[str]) -> frozenset[str]:
+    """Return the scopes that others do not cover: ``repository:NAME:pull`` is in ``repository:NAME:pull,push``."""
+    split = [(scope.rpartition(":")[0], set(scope.rpartition(":")[2].split(","))) for scope in given]
+
+    def is_covered(scope: str) -> bool:
+        resource, _, actions = scope.rpartition(":")
+        return any(resource == other and set(actions.split(",")) <= allowed for other, allowed in split)
+
+    return frozenset(scope for scope in wanted if not is_covered(scope))

@@ -1,7 +1,7 @@
 """Connections to registries: one request at a time, with the rules about TLS, redirects and secrets in one place.
 
 - Plain HTTP goes to this machine or to hosts that the caller named, and never through a proxy of the environment to the
-  former. A redirect from HTTPS to HTTP is followed only to a host that was named.
+  former. Nobody else sends us to plain HTTP on this machine.
 - Authorization is sent to the origin that asked for it. A redirect to somebody else's storage goes without.
 - ``~/.netrc`` and cookies are not used: what is sent is what `imgforge.registry.auth` says.
 """
@@ -101,7 +101,7 @@ class Connections:
 
         Args:
             url: where to.
-            after: the URL that sent us there; from HTTPS there is no way to HTTP but by name.
+            after: the URL that sent us there; nobody else than this machine sends us to this machine.
         """
         parts = _split(url)
         if parts.scheme == "https":
@@ -109,7 +109,7 @@ class Connections:
         if parts.scheme != "http" or not parts.hostname:
             return False
         is_local = is_loopback(_netloc(url)) and (not after or is_loopback(_netloc(after)))
-        return canonical(_netloc(url)) in self._plain or (is_local and not after.startswith("https:"))
+        return is_local or canonical(_netloc(url)) in self._plain
 
     def send(self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: Any = None) -> Any:
         """Send a request and return the answer, whatever it is, with its body unread; it must be closed.

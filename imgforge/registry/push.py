@@ -78,7 +78,10 @@ def push(
     client, repository = target.client, target.repository
     manifests = (*parts, *((top,) if isinstance(top, Manifest) else ()))
     blobs = {blob.digest: blob for manifest in manifests for blob in manifest.blobs}
-    ways = dict(parallel.each(lambda blob: (blob.digest, ensure(target, blob)), blobs.values(), jobs=client.jobs))
+    # The first one alone: it brings the token, or the one clear word that there is none for us.
+    ways = {blob.digest: ensure(target, blob) for blob in tuple(blobs.values())[:1]}
+    rest = tuple(blobs.values())[1:]
+    ways.update(parallel.each(lambda blob: (blob.digest, ensure(target, blob)), rest, jobs=client.jobs))
     for part in parts:
         _put(client, repository, part)
     if isinstance(top, Index):

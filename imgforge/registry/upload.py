@@ -18,6 +18,7 @@ from imgforge.errors import IntegrityError
 from imgforge.fetch import parallel
 from imgforge.fetch.request import NotFoundError, PassingError, RefusedError
 from imgforge.oci.descriptor import Descriptor
+from imgforge.oci.verified import verified
 from imgforge.registry.answer import Answer, codes
 from imgforge.registry.client import FRESH, Call, Client, Tries, announced
 from imgforge.registry.repository import Repository
@@ -60,16 +61,15 @@ class _Source:
     def seek(self, position: int) -> None:
         if self._stream is None or position < self.position:
             self.close()
-            self._stream = self._opener(self._blob)
+            digest, size = self._blob.digest, self._blob.size
+            self._stream = verified(self._opener(self._blob), digest=digest, size=size, what=f"blob {digest}")
         while self.position < position:
             self.read(min(position - self.position, _BLOCK))
 
     def read(self, count: int) -> bytes:
-        """Return up to so many bytes, of which there must be some."""
+        """Return up to so many bytes."""
         data = self._stream.read(count) if self._stream else b""
         self.position += len(data)
-        if count and not data:
-            raise IntegrityError(f"blob {self._blob.digest}: expected {self._blob.size} bytes, got {self.position}")
         return data
 
     def close(self) -> None:

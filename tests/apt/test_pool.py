@@ -161,7 +161,7 @@ def test_a_failure_that_may_pass_does_not_say_that_a_package_is_gone(
 
 def test_offline_says_which_packages_are_missing(debs: list[Deb], server: Server, desk: Desk) -> None:
     desk.get([lock(debs[0])], server.url)
-    with pytest.raises(OfflineError, match="4 files could not be fetched") as caught:
+    with pytest.raises(OfflineError, match="4 transfers failed") as caught:
         desk.get([lock(deb) for deb in debs], server.url, offline=True)
     assert caught.value.__notes__ == ["run once without `--offline` to fetch it"]
 

@@ -30,7 +30,7 @@ def test_several_files_come_as_they_are_ready(server: Server, fetcher: Fetcher, 
 def test_what_cannot_be_had_is_said_after_the_rest_is_there(server: Server, fetcher: Fetcher, tmp_path: Path) -> None:
     urls = [f"{server.url}/gone{number}" for number in range(12)] + [f"{server.url}/file"]
     arrived = []
-    with pytest.raises(NotFoundError, match="12 files could not be fetched") as caught:
+    with pytest.raises(NotFoundError, match="12 transfers failed") as caught:
         arrived += list(fetcher.fetch_all((wanted(url), tmp_path / str(n)) for n, url in enumerate(urls)))
     assert (tmp_path / "12").read_bytes() == DATA
     assert "… and 2 more" in str(caught.value)
