@@ -1,0 +1,136 @@
+"""One question, both answers, and how they relate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import attrs
+
+from imgforge.apt.package import Package
+from imgforge.apt.universe import Universe
+from imgforge.errors import ImgforgeError
+from imgforge.solver.check import check
+from imgforge.solver.solve import solve
+from imgforge.solver.values import Action, Request, Solution
+from oracle import judges
+from oracle.root import Root
+
+
+def status_of(packages: Sequence[Package]) -> str:
+    """Return dpkg's status with these packages installed."""
+    return "".join(f"{package.control.decode()}\nStatus: install ok installed\n\n" for package in packages)
+
+
+@attrs.frozen
+class Setting:
+    """Everything about a round of questions but the questions.
+
+    Attributes:
+        start: the name of the starting point.
+        universe: what imgforge chooses from.
+        installed: what is there.
+        recommends: follow Recommends.
+        without: what imgforge must do without.
+        preferences: the same, and pins, for APT.
+    """
+
+    start: str
+    universe: Universe
+    installed: tuple[Package, ...]
+    recommends: bool
+    without: frozenset[str] = frozenset()
+    preferences: str = ""
+
+    def ask(self, names: Sequence[str]) -> tuple[judges.Verdict, Solution | None]:
+        """Ask imgforge."""
+        try:
+            solution = solve(
+                [Request(name) for name in names],
+                universe=self.universe,
+                installed=self.installed,
+                recommends=self.recommends,
+                without=self.without,
+            )
+        except ImgforgeError as error:
+            return judges.Verdict(error=str(error)), None
+        order = tuple((step.action is Action.UNPACK, step.package.name) for step in solution.steps)
+        return judges.Verdict(frozenset(map(str, solution.install)), order=order), solution
+
+
+@attrs.frozen
+class Case:
+    """One question with both answers."""
+
+    setting: Setting
+    names: tuple[str, ...]
+    apt: judges.Verdict
+    ours: judges.Verdict
+    solution: Solution | None = None
+
+    @property
+    def kind(self) -> str:
+        """How the answers relate."""
+        if self.problems:
+            return "broken"
+        if self.apt.unordered and {name.partition(":")[0] for name in self.ours.install} == self.apt.unordered:
+            return "same, apt finds no order"
+        if self.apt.error or self.ours.error:
+            return self._refusal
+        if (self.apt.install, self.apt.remove) != (self.ours.install, self.ours.remove):
+            return "different"
+        return "another order" if self.apt.order and self.apt.order != self.ours.order else "same"
+
+    @property
+    def _refusal(self) -> str:
+        if self.apt.error:
+            return "both refuse" if self.ours.error else "only ours answers"
+        return "apt removes, ours refuses" if self.apt.remove else "only apt answers"
+
+    @property
+    def agrees(self) -> bool:
+        """Whether this counts as agreement; imgforge never removes what is installed, so refusing that does."""
+        return self.kind in ("same", "same, apt finds no order", "both refuse", "apt removes, ours refuses")
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What an independent checker finds wrong with our answer."""
+        if self.solution is None:
+            return ()
+        return check((*self.solution.keep, *self.solution.install), architecture="amd64")
+
+
+def explain(case: Case) -> str:
+    """Return a disagreement for people."""
+    without = f", without {' '.join(sorted(case.setting.without))}" if case.setting.without else ""
+    lines = [f"{case.kind}: start {case.setting.start}{without}: {' '.join(case.names)}"]
+    lines += [f"  {problem}" for problem in case.problems]
+    lines += [f"  only apt  {package}" for package in sorted(case.apt.install - case.ours.install)][:12]
+    for package in sorted(case.ours.install - case.apt.install)[:12]:
+        chain = case.solution.reason(package.partition(":")[0]) if case.solution else ()
+        lines.append(f"  only ours {package}: {' -> '.join(map(str, chain))}")
+    lines += [f"  apt removes {name}" for name in sorted(case.apt.remove)]
+    lines += [f"  apt says  {line}" for line in case.apt.error.splitlines()[-12:]]
+    lines += [f"  ours says {line}" for line in case.ours.error.splitlines()[:12]]
+    if case.kind == "another order":
+        at = next(
+            number
+            for number, pair in enumerate(zip(case.apt.order, case.ours.order, strict=True))
+            if pair[0] != pair[1]
+        )
+        lines.append(f"  from step {at}: apt {case.apt.order[at : at + 4]}, ours {case.ours.order[at : at + 4]}")
+    return "\n".join(lines)
+
+
+def judged(setting: Setting, questions: Sequence[tuple[str, ...]], root: Root, *, judge: str) -> Iterator[Case]:
+    """Ask both every question; what libapt alone says (``batch``) is confirmed by apt-get where the answers differ."""
+    recommends = setting.recommends
+    if judge == "batch":
+        verdicts = judges.by_batch(root, questions, recommends=recommends)
+    else:
+        verdicts = (judges.by_apt_get(root, names, recommends=recommends) for names in questions)
+    for names, verdict in zip(questions, verdicts, strict=True):
+        ours, solution = setting.ask(names)
+        case = Case(setting, names, verdict, ours, solution)
+        if not case.agrees and judge == "batch":
+            case = attrs.evolve(case, apt=judges.by_apt_get(root, names, recommends=recommends))
+        yield case
