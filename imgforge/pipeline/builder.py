@@ -36,12 +36,14 @@ from imgforge.pipeline.chain import Chain
 from imgforge.pipeline.compress import COMPRESSIONS
 from imgforge.pipeline.installed import Installed
 from imgforge.pipeline.locking import Locked, Question
+from imgforge.pipeline.stopwatch import Stopwatch
 from imgforge.pipeline.wish import Wish
 from imgforge.report import Step, running
 from imgforge.settings import Settings
 from imgforge.store.cache import Cache
 from imgforge.store.layout import Layout
 
+evidence = late.module("imgforge.pipeline.evidence")
 forge = late.module("imgforge.pipeline.forge")
 registries = late.module("imgforge.pipeline.registries")
 transports = late.module("imgforge.transport.table")
@@ -92,7 +94,8 @@ class Builder:
     """Builds images for one caller; close it when done (it is a context manager)."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self._watch = Stopwatch(settings.reporter)
+        self._settings = attrs.evolve(settings, reporter=self._watch)
         self.store = Layout(settings.store)
         self.cache = Cache(settings.cache)
         self._resources = contextlib.ExitStack()
@@ -166,6 +169,7 @@ class Builder:
             if own is not None:
                 image = self._assembled(file, base, (*installed.layers, own), installed.epoch)
             reused = self._keep(image, file.manifest.name)
+        self._remember(image, file, base, locked=(lock, platform_lock), mode=mode)
         return Built(file.manifest.name, image.digest, image, installed, lock, reused)
 
     def _locked(self, question: Question, base: Base | None, mode: Mode) -> tuple[Locked, PlatformLock]:
@@ -223,6 +227,24 @@ class Builder:
         self.store.add_blob(image.manifest.raw)
         self.store.tag(name, image.descriptor)
         return False
+
+    def _remember(
+        self, image: Image, file: ManifestFile, base: Base | None, *, locked: tuple[Locked, PlatformLock], mode: Mode
+    ) -> None:
+        """Keep what vouched for the image, unless that is known already."""
+        lap = self._watch.lap()
+        if self.cache.get("evidence", image.digest.hex) is not None:
+            return
+        work = evidence.Work(
+            file=file,
+            base=base,
+            locked=locked[0],
+            packages=locked[1],
+            options=(("locked", "true"),) if mode.locked else (),
+            started=self._settings.now,
+            lap=lap,
+        )
+        evidence.remember(image, work, cache=self.cache)
 
     def _as_base(self, image: Image, name: str) -> Base:
         def open_blob(descriptor: Descriptor) -> BinaryIO:

@@ -67,7 +67,7 @@ def read_file(base: Base, path: str, *, cache: Cache, reporter: Reporter) -> byt
         if entry is None:
             continue
         wanted = entry.target if entry.kind is Kind.HARDLINK else path
-        with _open_layer(base, number) as stream:
+        with open_layer(base, number) as stream:
             members = reader.read(stream, what=base.name)
             return next((content.read() for found, content in members if found.path == wanted), None)
     return None
@@ -93,7 +93,7 @@ def _uncompressed(base: Base, number: int, target: Path) -> Path:
     """Write a layer's tar to a file, and make sure that it is the one that the configuration names."""
     diff_id = base.image.config.diff_ids[number]
     hasher = hashlib.new(diff_id.algorithm)
-    with _open_layer(base, number) as stream, target.open("wb") as file:
+    with open_layer(base, number) as stream, target.open("wb") as file:
         while chunk := stream.read(_CHUNK):
             hasher.update(chunk)
             file.write(chunk)
@@ -104,7 +104,8 @@ def _uncompressed(base: Base, number: int, target: Path) -> Path:
     return target
 
 
-def _open_layer(base: Base, number: int) -> BinaryIO:
+def open_layer(base: Base, number: int) -> BinaryIO:
+    """Open a layer of an image, counted from 0, as its tar."""
     descriptor = base.image.manifest.layers[number]
     return decompress(base.open_blob(descriptor), what=f"{base.name}: layer {number + 1}", cap=LAYER_CAP)
 
