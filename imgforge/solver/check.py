@@ -90,9 +90,9 @@ def _unmet(package: Package, offers: dict[str, list[_Offer]], architecture: str)
 def _conflicts(package: Package, offers: dict[str, list[_Offer]], architecture: str) -> Iterator[str]:
     for field, attribute in _NEGATIVE:
         for relation in _flat(getattr(package, attribute), architecture):
-            for offer in offers.get(relation.name, ()):
-                if offer.package.name != package.name and _hits(relation, offer, architecture):
-                    yield f"{package}: {field}: {relation}: {offer.package} is there"
+            others = (offer for offer in offers.get(relation.name, ()) if offer.package.name != package.name)
+            hit = (offer for offer in others if _hits(relation, offer, architecture))
+            yield from (f"{package}: {field}: {relation}: {offer.package} is there" for offer in hit)
 
 
 def _fits(relation: Relation, offer: _Offer) -> bool:

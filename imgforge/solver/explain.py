@@ -59,11 +59,11 @@ def _extend(
     queue = deque(found)
     while queue:
         name = queue.popleft()
-        for group in groups(there[name]):
-            for answer in _answers(group, state):
-                if answer in there and answer not in found:
-                    found[answer] = (*found[name][:-1], Reason(name, group.field, str(group)), Reason(answer))
-                    queue.append(answer)
+        pairs = ((group, answer) for group in groups(there[name]) for answer in _answers(group, state))
+        for group, answer in pairs:
+            if answer in there and answer not in found:
+                found[answer] = (*found[name][:-1], Reason(name, group.field, str(group)), Reason(answer))
+                queue.append(answer)
 
 
 def _answers(group: Group, state: State) -> Iterator[str]:

@@ -11,7 +11,7 @@ and foreign architectures do not occur here.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from imgforge.apt.package import Package
 from imgforge.apt.universe import is_vital, priority_rank
@@ -41,14 +41,17 @@ def immediate(targets: Targets, essential: Iterable[str]) -> frozenset[str]:
         flagged.update(essential)
         while queue:
             package = names.get(queue.pop())
-            for group in targets.groups(package) if package else ():
-                if group.field not in ("Depends", "Pre-Depends"):
-                    continue
-                for link in group.links:
-                    if link.target not in flagged:
-                        flagged.add(link.target)
-                        queue.append(link.target)
+            for target in _needed_by_name(targets, package) if package else ():
+                if target not in flagged:
+                    flagged.add(target)
+                    queue.append(target)
     return frozenset(flagged)
+
+
+def _needed_by_name(targets: Targets, package: Package) -> Iterator[str]:
+    for group in targets.groups(package):
+        if group.field in ("Depends", "Pre-Depends"):
+            yield from (link.target for link in group.links)
 
 
 def unpack_order(targets: Targets, at_once: frozenset[str]) -> list[str]:

@@ -10,7 +10,7 @@ Source: apt 2.6, apt-pkg/depcache.cc (Update, CheckDep, DependencyState).
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import attrs
 
@@ -141,10 +141,9 @@ class State:
         """Map targets to the installed packages that answer to them and that no index lists."""
         if self._unlisted is None:
             self._unlisted = {}
-            for package in self.installed.values():
-                if package.index is None:
-                    for target, version in self._provisions(package):
-                        self._unlisted.setdefault(target, []).append((package, version))
+            for package in (package for package in self.installed.values() if package.index is None):
+                for target, version in self._provisions(package):
+                    self._unlisted.setdefault(target, []).append((package, version))
         return self._unlisted
 
     def _provisions(self, package: Package) -> list[tuple[str, str | None]]:
@@ -246,16 +245,19 @@ class State:
         """Return the installed names with the links of theirs, neither negative nor idle, that name `name`."""
         if self._dependents is None:
             found: dict[str, dict[str, list[Link]]] = {}
-            for owner, package in self.installed.items():
-                for group in self.groups(package):
-                    if self.matters(group) and not group.is_negative:
-                        for link in group.links:
-                            found.setdefault(link.target, {}).setdefault(owner, []).append(link)
+            for owner, link in self._positive_links():
+                found.setdefault(link.target, {}).setdefault(owner, []).append(link)
             self._dependents = {
                 target: tuple((owner, tuple(links)) for owner, links in owners.items())
                 for target, owners in found.items()
             }
         return self._dependents.get(name, ())
+
+    def _positive_links(self) -> Iterator[tuple[str, Link]]:
+        """Yield each installed name with each link of its groups that is neither negative nor idle."""
+        for owner, package in self.installed.items():
+            groups = (group for group in self.groups(package) if self.matters(group) and not group.is_negative)
+            yield from ((owner, link) for group in groups for link in group.links)
 
     # Choices
 

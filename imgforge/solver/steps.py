@@ -176,16 +176,13 @@ class _Sequence:
         return False
 
     def _configure_group(self, name: str, group: Group, *, is_looping: bool) -> tuple[bool, bool]:
-        for link in group.links:
-            for package in self._targets.all(group, link):
-                other = package.name
-                if not self._is_new(package):
-                    continue
-                if other in self.configured:
+        answers = (package for link in group.links for package in self._targets.all(group, link))
+        for other in (package.name for package in answers if self._is_new(package)):
+            if other in self.configured:
+                return True, False
+            if other in self.unpacked:
+                if other in self._looping and is_looping:
                     return True, False
-                if other in self.unpacked:
-                    if other in self._looping and is_looping:
-                        return True, False
-                    is_done = self._inside(name, other, unpack=False, at_once=True)
-                    return is_done, is_done and other not in self._looping
+                is_done = self._inside(name, other, unpack=False, at_once=True)
+                return is_done, is_done and other not in self._looping
         return False, False
