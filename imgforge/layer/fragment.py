@@ -22,7 +22,7 @@ from imgforge.layer.rules import PathRules
 from imgforge.tar import writer
 from imgforge.tree import ROOT, Entry, Kind, raw
 
-FORMAT = 4
+FORMAT = 5
 """Raise it when the bytes of a fragment change for the same .deb: every cached one is then made anew."""
 
 INFO = "var/lib/dpkg/info"
@@ -180,7 +180,7 @@ class _Content:
         """Yield every entry but directories, placed in the image."""
         for entry, stream in self._data:
             is_directory = entry.kind is Kind.DIRECTORY
-            if not self._rules.admits(entry.path, is_directory=is_directory):
+            if not self._rules.admits(entry.path, is_directory=is_directory or entry.kind is Kind.SYMLINK):
                 self.left_out.add(entry.path)
                 continue
             self.shipped.append("/." if entry.path == ROOT else "/" + entry.path)

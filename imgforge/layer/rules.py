@@ -4,8 +4,9 @@ Pure. Two rules, both taken from dpkg's behaviour:
 
 * aliases: under a merged /usr the directories ``/bin``, ``/lib``, … are symlinks of the base while packages ship
   ``./lib/…``. A layer that held a directory ``lib/`` would replace the symlink, so its content goes to ``usr/lib``.
-* path filters: ``exclude`` and ``include`` as dpkg(1) ``--path-exclude`` and ``--path-include``: shell patterns in
-  which ``*`` also matches a slash; a directory stays when something included may lie below it.
+* path filters as dpkg(1) ``--path-exclude`` and ``--path-include``: shell patterns in which ``*`` also matches a slash.
+  The last that matches decides; a directory, or a link that may stand for one, stays when something included may lie
+  below it (dpkg's `filter_should_skip`).
 """
 
 from __future__ import annotations
@@ -36,13 +37,11 @@ class PathRules:
 
     Attributes:
         aliases: top-level names that are symlinks to ``usr/NAME`` in the image.
-        exclude: patterns of absolute image paths that stay out.
-        include: patterns that are let in all the same.
+        filters: ``exclude`` or ``include`` and a pattern of absolute image paths, in dpkg's order.
     """
 
     aliases: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    include: tuple[str, ...] = ()
+    filters: tuple[tuple[str, str], ...] = ()
 
     def place(self, path: str) -> str:
         """Return where a package's path lies once the image's own symlinks are followed."""
@@ -50,15 +49,20 @@ class PathRules:
         return f"usr/{path}" if first in self.aliases else path
 
     def admits(self, path: str, *, is_directory: bool) -> bool:
-        """Tell whether a path (relative, as the package has it) enters the image."""
-        if not self.exclude:
-            return True
+        """Tell whether a path enters the image.
+
+        Args:
+            path: relative, as the package has it.
+            is_directory: whether it is a directory, or a symlink that may stand for one.
+        """
         absolute = "/" + path
-        if not any(_pattern(glob).match(absolute) for glob in self.exclude):
+        verdict = "include"
+        for kind, glob in self.filters:
+            if _pattern(glob).match(absolute):
+                verdict = kind
+        if verdict == "include":
             return True
-        if any(_pattern(glob).match(absolute) for glob in self.include):
-            return True
-        return is_directory and any(_may_lie_below(absolute, glob) for glob in self.include)
+        return is_directory and any(_may_lie_below(absolute, glob) for kind, glob in self.filters if kind == "include")
 
 
 def _may_lie_below(directory: str, glob: str) -> bool:

@@ -115,11 +115,14 @@ class _Layer:
         self._put(Piece(Entry(placed, Kind.FILE, mode=mode, uid=uid, gid=gid, mtime=self._epoch, size=len(data)), data))
 
     def _add_rules(self) -> None:
+        """Add the filters to those that the base keeps at the same place."""
         manifest = self._file.manifest
         lines = [f"path-exclude={glob}" for glob in manifest.exclude]
         lines += [f"path-include={glob}" for glob in manifest.include]
-        if manifest.exclude:
-            self._add_text(DPKG_RULES, "".join(f"{line}\n" for line in lines).encode())
+        if lines:
+            self._add_text(
+                DPKG_RULES, (self._read(DPKG_RULES) or b"") + "".join(f"{line}\n" for line in lines).encode()
+            )
 
     def _add_accounts(self, wanted: tuple[Account, ...]) -> None:
         files = {path: data.decode(errors="surrogateescape") for path in _ACCOUNT_FILES if (data := self._read(path))}

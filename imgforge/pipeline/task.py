@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 import attrs
 
 from imgforge.apt.status import parse_status
@@ -20,6 +23,9 @@ from imgforge.rootfs.facts import Facts
 from imgforge.tree import Kind
 from imgforge.workshop import configure, steps
 from imgforge.workshop.configure import Job, Unit
+
+_CONFIGURATION = re.compile(r"[A-Za-z0-9_-]+")
+_FILTER = re.compile(r"^path-(?P<kind>exclude|include)(?:=|[ \t])[ \t]*(?P<glob>.*\S)", re.MULTILINE)
 
 
 @attrs.frozen
@@ -102,19 +108,16 @@ def path_rules(manifest: Manifest, facts: Facts, *, from_nothing: bool) -> PathR
         for name in MERGED_USR
         if from_nothing or ((entry := facts.entries.get(name)) is not None and entry.kind is Kind.SYMLINK)
     )
-    files = (data.decode(errors="replace") for _, data in facts.below("etc/dpkg/dpkg.cfg.d"))
-    inherited = [line for text in files for line in text.split("\n")]
-    return PathRules(
-        aliases,
-        (*_globs("path-exclude", inherited), *manifest.exclude),
-        (*_globs("path-include", inherited), *manifest.include),
-    )
+    own = (*(("exclude", glob) for glob in manifest.exclude), *(("include", glob) for glob in manifest.include))
+    return PathRules(aliases, (*_inherited_filters(facts), *own))
 
 
-def _globs(option: str, lines: list[str]) -> tuple[str, ...]:
-    """Return the values of an option of dpkg.cfg(5)."""
-    pairs = (line.partition("=") for line in lines)
-    return tuple(value.strip().strip("\"'") for name, _, value in pairs if name.strip() == option)
+def _inherited_filters(facts: Facts) -> Iterator[tuple[str, str]]:
+    """Yield the path filters of the base's configuration of dpkg (dpkg.cfg(5)), in the order in which dpkg reads it."""
+    for path, data in facts.below("etc/dpkg/dpkg.cfg.d"):
+        if _CONFIGURATION.fullmatch(path.rpartition("/")[2]):
+            for found in _FILTER.finditer(data.decode("utf-8", "surrogateescape")):
+                yield found["kind"], found["glob"].strip("\"'")
 
 
 def groups_of(made: tuple[Made, ...], manifest: Manifest) -> tuple[Group, ...]:
