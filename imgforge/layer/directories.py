@@ -26,6 +26,19 @@ def implied(path: str, *, epoch: int) -> Entry:
     return Entry(path, Kind.DIRECTORY, mode=0o755, mtime=epoch)
 
 
+def completed(shipped: tuple[Entry, ...], paths: Iterable[str], *, epoch: int) -> tuple[Entry, ...]:
+    """Return a package's directories, and those above its files that it does not ship, parents first.
+
+    Args:
+        shipped: its directories.
+        paths: its other paths.
+        epoch: the time of a directory that it does not ship.
+    """
+    own = {entry.path: entry for entry in shipped}
+    missing = {parent for path in (*paths, *own) for parent in parents(path)} - own.keys()
+    return tuple(own.get(path) or implied(path, epoch=epoch) for path in sorted(own.keys() | missing))
+
+
 def decide(base: Directories, shipped: Iterable[tuple[Entry, ...]]) -> dict[str, Entry]:
     """Return the directories of packages, as the image has them.
 
@@ -54,17 +67,23 @@ def above(paths: Iterable[str], decided: Directories, base: Directories, *, epoc
     return tuple(decided.get(path) or base.get(path) or implied(path, epoch=epoch) for path in sorted(wanted))
 
 
-def skeleton(decided: Directories, shipped: Iterable[tuple[Entry, ...]]) -> tuple[Entry, ...]:
+def skeleton(decided: Directories, shown: Iterable[tuple[Entry, ...]], *, base: Directories) -> tuple[Entry, ...]:
     """Return the directories for which some package's own tree shows other values than the image has.
 
     Overlayfs shows a directory as the topmost tree has it; a tree of these entries, mounted above all
     packages, makes it show what was decided.
+
+    Args:
+        decided: what `decide` returned.
+        shown: the directories of each package's tree; see `completed`.
+        base: directories of the base image.
     """
+    right = {**base, **decided}
     differing: set[str] = set()
-    for directories in shipped:
+    for directories in shown:
         for entry in directories:
-            wanted = decided.get(entry.path)
+            wanted = right.get(entry.path)
             if wanted is not None and (entry.mode, entry.uid, entry.gid) != (wanted.mode, wanted.uid, wanted.gid):
                 differing.add(entry.path)
     paths = {parent for path in differing for parent in parents(path)} | differing
-    return tuple(decided[path] for path in sorted(paths) if path in decided)
+    return tuple(right[path] for path in sorted(paths) if path in right)

@@ -19,12 +19,14 @@ from imgforge.codec import decompress
 from imgforge.deb.package import open_deb
 from imgforge.digest import Digest
 from imgforge.layer import fragment as fragments
+from imgforge.layer.directories import completed
 from imgforge.layer.fragment import Fragment
 from imgforge.layer.rules import PathRules
 from imgforge.pipeline.compress import COMPRESSIONS, Compression
 from imgforge.report import Progress, Reporter, Step, running
 from imgforge.store.cache import Cache
 from imgforge.tar import writer
+from imgforge.tree import Entry
 from imgforge.workshop.client import Workshop
 
 _LARGE = 8 << 20
@@ -196,9 +198,15 @@ class Fragments:
         directories = self._scratch / f"{made.key}.dirs"
         with directories.open("wb") as sink:
             tar = writer.Writer(sink)
-            for entry in made.fragment.directories:
+            for entry in directories_of(made.fragment):
                 tar.add(entry, None)
         workshop.extract((directories, self.tar(made)), self._cache.place(workshop.tree_kind, made.key))
+
+
+def directories_of(fragment: Fragment) -> tuple[Entry, ...]:
+    """Return the directories that a package's tree has: those that it ships, and all above its files."""
+    paths = (entry.path for entry in fragment.entries)
+    return completed(fragment.directories, paths, epoch=fragment.timestamp)
 
 
 def _dump(fragment: Fragment) -> bytes:

@@ -14,7 +14,7 @@ from imgforge.deb import relation
 from imgforge.layer.directories import decide, parents, skeleton
 from imgforge.layer.fragment import Fragment
 from imgforge.layer.rules import MERGED_USR, PathRules
-from imgforge.pipeline.fragments import Fragments, Made
+from imgforge.pipeline.fragments import Fragments, Made, directories_of
 from imgforge.pipeline.wish import STATE_FORMAT
 from imgforge.report import Reporter, Step, running
 from imgforge.rootfs.facts import Facts
@@ -196,9 +196,8 @@ def build_skeleton(
     installation: Installation, *, facts: Facts, target: Path, workshop: Workshop, scratch: Path
 ) -> Path | None:
     """Make the tree of directories whose values differ between packages; see `layer.directories.skeleton`."""
-    shipped = [made.fragment.directories for made in installation.native]
-    decided = decide(facts.directories(), shipped)
-    differing = skeleton(decided, shipped)
+    decided, base = decided_directories(installation, facts=facts), facts.directories()
+    differing = skeleton(decided, [directories_of(made.fragment) for made in installation.native], base=base)
     if not differing:
         return None
     tar = scratch / "skeleton.tar"
