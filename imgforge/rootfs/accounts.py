@@ -1,6 +1,6 @@
 """Users and groups in the text of an image's account files. Pure.
 
-Sources: passwd(5), group(5), shadow(5), gshadow(5). A password is never set: the field is ``!``, as `useradd` leaves it.
+Sources: passwd(5), group(5), shadow(5), gshadow(5). No password is set: the field is ``!``, as `useradd` leaves it.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import os
 import shutil
 import stat
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 VOLATILE = (
     "etc/*.dpkg-bak",
@@ -36,20 +36,23 @@ VOLATILE = (
 )
 """Patterns of files that a build leaves behind and that differ between two builds, or serve only the build."""
 
+SHADOWS = ("etc/shadow", "etc/shadow-")
+"""The files that hold the day of each account's last change of password."""
+
 _SECONDS_A_DAY = 86400
-_SHADOWS = ("etc/shadow", "etc/shadow-")
 _KEYSTORE = "etc/ssl/certs/java/cacerts"
 _KEYSTORE_PASSWORD = bytes(byte for letter in b"changeit" for byte in (0, letter))
 """The fixed, public password of every Java trust store, as UTF-16BE; written out: a chroot has no codecs to load."""
 _READ_LIMIT = 64 << 20
 
 
-def normalise(*, epoch: int, is_new: Callable[[str], bool]) -> None:
+def normalise(*, epoch: int, is_new: Callable[[str], bool], before: Mapping[str, bytes]) -> None:
     """Make the tree below the current root the same whenever and wherever it was configured.
 
     Args:
         epoch: seconds since 1970 that stand for every date of today.
         is_new: tells whether a path (relative) was made or changed since the packages were unpacked.
+        before: what `SHADOWS` held then.
     """
     for path in _volatile():
         if is_new(path):
@@ -59,9 +62,9 @@ def normalise(*, epoch: int, is_new: Callable[[str], bool]) -> None:
             _remove(path)
     if is_new("etc/machine-id"):
         _replace("etc/machine-id", b"")
-    for path in _SHADOWS:
+    for path in SHADOWS:
         if is_new(path):
-            _edit(path, lambda text: clamp_shadow(text, epoch=epoch))
+            _edit(path, lambda text: date_shadow(text, before=tuple(before.values()), epoch=epoch))
     if is_new(_KEYSTORE):
         _edit(_KEYSTORE, lambda data: normalise_keystore(data, epoch=epoch))
 
@@ -119,14 +122,23 @@ def _edit(path: str, change: Callable[[bytes], bytes]) -> None:
         _replace(path, after)
 
 
-def clamp_shadow(text: bytes, *, epoch: int) -> bytes:
-    """Set the day of the last password change to the epoch's where it is later (shadow(5), third field)."""
-    day = epoch // _SECONDS_A_DAY
+def date_shadow(text: bytes, *, before: tuple[bytes, ...], epoch: int) -> bytes:
+    """Set the day of each new change of password to the epoch's (shadow(5), third field).
+
+    Which days are new is told by what the files held before, not by the clock: `useradd` takes SOURCE_DATE_EPOCH only
+    where that is no later than the clock (shadow's ``lib/gettime.c``). A 0 forces a change at the next login and stays.
+
+    Args:
+        text: the file.
+        before: older texts, of it and of its backup.
+        epoch: seconds since 1970.
+    """
+    known = {tuple(line.split(b":")[:3:2]) for older in before for line in older.split(b"\n")}
     lines = []
     for line in text.split(b"\n"):
         fields = line.split(b":")
-        if len(fields) > 2 and fields[2].isdigit() and int(fields[2]) > day:  # noqa: PLR2004 -- the third field
-            fields[2] = str(day).encode()
+        if len(fields) > 2 and fields[2].strip(b"0").isdigit() and (fields[0], fields[2]) not in known:
+            fields[2] = b"%d" % (epoch // _SECONDS_A_DAY)
         lines.append(b":".join(fields))
     return b"\n".join(lines)
 
@@ -161,7 +173,7 @@ def _keystore_entries(data: bytes) -> list[tuple[bytes, bytes]] | None:
             alias_end = at + 6 + struct.unpack_from(">H", data, at + 4)[0]
             type_end = alias_end + 10 + struct.unpack_from(">H", data, alias_end + 8)[0]
             end = type_end + 4 + struct.unpack_from(">I", data, type_end)[0]
-            if tag != 2:  # noqa: PLR2004 -- a trusted certificate; tag 1 is a private key
+            if tag != 2:  # a trusted certificate; tag 1 is a private key
                 return None
             entries.append((data[at + 4 : alias_end], data[alias_end + 8 : end]))
             at = end

@@ -19,7 +19,9 @@ from typing import BinaryIO, Protocol
 from imgforge.errors import BuildError
 from imgforge.layer.directories import parents
 from imgforge.rootfs import capture, copy, snapshot
+from imgforge.rootfs.compare import open_file
 from imgforge.rootfs.owners import Owners
+from imgforge.rootfs.stack import Stack
 from imgforge.sandbox import mounts
 from imgforge.tree import Entry, Kind, raw
 
@@ -36,6 +38,9 @@ class Root(Protocol):
 
     def is_new(self, path: str) -> bool:
         """Tell whether a path was made or changed since its tree was shown; may be asked after a chroot."""
+
+    def before(self, path: str) -> bytes:
+        """Return what a regular file (relative) held in the trees; nothing where there is none."""
 
     def close(self) -> None:
         """Let go of the root; what was changed is lost."""
@@ -78,6 +83,10 @@ class OverlayRoot:
         mounts.overlay(trees, upper=self._upper, work=self._work, target=self.path, userxattr=self._userxattr)
         self._mounted = True
 
+    def before(self, path: str) -> bytes:
+        """Read the trees; see `Root`."""
+        return _read(self._trees, path, owners=self._owners)
+
     def close(self) -> None:
         """Unmount everything; see `Root`."""
         os.close(self._upper_descriptor)
@@ -117,6 +126,10 @@ class CopiedRoot:
         self._shown = trees
         self._before = snapshot.merge(snapshot.snapshot(self.path), kept=self._before, changed=changed)
 
+    def before(self, path: str) -> bytes:
+        """Read the trees; see `Root`."""
+        return _read(self._shown, path, owners=self._owners)
+
     def close(self) -> None:
         """Nothing is mounted; see `Root`."""
 
@@ -128,6 +141,14 @@ class CopiedRoot:
         """Yield every difference from the snapshot; see `Root`."""
         found = snapshot.changes(self.path, self._before, owners=self._owners, lowers=self._shown, epoch=epoch)
         return with_parents(found, self._shown, owners=self._owners)
+
+
+def _read(trees: tuple[Path, ...], path: str, *, owners: Owners) -> bytes:
+    place = Stack(trees, mark=owners.mark).find(raw(path))
+    if place is None or not stat.S_ISREG(place.status.st_mode):
+        return b""
+    with open_file(place.disk) as file:
+        return file.read()
 
 
 def with_parents(found: Changes, trees: tuple[Path, ...], *, owners: Owners) -> Changes:

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 from imgforge.errors import BuildError, ImgforgeError, SandboxError
 from imgforge.rootfs import extract
-from imgforge.rootfs.normalise import normalise
+from imgforge.rootfs.normalise import SHADOWS, normalise
 from imgforge.rootfs.owners import RecordedOwners, owners_for
 from imgforge.sandbox import process
 from imgforge.sandbox.enter import enter
@@ -77,7 +77,8 @@ class Worker:
         try:
             for step in steps.load(steps_text):
                 self._perform(step, root=root, lowers=lowers, runs=runs, epoch=epoch)
-            inside(root.path, lambda: normalise(epoch=epoch, is_new=root.is_new))
+            before = {path: root.before(path) for path in SHADOWS}
+            inside(root.path, lambda: normalise(epoch=epoch, is_new=root.is_new, before=before))
             with open(output, "wb") as stream:
                 tar = writer.Writer(stream)
                 for entry, opener in root.changes(epoch=epoch):
