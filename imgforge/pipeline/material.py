@@ -11,14 +11,16 @@ from imgforge.errors import ManifestError, Position, Problem
 from imgforge.manifest.files import ManifestFile
 from imgforge.manifest.parts import CopyFiles
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when the same manifest on the same image gives another layer."""
+
+_LEFT_OUT = "__pycache__"
 
 
 def is_empty(file: ManifestFile) -> bool:
     """Tell whether a manifest adds nothing of its own."""
     m = file.manifest
-    return not (m.sources or m.accounts or m.files or m.edits or m.exclude)
+    return not (m.sources or m.accounts or m.files or m.edits or m.exclude or m.include)
 
 
 def key_of(file: ManifestFile, *, chain_id: str, epoch: int) -> str:
@@ -41,16 +43,22 @@ def key_of(file: ManifestFile, *, chain_id: str, epoch: int) -> str:
     for number, item in enumerate(m.files):
         if isinstance(item, CopyFiles):
             for name, path in walk(file, item):
-                hasher.update(f"\n{number} {name} {own_mode(path):o} {_content_digest(path)}".encode(errors="replace"))
+                hasher.update(repr((number, name, own_mode(path), _content_digest(path))).encode())
     return hasher.hexdigest()
 
 
 def walk(file: ManifestFile, item: CopyFiles) -> Iterator[tuple[str, Path]]:
-    """Yield what a copy holds, relative to its root, parents first, in byte order; links are kept as links."""
+    """Yield what a copy holds, relative to its root, parents first, in byte order; links are kept as links.
+
+    Directories called ``__pycache__`` are left out: Python writes them whenever somebody tries the source, each time
+    with other bytes.
+    """
     root = file.source(item.source, position=item.position)
     yield "", root
     if root.is_dir():
         for path in sorted(root.rglob("*"), key=lambda path: bytes(path.relative_to(root))):
+            if _LEFT_OUT in path.relative_to(root).parts:
+                continue
             if not (path.is_symlink() or path.is_dir() or path.is_file()):
                 raise problem(item.position, f"from: {path}: expected files, directories and links")
             yield str(path.relative_to(root)), path
