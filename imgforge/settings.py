@@ -86,6 +86,7 @@ class Settings:
         mirrors: pairs of a suite, or the beginning of a URI, and the URI to use in its stead; the first that fits.
         snapshots: base URLs of dated copies of the archive, where packages are looked for that it has no more.
         plain: registries, HOST[:PORT], that are spoken to without TLS; this machine's own may be without asking.
+        policy: the policy's file; ``$IMGFORGE_POLICY`` or the machine's unless given.
         offline: never open a connection; what is not in the cache is missing.
         jobs: how many threads work on bytes at once; the processors that this process may use unless given.
         sandbox: the rung of the sandbox ladder to use, or None for the best that works (docs/sandbox.md).
@@ -99,6 +100,7 @@ class Settings:
     mirrors: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
     snapshots: tuple[str, ...] = attrs.field(default=(), repr=False)
     plain: tuple[str, ...] = ()
+    policy: Path | None = None
     offline: bool = False
     jobs: int = attrs.field(factory=_processors, validator=_is_positive)
     sandbox: str | None = None

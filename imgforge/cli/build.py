@@ -39,6 +39,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--push", metavar="REFERENCE", help="push the image here: docker://HOST/REPOSITORY:TAG")
     options.signer(parser)
+    options.policy(parser)
     options.places(parser)
     options.registry(parser)
     options.sources(parser)

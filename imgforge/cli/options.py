@@ -100,6 +100,14 @@ def sources(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--offline", action="store_true", help="open no connection; say what the cache lacks")
 
 
+def policy(parser: argparse.ArgumentParser) -> None:
+    """Add what may enter an image."""
+    group = parser.add_argument_group("policy")
+    group.add_argument(
+        "--policy", type=Path, metavar="FILE", help="what may enter an image ($IMGFORGE_POLICY, else the machine's)"
+    )
+
+
 def work(parser: argparse.ArgumentParser) -> None:
     """Add how the machine is used."""
     group = parser.add_argument_group("work")
@@ -144,6 +152,22 @@ def signer(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
     )
 
 
+def statement(parser: argparse.ArgumentParser) -> None:
+    """Add the image of which something is told, and who must have said it."""
+    parser.add_argument(
+        "image", metavar="IMAGE", help="a name in the store, or docker://… for what is attached to the image there"
+    )
+    parser.add_argument(
+        "--key",
+        action="append",
+        default=[],
+        metavar="URI",
+        help="a public key that must have signed what is attached: a path, file:PATH or env:NAME; repeatable",
+    )
+    places(parser)
+    registry(parser)
+
+
 def output(parser: argparse.ArgumentParser) -> None:
     """Add what is said on standard error, and how."""
     group = parser.add_argument_group("output")
@@ -163,7 +187,9 @@ def settings(arguments: argparse.Namespace, reporter: imgforge.Reporter) -> imgf
         UsageError: a value has not the form that it needs.
     """
     given = vars(arguments)
-    chosen = {name: given[name] for name in ("store", "cache", "jobs", "sandbox") if given.get(name) is not None}
+    chosen = {
+        name: given[name] for name in ("store", "cache", "jobs", "sandbox", "policy") if given.get(name) is not None
+    }
     return imgforge.Settings.default(
         mirrors=tuple(imgforge.Settings.mirror(text) for text in given.get("mirror", ())),
         manifests=tuple(given.get("manifests", ())),

@@ -45,6 +45,8 @@ from imgforge.store.layout import Layout
 
 evidence = late.module("imgforge.pipeline.evidence")
 forge = late.module("imgforge.pipeline.forge")
+judging = late.module("imgforge.pipeline.judging")
+policies = late.module("imgforge.policy.files")
 registries = late.module("imgforge.pipeline.registries")
 transports = late.module("imgforge.transport.table")
 
@@ -115,9 +117,13 @@ class Builder:
         return self._resources.enter_context(forge.Forge(self._settings, store=self.store, cache=self.cache))
 
     @functools.cached_property
+    def _client(self) -> Any:
+        return self._resources.enter_context(registries.client(self._settings))
+
+    @functools.cached_property
     def places(self) -> Any:
         """Where images may come from and go to: the table of transports, registries included."""
-        return transports.transports(self.store, self._resources.enter_context(registries.client(self._settings)))
+        return transports.transports(self.store, self._client)
 
     def build(self, chain: Chain, mode: Mode) -> Built:
         """Build every image of a chain, the base first, and return the last.
@@ -162,6 +168,7 @@ class Builder:
         with running(self._settings.reporter, Step("build", file.manifest.name)):
             question = self.question(file, base)
             lock, platform_lock = self._locked(question, base, mode)
+            self._judge(file, platform_lock, base)
             installed = self._installed(file, platform_lock, base)
             image = self._assembled(file, base, installed.layers, installed.epoch)
             below = self._as_base(image, file.manifest.name) if image.layers else None
@@ -171,6 +178,17 @@ class Builder:
             reused = self._keep(image, file.manifest.name)
         self._remember(image, file, base, locked=(lock, platform_lock), mode=mode)
         return Built(file.manifest.name, image.digest, image, installed, lock, reused)
+
+    def _judge(self, file: ManifestFile, locked: PlatformLock, base: Base | None) -> None:
+        """Hold a manifest against the policy, if there is any, or if it asks for what only a policy can allow.
+
+        Raises:
+            RefusedError: the policy does not allow it.
+        """
+        own_sources = bool(file.manifest.sources) and not file.manifest.is_from_scratch
+        if own_sources or has_policy(self._settings):
+            found = policies.find(self._settings.policy)
+            judging.manifest(found, file, facts=self.forge.facts(base), locked=locked)
 
     def _locked(self, question: Question, base: Base | None, mode: Mode) -> tuple[Locked, PlatformLock]:
         before = locking.read(question.file)
@@ -261,7 +279,24 @@ class Builder:
         opened = self._resources.enter_context(
             transports.read(reference, table=self.places, platform=Platform.parse(_platform(first)))
         )
+        if has_policy(self._settings):
+            judging.ground(
+                policies.find(self._settings.policy),
+                first,
+                reference=attrs.evolve(reference, digest=opened.image.digest),
+                config=opened.image.config,
+                client=self._client,
+                now=self._settings.now,
+            )
         return Base(chain.ground, opened.image.digest, opened.image, opened.open)
+
+
+def has_policy(settings: Settings) -> bool:
+    """Tell whether a policy counts, without reading it."""
+    named = os.environ.get("IMGFORGE_POLICY")
+    return settings.policy is not None or (
+        os.path.lexists("/etc/imgforge/policy.yaml") if named is None else bool(named)
+    )
 
 
 def _platform(file: ManifestFile) -> str:
