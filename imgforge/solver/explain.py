@@ -114,11 +114,19 @@ def refuse_broken(state: State, requested: Sequence[Package]) -> None:
     names = dict.fromkeys([*(package.name for package in requested), *state.marked(), *state.installed])
     broken = [package for name in names if state.is_broken(name) and (package := state.chosen(name)) is not None]
     removed = state.removed()
-    apart = list(_apart(state))
-    if not broken and not removed and not apart:
-        return
-    lines = [*apart, *_Complaints(state, requested).all(broken, removed)]
-    raise ResolveError("\n".join(dict.fromkeys(lines)))
+    if broken or removed:
+        raise ResolveError("\n".join(dict.fromkeys(_Complaints(state, requested).all(broken, removed))))
+
+
+def refuse_apart(state: State) -> None:
+    """Refuse when a package cannot be there beside one of another architecture.
+
+    Raises:
+        ResolveError: with each such pair.
+    """
+    lines = list(_apart(state))
+    if lines:
+        raise ResolveError("\n".join(lines))
 
 
 def _apart(state: State) -> Iterator[str]:

@@ -8,8 +8,9 @@ that would need that is refused.
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from imgforge.apt.package import Package
 from imgforge.apt.universe import Universe, is_vital
@@ -18,9 +19,12 @@ from imgforge.solver import explain
 from imgforge.solver.marking import DEPTH_MAX, Marking
 from imgforge.solver.state import State
 from imgforge.solver.steps import steps
-from imgforge.solver.sweep import sweep
+from imgforge.solver.sweep import is_sound, obstacle, sweep, upgrade_broken
 from imgforge.solver.targets import Targets
 from imgforge.solver.values import Request, Solution
+
+_TRIES = 16
+"""How often a request is tried, each time without one more package that stood in the way."""
 
 _FRAMES = 6
 """Python frames that one package on the way to another takes at most."""
@@ -49,14 +53,38 @@ def solve(
         ResolveError: no such packages; the text names both sides of the conflict.
         IntegrityError: a stanza that was needed is malformed.
     """
-    state = State(universe=universe, installed=installed, recommends=recommends, without=without)
+    new = functools.partial(State, universe=universe, installed=installed, recommends=recommends)
+    state = new(without=without)
     basis = [package for package in universe.important() if package.name not in without] if essential else []
     wanted = _unique([*basis, *(_select(request, state) for request in requests)])
     _refuse_excluded(wanted, without)
     with _deep_recursion():
-        _mark(wanted, state)
-        explain.refuse_broken(state, wanted)
+        state = _settled(wanted, new, without)
+        explain.refuse_apart(state)
         return _solution(wanted, state)
+
+
+def _settled(wanted: Sequence[Package], new: Callable[..., State], without: frozenset[str]) -> State:
+    """Mark everything; where a package that nobody asked for stands in the way, again without it.
+
+    APT repairs what marking left broken (algorithms.cc, ResolveInternal). Trying again finds an answer wherever that
+    does, in nearly all cases the same, and can be explained.
+
+    Raises:
+        ResolveError: nothing helped; the text is about the first try.
+    """
+    first = state = new(without=without)
+    avoided: set[str] = set()
+    for _ in range(_TRIES):
+        found = _mark(wanted, state)
+        if is_sound(state):
+            return state
+        if found is None or found in avoided:
+            break
+        avoided.add(found)
+        state = new(without=without | avoided)
+    explain.refuse_broken(first, wanted)
+    raise ResolveError("no packages answer the request")
 
 
 def _solution(wanted: Sequence[Package], state: State) -> Solution:
@@ -70,13 +98,21 @@ def _solution(wanted: Sequence[Package], state: State) -> Solution:
     )
 
 
-def _mark(wanted: Sequence[Package], state: State) -> None:
+def _mark(wanted: Sequence[Package], state: State) -> str | None:
+    """Mark what is wanted and all that it needs; return the name of a package that stands in the way, or None."""
     marking = Marking(state)
     for package in wanted:
         marking.request(package)
     for package in wanted:
         marking.complete(package.name)
+    # A later request may have taken away what an earlier one relied on; its next alternative may do.
+    for package in wanted:
+        if state.is_broken(package.name):
+            marking.complete(package.name)
+    upgrade_broken(state, marking)
+    found = obstacle(state)
     sweep(state, marking)
+    return found
 
 
 def _unique(packages: Sequence[Package]) -> list[Package]:

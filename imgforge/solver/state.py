@@ -104,6 +104,10 @@ class State:
         """Return the installed packages that would go."""
         return tuple(package for name, package in self.installed.items() if self.chosen(name) is None)
 
+    def protected_names(self) -> tuple[str, ...]:
+        """Return what may not be changed any more, by name."""
+        return tuple(sorted(self.protected))
+
     def put(self, name: str, mark: Mark, chosen: Package | None) -> None:
         """Mark a name and renew the answers that depend on it."""
         self._marks[name] = mark

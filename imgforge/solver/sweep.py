@@ -11,7 +11,7 @@ from imgforge.apt.package import Package
 from imgforge.apt.universe import is_vital
 from imgforge.solver.marking import Marking
 from imgforge.solver.relations import Group, suggestions
-from imgforge.solver.state import State
+from imgforge.solver.state import Mark, State
 
 
 def sweep(state: State, marking: Marking) -> None:
@@ -22,6 +22,37 @@ def sweep(state: State, marking: Marking) -> None:
     for name in state.marked():
         if name not in reached and name not in state.installed:
             marking.keep(name)
+
+
+def is_sound(state: State) -> bool:
+    """Tell whether nothing is broken and nothing installed would go."""
+    names = dict.fromkeys([*state.marked(), *state.installed])
+    return not state.removed() and not any(state.is_broken(name) for name in names)
+
+
+def upgrade_broken(state: State, marking: Marking) -> None:
+    """Try to upgrade what is installed and broken by what was marked, for example by its own Breaks."""
+    for name in tuple(state.installed):
+        if state.mark(name) is Mark.KEEP and state.is_broken(name):
+            marking.mark(name, depth=0)
+
+
+def obstacle(state: State) -> str | None:
+    """Return a new package that nobody asked for and that conflicts with something; None when there is none.
+
+    Of two that conflict the one that is less wanted: neither installed, nor asked for, nor indispensable for that.
+    """
+    marked = state.marked()
+    dispensable = [name for name in marked if name not in state.protected and name not in state.installed]
+    for name in dict.fromkeys([*state.protected_names(), *state.installed, *marked]):
+        package = state.chosen(name)
+        for group in state.groups(package) if package is not None else ():
+            if group.is_negative and not state.holds(group):
+                others = state.final_answers(group, group.links[0])
+                found = next((other for other in [*others, name] if other in dispensable), None)
+                if found is not None:
+                    return found
+    return None
 
 
 def _hold_back(state: State, marking: Marking) -> bool:
