@@ -1,0 +1,42 @@
+"""Commands in a chroot, with mounts and processes of their own: nothing stays mounted or running afterwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from acceptance import tools
+from imgforge.workshop.worker import ENVIRONMENT
+
+DESK = "/run/desk"
+APT_CONF = "apt.conf"
+
+_SCRIPT = """
+root=$1 desk=$2
+shift 2
+mount -t proc proc "$root/proc"
+mount --bind /dev "$root/dev"
+mount -t tmpfs -o mode=755 tmpfs "$root/run"
+mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+mkdir "$root/run/desk"
+cp "$desk"/* "$root/run/desk"
+exec chroot "$root" "$@"
+"""
+
+
+def run(root: Path, *argv: str, desk: Path, epoch: int) -> str:
+    """Run a command as root of a tree and return what it printed.
+
+    Args:
+        root: the tree.
+        argv: the command.
+        desk: its files lie in `DESK` of the tree meanwhile, `APT_CONF` as APT's configuration.
+        epoch: SOURCE_DATE_EPOCH of the command; the rest of its environment is that of a build.
+
+    Raises:
+        AssertionError: it failed.
+    """
+    apart = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
+    return tools.run(
+        *(*apart, "sh", "-euc", _SCRIPT, "sh", str(root), str(desk), *argv),
+        environment={**ENVIRONMENT, "APT_CONFIG": f"{DESK}/{APT_CONF}", "SOURCE_DATE_EPOCH": str(epoch)},
+    )
