@@ -27,16 +27,7 @@ def made_by_mmdebstrap(name: str, images: Images, replica: Replica, room: Path) 
     tree = room / "theirs"
     options = ["--mode=root", "--variant=minbase", "--format=directory", *(f"--aptopt={option}" for option in OPTIONS)]
     tools.run(
-        *(
-            "mmdebstrap",
-            "--mode=root",
-            "--variant=minbase",
-            "--format=directory",
-            *options,
-            name,
-            str(tree),
-            str(sources),
-        ),
+        *("mmdebstrap", *options, name, str(tree), str(sources)),
         environment={
             "LC_ALL": "C.UTF-8",
             "PATH": os.environ["PATH"],
