@@ -15,11 +15,11 @@ _LONGEST = 4096
 """Characters of the header that are looked at."""
 
 _PART = re.compile(
-    r"""[\s,]*(?:
-        (?P<name>[A-Za-z0-9!\#$%&'*+.^_`|~-]+)\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s,"]*))
-        | (?P<scheme>[A-Za-z][A-Za-z0-9-]*)
-        | (?P<other>[^\s,]+)
-    )""",
+    r"""
+        (?P<name>[A-Za-z0-9!\#$%&'*+.^_`|~-]++)\s*+=\s*+(?:"(?P<quoted>(?:[^"\\]|\\.)*+)"|(?P<plain>[^\s,"]*+))
+        | (?P<scheme>[A-Za-z][A-Za-z0-9-]*+)
+        | (?P<other>[^\s,]++)
+    """,
     re.VERBOSE,
 )
 

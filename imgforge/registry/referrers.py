@@ -14,7 +14,7 @@ import attrs
 
 from imgforge.digest import Digest
 from imgforge.errors import FetchError, IntegrityError, UsageError
-from imgforge.fetch.request import NotFoundError
+from imgforge.fetch.request import NotFoundError, RefusedError
 from imgforge.oci import document, media
 from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.manifest import Index, Manifest
@@ -93,9 +93,9 @@ def _from_api(client: Client, repository: Repository, digest: Digest) -> tuple[D
             return None  # some servers answer 200 with a page for people to whatever they do not know
         found.extend(Index.parse(answer.data, what=what).manifests)
         if not answer.following:
-            break
+            return tuple(found)
         call = attrs.evolve(call, path=answer.following)
-    return tuple(found)
+    raise RefusedError(f"{what}: more than {_PAGES} pages")
 
 
 def _from_tag(client: Client, repository: Repository, digest: Digest) -> Index | None:

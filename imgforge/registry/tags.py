@@ -9,12 +9,13 @@ import re
 
 import attrs
 
+from imgforge.fetch.request import RefusedError
 from imgforge.oci import document
 from imgforge.registry.client import Call, Client
 from imgforge.registry.repository import Repository
 
 _PAGE = 1000
-_PAGES = 1000
+_PAGES = 500
 """Pages that are read at most: a registry may not keep us for ever."""
 
 _CAP = 16 << 20
@@ -39,6 +40,6 @@ def tags(client: Client, repository: Repository) -> tuple[str, ...]:
         listed = document.parse(answer.data, what=what, cap=_CAP).find("tags")
         found.update(tag for tag in (listed.texts() if listed else ()) if _TAG.fullmatch(tag))
         if not answer.following:
-            break
+            return tuple(sorted(found))
         call = attrs.evolve(call, path=answer.following, query=())
-    return tuple(sorted(found))
+    raise RefusedError(f"{what}: more than {_PAGES} pages")

@@ -149,11 +149,8 @@ def serve(upstream: str) -> Iterator[Proxy]:
 
 
 class _Passing(Quiet):
-    wbufsize = -1
-
     def setup(self) -> None:
         super().setup()
-        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._upstream: http.client.HTTPConnection | None = None
 
     def finish(self) -> None:

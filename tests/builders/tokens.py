@@ -42,7 +42,7 @@ class TokenServer:
 
     def __init__(self, pair: certificates.Pair) -> None:
         self.lifetime = 300
-        self.said_lifetime: int | None = 300
+        self.said_lifetime: float | None = 300
         self.public = "public/"
         self.forbidden: set[str] = set()
         self.asked: list[tuple[str, tuple[str, ...]]] = []
