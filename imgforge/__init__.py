@@ -4,7 +4,7 @@ The façade: the verbs of the command line as functions with typed values. Every
 (docs/layout.md) and may change between versions; what stands here is pinned by a test. Importing it is cheap,
 because heavy libraries are late (docs/decisions/0001-late-imports.md).
 
-`imgforge.lock` is the verb, although a module has the same name: rooms import ``from imgforge.lock``.
+`imgforge.lock` and `imgforge.report` are verbs, although modules have these names: rooms import ``from imgforge.lock``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from imgforge.pipeline.freshness import Change, Freshness
 from imgforge.pipeline.locking import Locked
 from imgforge.pipeline.planning import Plan
 from imgforge.pipeline.publish import Published, Vouched, copy, keygen, pull, push, sign, tag, tags, verify
+from imgforge.pipeline.statements import provenance, report, sbom
 from imgforge.pipeline.verbs import (
     Freed,
     Inspection,
@@ -62,9 +63,12 @@ __all__ = [
     "lock",
     "outdated",
     "plan",
+    "provenance",
     "pull",
     "push",
+    "report",
     "run",
+    "sbom",
     "sign",
     "tag",
     "tags",

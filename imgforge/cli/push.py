@@ -10,7 +10,7 @@ from imgforge.cli import options, rendering
 EXAMPLES = """\
 Layers that the registry has are neither read nor sent; the tag moves last, and what the registry then serves is
 compared. Credentials come from $REGISTRY_AUTH_FILE, containers/auth.json or docker's config.json. With --key the image
-is signed there.
+is signed there, and so are its SBOMs, its provenance and its report, if it was built with this cache.
 
 examples:
   imgforge push hello docker://registry.example.org/apps/hello:1
@@ -23,12 +23,14 @@ def declare(parser: argparse.ArgumentParser) -> None:
     options.image(parser)
     parser.add_argument("reference", metavar="REFERENCE", help="docker://HOST/REPOSITORY:TAG")
     options.signer(parser)
+    parser.add_argument("--no-evidence", action="store_true", help="sign the image alone: no SBOM, provenance, report")
     options.places(parser)
     options.registry(parser)
 
 
 def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     """Push, and print where the image is."""
-    done = imgforge.push(arguments.image, arguments.reference, settings=settings, key=arguments.key)
+    attach = not arguments.no_evidence
+    done = imgforge.push(arguments.image, arguments.reference, settings=settings, key=arguments.key, attach=attach)
     rendering.say(f"{done.reference}@{done.digest}")
     return 0

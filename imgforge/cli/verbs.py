@@ -28,6 +28,9 @@ SUMMARIES = MappingProxyType(
         "keygen": "make a key pair for signing",
         "sign": "sign an image in a registry",
         "verify": "say whether somebody whom you trust signed an image",
+        "sbom": "tell the packages of an image, as SPDX or CycloneDX",
+        "provenance": "tell how an image was built, and of what",
+        "report": "tell what is in an image and what building it took, for programs or as a page",
         "gc": "delete what no image needs",
         "completion": "print a completion script for a shell",
     }

@@ -12,6 +12,7 @@ import importlib.metadata
 import itertools
 import json
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -183,14 +184,16 @@ def _inputs(file: ManifestFile) -> Iterator[tuple[str, str]]:
     """Yield what the manifest's directory gave: keys of sources, and regular files."""
     for spec in file.manifest.sources:
         yield str(spec.signed_by), str(Digest.of(file.keys(spec.signed_by, position=spec.position)))
-    for item in file.manifest.files:
-        if not isinstance(item, CopyFiles):
-            continue
-        for name, path in material.walk(file, item):
-            if path.is_file() and not path.is_symlink():
-                with path.open("rb") as stream:
-                    digest = hashlib.file_digest(stream, "sha256").hexdigest()
-                yield str(item.source / name), f"sha256:{digest}"
+    copied = (item for item in file.manifest.files if isinstance(item, CopyFiles))
+    walked = ((item, name, path) for item in copied for name, path in material.walk(file, item))
+    for item, name, path in walked:
+        if path.is_file() and not path.is_symlink():
+            yield str(item.source / name), f"sha256:{_sha256(path)}"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _timings(steps: Iterable[tuple[Step, float]]) -> Iterator[Timing]:

@@ -14,9 +14,11 @@ from imgforge.digest import Digest
 from imgforge.errors import UsageError
 from imgforge.oci.platform import Platform
 from imgforge.oci.reference import Reference
+from imgforge.pipeline.builder import Builder
 from imgforge.settings import Settings
 from imgforge.store.layout import Layout
 
+evidence = late.module("imgforge.pipeline.evidence")
 registries = late.module("imgforge.pipeline.registries")
 transports = late.module("imgforge.transport.table")
 repositories = late.module("imgforge.registry.repository")
@@ -34,11 +36,13 @@ class Published:
         reference: where it is now.
         digest: of its manifest.
         signed: whether it was signed there.
+        attached: the kinds of statements about it that were signed there, but for those that were there.
     """
 
     reference: str
     digest: Digest
     signed: bool = False
+    attached: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -80,24 +84,47 @@ def copy(source: str, target: str, *, settings: Settings, platform: str = "") ->
             return Published(target, opened.image.digest)
 
 
-def push(image: str, reference: str, *, settings: Settings, key: str = "") -> Published:
-    """Push an image of the store to a registry, its tag last, and sign it there.
+def push(image: str, reference: str, *, settings: Settings, key: str = "", attach: bool = True) -> Published:
+    """Push an image of the store to a registry, its tag last; with a key, sign it and what is known of it there.
 
     Args:
         image: a name in the store, or another place.
         reference: ``docker://HOST/REPOSITORY:TAG``; the transport may be left out.
         settings: the store, and how registries are reached.
         key: the URI of the key that signs; empty for none.
+        attach: whether SBOMs, provenance and report are signed too, if the image was built with this cache.
 
     Raises:
         ImgforgeError: what stood in the way, by class.
     """
     target = registries.in_registry(reference)
+    signer = opening.open_key(key) if key else None  # a key that cannot be had is said before anything moves
+    told = _evidence(image, settings) if attach and signer is not None else {}
     published = copy(image, str(target), settings=settings)
-    if not key:
+    if signer is None:
         return published
-    sign(f"{target}@{published.digest}", key=key, settings=settings)
-    return attrs.evolve(published, signed=True)
+    with _beside(f"{target}@{published.digest}", settings) as beside:
+        beside.sign(signer, created=settings.now)
+        attached = tuple(
+            kind
+            for (kind, digest), predicate in told.items()
+            if digest == published.digest  # a build may have moved the name in the meantime
+            and beside.attest(evidence.DOCUMENTS[kind], predicate, signer, created=settings.now)
+        )
+    return attrs.evolve(published, signed=True, attached=attached)
+
+
+def _evidence(image: str, settings: Settings) -> dict[tuple[str, Digest], dict[str, Any]]:
+    """Return every document by kind and image; none for an image of whose making nothing is known: nobody guesses."""
+    with Builder(settings) as builder:
+        opened = builder.open(image)
+        if not evidence.is_known(opened.digest, cache=builder.cache):
+            settings.reporter.warned(f"{image}: nothing is known here of how it was built: no evidence is attached")
+            return {}
+        return {
+            (kind, opened.digest): evidence.document(kind, opened, cache=builder.cache, reporter=settings.reporter)
+            for kind in evidence.DOCUMENTS
+        }
 
 
 def pull(reference: str, name: str = "", *, settings: Settings, platform: str = "") -> Published:

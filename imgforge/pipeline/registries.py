@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-from typing import BinaryIO
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO
 
 from imgforge.digest import Digest
 from imgforge.errors import UsageError
@@ -19,10 +20,12 @@ from imgforge.registry.push import Pushed, push
 from imgforge.registry.repository import Repository
 from imgforge.registry.upload import Target
 from imgforge.settings import Settings
-from imgforge.signing import cosign_tag, sign, verify
+from imgforge.signing import bundle, cosign_tag, sign, verify
 from imgforge.signing.attachment import Attachment
 from imgforge.signing.claims import Claims
+from imgforge.signing.errors import SignatureError, UnsignedError
 from imgforge.signing.keys import KeyService
+from imgforge.signing.statement import Statement
 from imgforge.signing.verify import Found, Trust, Verified
 
 
@@ -82,6 +85,71 @@ class Beside:
             SignatureError: none does; the class says why.
         """
         return verify.image(self._found(), digest=self.subject.digest, trust=trust, read=self._read, what=what)
+
+    def attest(self, predicate_type: str, predicate: Mapping[str, Any], key: KeyService, *, created: int) -> bool:
+        """Attach a signed statement about the image, unless the key has said the same before; tell whether it was new.
+
+        Args:
+            predicate_type: what kind of statement it is.
+            predicate: what it says.
+            key: which signs.
+            created: seconds since 1970.
+        """
+        said = self._said(predicate_type, Trust((key.public,), created))
+        if any(one.statement is not None and one.statement.predicate == predicate for one in said):
+            return False
+        claims = Claims(self.subject.digest, self._docker_reference)
+        self._attach(
+            sign.attest(
+                claims,
+                key,
+                subject=self.subject,
+                created=created,
+                predicate_type=predicate_type,
+                predicate=predicate,
+            )
+        )
+        return True
+
+    def statement(self, predicate_type: str, trust: Trust | None, *, what: str) -> dict[str, Any]:
+        """Return what the newest statement of a type says about the image.
+
+        Args:
+            predicate_type: what kind of statement.
+            trust: who must have signed it; None to take whatever is there.
+            what: the image's name in messages.
+
+        Raises:
+            UnsignedError: there is no such statement.
+            SignatureError: there are some and none counts; the class says why.
+        """
+        if trust is None:
+            found = tuple(self._unverified(predicate_type, what=what))
+        else:
+            digest = self.subject.digest
+            verified = verify.attestation(
+                self._found(), predicate_type, digest=digest, trust=trust, read=self._read, what=what
+            )
+            found = tuple(one.statement for one in verified if one.statement is not None)
+        if not found:
+            raise UnsignedError(f"{what}: expected a statement of type {predicate_type}, got none")
+        return dict(found[-1].predicate)
+
+    def _said(self, predicate_type: str, trust: Trust) -> tuple[Verified, ...]:
+        try:
+            return verify.attestation(
+                self._found(), predicate_type, digest=self.digest, trust=trust, read=self._read, what=str(self.digest)
+            )
+        except SignatureError:  # nothing is there, or only what others said
+            return ()
+
+    def _unverified(self, predicate_type: str, *, what: str) -> Iterator[Statement]:
+        for manifest in self._found().referrers:
+            if bundle.is_one(manifest) and bundle.predicate_type(manifest) == predicate_type:
+                one, _raw = bundle.detach(manifest, digest=self.digest, read=self._read, what=what)
+                said = Statement.parse(one.envelope.payload, what=what)
+                said.claims(self.digest, what=what)
+                yield said
 
     def _found(self) -> Found:
         digest = self.subject.digest
