@@ -27,7 +27,7 @@ def refusals(policy: Policy, findings: Iterable[Finding], *, places: Places) -> 
         Refusal(
             "privacy.scan",
             _where(finding, places),
-            f"{finding} [sha256 {finding.sha256}]",
+            f"{finding}{f' [sha256 {finding.sha256}]' if finding.sha256 else ''}",
             policy.privacy.position,
             _HINT,
         )

@@ -8,6 +8,17 @@ import attrs
 
 _SHOWN = 4
 
+PASSWORDS = frozenset(
+    {
+        "apt-credentials", "docker-auth", "git-credentials", "netrc", "npm-password", "password-file", "password-hash",
+        "proxy-setting", "secret-variable", "shell-history", "url-credentials",
+    }
+)  # fmt: skip
+"""Kinds that people choose and others guess: of these neither a hash nor a character is shown."""
+
+NAMES = frozenset({"build-host", "build-proxy"})
+"""Kinds that are no secret to who builds: these are shown."""
+
 
 @attrs.frozen(order=True)
 class Place:
@@ -37,7 +48,7 @@ class Finding:
     Attributes:
         kind: what it is, such as ``private-key`` (`privacy.kinds`).
         place: where.
-        sha256: the hash of the secret's bytes, by which an allow-list can name it.
+        sha256: the hash of the secret's bytes, by which an allow-list can name it; empty for `PASSWORDS`.
         shown: its first characters and its length, for people.
         encoding: how it was hidden, such as ``base64``; empty when it stood there plainly.
         line: of the file, counted from 1; 0 where there are no lines.
@@ -57,9 +68,11 @@ class Finding:
         return f"{self.place}{line}: {self.kind}{encoded}: {self.shown}"
 
 
-def shown(secret: bytes) -> str:
+def shown(kind: str, secret: bytes) -> str:
     """Return what a message may show of a secret: its first characters, when that is a small part of it."""
-    if len(secret) < 4 * _SHOWN:
+    if kind in NAMES:
+        return secret.decode("utf-8", "replace")
+    if kind in PASSWORDS or len(secret) < 4 * _SHOWN:
         return f"{len(secret)} bytes"
     begin = "".join(chr(byte) if 0x21 <= byte < 0x7F else "." for byte in secret[:_SHOWN])
     return f"{begin}… ({len(secret)} bytes)"

@@ -1,0 +1,127 @@
+"""Text that is written as base64, as hexadecimal digits or as UTF-16, found without decoding everything that could be.
+
+Each byte is mapped to one of three classes, once; then runs are found by a search for a long needle of one class, which
+is faster than any regular expression. Text that is plain ASCII shows in its encoding: every fourth character of base64
+has its highest bit clear, and the first digit of each hexadecimal pair is 0 or 2 to 7.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+
+import attrs
+
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_CLASSES = bytes(1 if byte in _BASE64 else 0 if byte == 0 else 2 for byte in range(256))
+_HIGH_CLEAR = _BASE64[:32]
+_HEX = b"0123456789abcdefABCDEF"
+_HEX_HIGH = b"0234567"
+_PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
+
+_RUN = 28
+"""Characters of base64 or digits in a row: 20 bytes of text, the shortest token."""
+_WIDE_RUN = 12
+
+_RUN_NEEDLE = b"\1" * _RUN
+_WIDE_NEEDLE = b"\1\0" * _WIDE_RUN
+_RUN_END = re.compile(rb"\x01*")
+_WIDE_END = re.compile(rb"(?:[\t\r\n\x20-\x7e]\x00)+")
+_BLOB = re.compile(rb"[A-Za-z0-9+/]+(?:(?:\\n|[ \t]*\r?\n[ \t]*)[A-Za-z0-9+/]+)*")
+_DIGITS = re.compile(rb"[0-9a-fA-F]+(?:[ \t]*\r?\n[ \t]*[0-9a-fA-F]+)*")
+_BLOB_MAX = 64 << 10
+_CHECKED = 48
+_BINARY = (b"MI", b"/u3+7Q", b"zs7Ozg")
+"""How base64 of DER, of a Java key store and of a JCEKS store begins."""
+
+_UNBROKEN = (b"\\n", b"\n", b"\r", b"\t", b" ")
+
+
+@attrs.frozen
+class Hidden:
+    """Something that was written in another way.
+
+    Attributes:
+        start: where, in the bytes that were searched.
+        end: where it ends there.
+        content: what it says.
+        encoding: ``base64``, ``hex`` or ``utf-16``.
+    """
+
+    start: int
+    end: int
+    content: bytes = attrs.field(repr=False)
+    encoding: str
+
+
+def find(data: bytes) -> Iterator[Hidden]:
+    """Yield every text that is hidden in bytes, and binary data whose beginning says that it could be a key."""
+    classes = data.translate(_CLASSES)
+    yield from _runs(data, classes)
+    yield from _wide(data, classes)
+
+
+def _runs(data: bytes, classes: bytes) -> Iterator[Hidden]:
+    at = 0
+    while (at := classes.find(_RUN_NEEDLE, at)) >= 0:
+        ended = _RUN_END.match(classes, at)
+        end = ended.end() if ended else at + _RUN
+        found = _decoded(data, at, end)
+        if found:
+            yield found
+            end = max(end, found.end)
+        at = end
+
+
+def _decoded(data: bytes, start: int, end: int) -> Hidden | None:
+    """Return what a run says in one of the two encodings, if it is text or could be a key."""
+    begin = data[start : min(end, start + _CHECKED)]
+    if not begin.translate(None, _HEX):
+        return _from_hex(data, start, end)
+    if begin.startswith(_BINARY):
+        return _from_base64(data, start, end, 0)
+    for offset in range(4):
+        if begin[offset::4].translate(None, _HIGH_CLEAR):
+            continue
+        first = base64.b64decode(begin[offset : offset + (len(begin) - offset) // 4 * 4])
+        if not first.translate(None, _PRINTABLE):
+            return _from_base64(data, start, end, offset)
+    return None
+
+
+def _from_hex(data: bytes, start: int, end: int) -> Hidden | None:
+    for offset in range(2):
+        if data[start + offset : min(end, start + _CHECKED) : 2].translate(None, _HEX_HIGH):
+            continue
+        lines = _DIGITS.match(data, start, min(len(data), start + _BLOB_MAX))
+        digits = b"".join(lines[0].split())[offset:] if lines else b""
+        content = binascii.a2b_hex(digits[: len(digits) // 2 * 2])
+        if content and not content[: _CHECKED // 2].translate(None, _PRINTABLE):
+            return Hidden(start, max(end, lines.end() if lines else end), content, "hex")
+    return None
+
+
+def _from_base64(data: bytes, start: int, end: int, offset: int) -> Hidden:
+    """Return the text of a run and of the lines that follow it."""
+    blob = _BLOB.match(data, start, min(len(data), start + _BLOB_MAX))
+    text = blob[0] if blob else data[start:end]
+    for part in _UNBROKEN:
+        text = text.replace(part, b"")
+    text = text[offset:]
+    text = text[: len(text) - (len(text) % 4 == 1)]
+    content = base64.b64decode(text + b"=" * (-len(text) % 4))
+    return Hidden(start, blob.end() if blob else end, content, "base64")
+
+
+def _wide(data: bytes, classes: bytes) -> Iterator[Hidden]:
+    at = 0
+    while (at := classes.find(_WIDE_NEEDLE, at)) >= 0:
+        start = at
+        while start >= 2 and data[start - 1] == 0 and data[start - 2] in _PRINTABLE and at - start < _BLOB_MAX:
+            start -= 2
+        ended = _WIDE_END.match(data, at, at + _BLOB_MAX)
+        end = ended.end() if ended else at + 2 * _WIDE_RUN
+        yield Hidden(start, end, data[start:end:2], "utf-16")
+        at = end

@@ -1,0 +1,258 @@
+"""The search of a layer, of an image's config, and of what both have inside.
+
+What a layer holds does not depend on the layers above it: a file that is deleted later is still in everybody's
+download. So layers are searched one by one, and what was found can be kept by diff_id, `FORMAT` and the hosts.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from collections.abc import Iterable
+from typing import BinaryIO
+
+import attrs
+
+from imgforge.oci.config import ImageConfig
+from imgforge.privacy import archives, keys, names
+from imgforge.privacy.archives import Budget, Limits
+from imgforge.privacy.finding import PASSWORDS, Finding, Place, digest, shown
+from imgforge.privacy.hit import Hit
+from imgforge.privacy.hosts import Hosts
+from imgforge.privacy.known import KNOWN
+from imgforge.privacy.search import SEPARATOR, search
+from imgforge.tree import Entry, Kind, raw
+
+FORMAT = 1
+"""Raise it when the same layer gives other findings."""
+
+WINDOW = 4 << 20
+"""Bytes that are searched at once."""
+
+_OVERLAP = 96 << 10
+"""Bytes at a window's end that are searched again with the next: more than the longest key."""
+
+_CONTEXT = 512
+"""Bytes before those, which only say what a secret is."""
+
+NO_HOSTS = Hosts()
+LIMITS = Limits()
+
+_STORES = frozenset((0x30, 0xFE, 0xCE, *range(0x94, 0x98), *range(0x9C, 0xA0), 0xC5, 0xC7))
+
+
+@attrs.frozen
+class Searched:
+    """What came of a search.
+
+    Attributes:
+        findings: sorted.
+        unread: archives that could not be searched, or not to their end: damaged, encrypted, too large or too deep.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    unread: tuple[Place, ...] = ()
+
+
+def layer(
+    members: Iterable[tuple[Entry, BinaryIO]],
+    *,
+    name: str,
+    hosts: Hosts = NO_HOSTS,
+    limits: Limits = LIMITS,
+) -> Searched:
+    """Search a layer.
+
+    Args:
+        members: its entries and contents, as `imgforge.tar.read` yields them; each content is read to its end.
+        name: what findings call it, for example ``layer 3``.
+        hosts: of the machine that builds.
+        limits: see `Limits`.
+    """
+    scanner = _Scanner(name, hosts, limits)
+    told: list[bytes] = []
+    for entry, content in members:
+        told.append(_told(entry))
+        if entry.kind is Kind.FILE and entry.size:
+            scanner.file(Place(name, entry.path), content, depth=0)
+    scanner.flush()
+    scanner.text(Place(name, "", ("names and attributes",)), b"\n".join(told))
+    return scanner.result()
+
+
+def config(image: ImageConfig, *, annotations: Iterable[tuple[str, str]] = (), hosts: Hosts = NO_HOSTS) -> Searched:
+    """Search an image's config and its manifest's annotations: environment, labels, command and history.
+
+    Args:
+        image: the config.
+        annotations: of the manifest.
+        hosts: of the machine that builds.
+    """
+    scanner = _Scanner("", hosts, Limits())
+    run = image.execution
+    for name, value in run.env:
+        scanner.text(Place("", f"env {name}"), f"{name}={value}".encode("utf-8", "surrogateescape"))
+        scanner.add(Place("", f"env {name}"), names.by_variable(name, value))
+    pairs = [("label", name, value) for name, value in run.labels]
+    pairs += [("annotation", name, value) for name, value in annotations]
+    for kind, name, value in pairs:
+        scanner.text(Place("", f"{kind} {name}"), f"{name}={value}".encode("utf-8", "surrogateescape"))
+        scanner.add(Place("", f"{kind} {name}"), names.by_variable(name.replace(".", "_").replace("-", "_"), value))
+    commands = [("entrypoint", " ".join(run.entrypoint or ())), ("cmd", " ".join(run.cmd or ()))]
+    for number, step in enumerate(image.history, 1):
+        commands.append((f"history {number}", f"{step.created_by}\n{step.comment}\n{step.author}"))
+    for where, text in commands:
+        scanner.text(Place("", where), text.encode("utf-8", "surrogateescape"))
+        scanner.add(Place("", where), names.by_assignments(text))
+    scanner.rest(Place("", "config"), image.raw)  # what only other tools know: Healthcheck, OnBuild, Shell
+    return scanner.result()
+
+
+def _told(entry: Entry) -> bytes:
+    """Return what an entry says besides its content."""
+    attributes = itertools.chain.from_iterable((name.encode(), value) for name, value in entry.xattrs)
+    return b" ".join((raw(entry.path), raw(entry.target), *attributes))
+
+
+class _Scanner:
+    """Searches one layer; small files together, because each search costs more than their bytes."""
+
+    def __init__(self, name: str, hosts: Hosts, limits: Limits) -> None:
+        self._name = name
+        self._hosts = hosts
+        self._limits = limits
+        self._budget = Budget(limits.total)
+        self._found: dict[tuple[str, str, str, str], Finding] = {}
+        self._unread: list[Place] = []
+        self._small: list[tuple[Place, bytes]] = []
+        self._size = 0
+
+    def result(self) -> Searched:
+        """Return what was found."""
+        return Searched(tuple(sorted(self._found.values())), tuple(sorted(set(self._unread))))
+
+    def file(self, place: Place, stream: BinaryIO, *, depth: int) -> None:
+        """Search a file and, when it is an archive, what is in it."""
+        begin = _read(stream, WINDOW)
+        if depth:
+            self._budget.take(len(begin))
+        if archives.is_archive(begin):
+            begin, stream = self._archive(place, begin, stream, depth)
+        if len(begin) < WINDOW:
+            self._later(place, begin)
+        else:
+            self._windows(place, begin, stream, depth)
+        path = place.inside[-1] if place.inside else place.path
+        self.add(place, names.by_name(path, begin), begin)
+        if begin and begin[0] in _STORES:
+            self.add(place, (Hit(kind, 0, secret) for kind, secret in keys.stores(begin)))
+
+    def _archive(self, place: Place, begin: bytes, stream: BinaryIO, depth: int) -> tuple[bytes, BinaryIO]:
+        """Search the members of an archive; return what is to be searched of its own bytes."""
+        kept = _Kept(stream, self._limits.archive)
+        if depth >= self._limits.depth:
+            self._unread.append(place)
+            return begin, stream
+        name = place.inside[-1] if place.inside else place.path
+        try:
+            archives.visit(
+                begin,
+                kept,
+                name=name,
+                visit=lambda inner, content: self.file(
+                    attrs.evolve(place, inside=(*place.inside, inner)), content, depth=depth + 1
+                ),
+                limits=self._limits,
+            )
+        except archives.FAILURES:
+            self._unread.append(place)
+            return begin, kept.again()
+        return (b"", kept.again()) if archives.is_compressed(begin) else (begin, kept.again())
+
+    def _later(self, place: Place, data: bytes) -> None:
+        self._small.append((place, data))
+        self._size += len(data)
+        if self._size >= WINDOW:
+            self.flush()
+
+    def flush(self) -> None:
+        """Search the small files that have gathered."""
+        small, self._small, self._size = self._small, [], 0
+        starts = list(itertools.accumulate((len(data) + len(SEPARATOR) for _, data in small), initial=0))
+        hits = search(SEPARATOR.join(data for _, data in small), hosts=self._hosts)
+        for number in sorted({bisect.bisect_right(starts, hit.start) - 1 for hit in hits}):
+            place, data = small[min(number, len(small) - 1)]
+            self.text(place, data)
+
+    def text(self, place: Place, data: bytes) -> None:
+        """Search some bytes alone."""
+        self.add(place, search(data, hosts=self._hosts), data)
+
+    def rest(self, place: Place, data: bytes) -> None:
+        """Search some bytes for what was found nowhere else."""
+        known = {sha256 for _, sha256, _, _ in self._found}
+        self.add(place, (hit for hit in search(data, hosts=self._hosts) if digest(hit.secret) not in known), data)
+
+    def _windows(self, place: Place, begin: bytes, stream: BinaryIO, depth: int) -> None:
+        """Search a large file piece by piece; what begins near a piece's end is left to the next."""
+        window, skipped = begin, 0
+        while window:
+            piece = _read(stream, WINDOW)
+            if depth:
+                self._budget.take(len(piece))
+            until = len(window) - _OVERLAP if piece else len(window)
+            hits = search(window, hosts=self._hosts)
+            self.add(place, (hit for hit in hits if skipped <= hit.start < until))
+            if not piece:
+                return
+            skipped = min(_CONTEXT, until)
+            window = window[until - skipped :] + piece
+
+    def add(self, place: Place, hits: Iterable[Hit], data: bytes = b"") -> None:
+        """Keep hits as findings: none twice, and none that is known to be no secret."""
+        for hit in hits:
+            sha256 = digest(hit.secret)
+            if sha256 in KNOWN:
+                continue
+            path = place.inside[-1] if place.inside else place.path
+            kind = names.renamed(hit.kind, path)
+            line = 0 if b"\0" in data[:4096] or not data else data.count(b"\n", 0, hit.start) + 1
+            named = "" if kind in PASSWORDS else sha256
+            finding = Finding(kind, place, named, shown(kind, hit.secret), hit.encoding, line)
+            key = (kind, sha256, place.layer, place.path)
+            before = self._found.get(key)
+            if before is None or len(before.place.inside) < len(place.inside):
+                self._found[key] = finding
+
+
+class _Kept(archives.Chained):
+    """A stream that keeps what is read from it, to be read again."""
+
+    def __init__(self, stream: BinaryIO, limit: int) -> None:
+        super().__init__(b"", stream)
+        self._parts: list[bytes] = []
+        self._source = stream
+        self._room = limit
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Read, and keep."""
+        data = super().read(size)
+        if size >= 0 and self._room > 0:
+            self._parts.append(data)
+            self._room -= len(data)
+        return data
+
+    def again(self) -> BinaryIO:
+        """Return a stream of what was read, and then of the rest."""
+        return archives.Chained(b"".join(self._parts), self._source)
+
+
+def _read(stream: BinaryIO, size: int) -> bytes:
+    """Read so many bytes; fewer only at the end."""
+    data = stream.read(size)
+    while data and len(data) < size:
+        more = stream.read(size - len(data))
+        if not more:
+            break
+        data += more
+    return data
