@@ -123,5 +123,12 @@ def _wide(data: bytes, classes: bytes) -> Iterator[Hidden]:
             start -= 2
         ended = _WIDE_END.match(data, at, at + _BLOB_MAX)
         end = ended.end() if ended else at + 2 * _WIDE_RUN
-        yield Hidden(start, end, data[start:end:2], "utf-16")
+        yield Hidden(start, end, data[start:end:2] + _last(data, end), "utf-16")
         at = end
+
+
+def _last(data: bytes, end: int) -> bytes:
+    """Return the last character of big-endian text: its NUL stands before it, and none after."""
+    last, following = data[end : end + 1], data[end + 1 : end + 2]
+    is_last = not last.translate(None, _PRINTABLE) and (not following or following.translate(None, _PRINTABLE))
+    return last if is_last else b""

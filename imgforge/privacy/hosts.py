@@ -66,20 +66,27 @@ class Hosts:
         return cls(tuple(sorted(words, key=lambda word: (word.text, word.kind))))
 
     def search(self, data: bytes) -> Iterator[Hit]:
-        """Yield where words stand alone, in either case of letters that people write: as given, and lower."""
+        """Yield where words stand alone: as given, in lower and in upper case, and as UTF-16."""
         for word in self.words:
-            for needle in dict.fromkeys((word.text.encode(), word.text.lower().encode())):
-                yield from _occurrences(data, needle, word.kind)
+            for text in dict.fromkeys((word.text, word.text.lower(), word.text.upper())):
+                yield from _occurrences(data, text.encode(), word.kind)
+                wide = text.encode("utf-16-le")[:-1]  # with which UTF-16 in the other order goes on after its first NUL
+                yield from (Hit(word.kind, at, text.encode(), "utf-16") for at in _every(data, wide))
 
 
 def _occurrences(data: bytes, needle: bytes, kind: str) -> Iterator[Hit]:
-    at = -1
-    while (at := data.find(needle, at + 1)) >= 0:
+    for at in _every(data, needle):
         end = at + len(needle)
         label = _LABEL.search(data[max(0, at - 64) : at]) if needle.startswith(b".") else None
         is_apart = not _BEFORE.match(data[at - 1 : at]) or at == 0
         if (label or (is_apart and not needle.startswith(b"."))) and not _BEFORE.match(data[end : end + 1]):
             yield Hit(kind, at, (label[0] if label else b"") + needle)
+
+
+def _every(data: bytes, needle: bytes) -> Iterator[int]:
+    at = -1
+    while (at := data.find(needle, at + 1)) >= 0:
+        yield at
 
 
 def _host(proxy: str) -> str:

@@ -16,8 +16,8 @@ DEPTH = 3
 """How many encodings in each other are undone."""
 
 
-SEPARATOR = b"\n\0\n"
-"""Stands between texts that are searched together: no secret goes across it."""
+SEPARATOR = b"\xff\n\0\n"
+"""Stands between texts that are searched together: no secret goes across it, and no UTF-16 ends in it."""
 
 
 def search(data: bytes, *, hosts: Hosts, depth: int = DEPTH) -> tuple[Hit, ...]:

@@ -1,0 +1,34 @@
+"""Every planted secret is found for what it is, and only that."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from privacy.corpus import GROUPS, PASSWORD, Plant
+
+CORPUS = dict(itertools.chain.from_iterable(group() for group in GROUPS))
+
+
+def test_there_are_enough() -> None:
+    assert len(CORPUS) >= 60
+
+
+@pytest.mark.parametrize("name", CORPUS)
+def test_a_planted_secret_is_found(name: str) -> None:
+    plant = CORPUS[name]
+    assert plant.kind in {finding.kind for finding in plant.found()}
+
+
+@pytest.mark.parametrize("name", CORPUS)
+def test_nothing_of_the_secret_is_shown(name: str) -> None:
+    for finding in CORPUS[name].found():
+        assert PASSWORD.decode() not in str(finding)
+        assert len(finding.shown) < 60
+
+
+def test_secrets_in_one_layer_do_not_hide_each_other() -> None:
+    single = [plant for plant in CORPUS.values() if len(plant.layers) == 1]
+    alone = {(found.kind, found.place.path) for plant in single for found in plant.found()}
+    together = Plant("", (tuple(itertools.chain.from_iterable(plant.layers[0] for plant in single)),)).found()
+    assert {(found.kind, found.place.path) for found in together} == alone
