@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from imgforge.fetch import parallel
 from imgforge.image import Image
 from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.manifest import parse
@@ -13,6 +14,9 @@ from imgforge.oci.platform import Platform
 from imgforge.oci.reference import Reference
 from imgforge.store.layout import Layout
 from imgforge.transport.place import OpenBlob, Opened
+
+_JOBS = 4
+"""Layers that are brought at once: a registry's come faster over several connections."""
 
 DEFAULT_NAME = "latest"
 """The name that an image gets in a layout when the reference has none, as umoci and skopeo have it."""
@@ -42,11 +46,16 @@ def keep(image: Image, blobs: OpenBlob, *, layout: Layout, name: str) -> Descrip
         StoreError: the disk is full, or refuses; the name stands for what it did before.
         IntegrityError: a blob is not what its descriptor says (likewise).
     """
+
+    def add(layer: Descriptor) -> None:
+        with blobs(layer) as stream:
+            layout.add_blob(stream, layer.digest)
+
     with layout.using():
-        missing = (layer for layer in image.manifest.layers if not layout.has(layer.digest, layer.size))
-        for descriptor in missing:
-            with blobs(descriptor) as stream:
-                layout.add_blob(stream, descriptor.digest)
+        layers = {layer.digest: layer for layer in image.manifest.layers}
+        missing = [layer for layer in layers.values() if not layout.has(layer.digest, layer.size)]
+        for _ in parallel.each(add, missing, jobs=_JOBS):
+            pass
         layout.add_blob(image.config.raw, image.manifest.config.digest)
         layout.add_blob(image.manifest.raw, image.digest)
         layout.tag(name, image.descriptor)
