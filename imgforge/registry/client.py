@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, Self, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import attrs
 
@@ -256,7 +256,8 @@ class Client:
             if not self._connections.is_allowed(url, after=base):
                 raise RefusedError(f"{call.what}: the registry sends us to a place without TLS, which nobody asked for")
         else:
-            url = f"{self._connections.base(call.repository.server)}/v2/{call.repository.name}/{call.path}"
+            name = quote(call.repository.name, safe="/")
+            url = f"{self._connections.base(call.repository.server)}/v2/{name}/{call.path}"
         if not call.query:
             return url
         return f"{url}{'&' if '?' in url else '?'}{urlencode(call.query)}"

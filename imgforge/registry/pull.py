@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
+from urllib.parse import quote
 
 import attrs
 
@@ -41,7 +42,7 @@ def manifest(client: Client, repository: Repository, *, name: Name) -> Manifest 
         IntegrityError: it is not what its digest, the registry or its format says.
         FetchError: it cannot be had.
     """
-    call = _call("GET", repository, name)
+    call = manifest_call("GET", repository, name=name, is_fresh=not isinstance(name, Digest))
     answer = client.ask(call, cap=document.CAP)
     expected = name if isinstance(name, Digest) else answer.digest
     if expected:
@@ -60,16 +61,18 @@ def find(client: Client, repository: Repository, *, tag: str) -> Digest | None:
     Raises:
         FetchError: the registry does not say.
     """
-    answer = client.ask(_call("HEAD", repository, tag), expected=frozenset({200, 404}))
+    call = manifest_call("HEAD", repository, name=tag, is_fresh=True)
+    answer = client.ask(call, expected=frozenset({200, 404}))
     if answer.status == 404:
         return None
     return answer.digest or manifest(client, repository, name=tag).digest
 
 
-def _call(method: str, repository: Repository, name: Name) -> Call:
+def manifest_call(method: str, repository: Repository, *, name: Name, is_fresh: bool, is_push: bool = False) -> Call:
+    """Return the call about a manifest; a fresh one is answered by the registry, and by no cache before it."""
     what = f"{repository}@{name}" if isinstance(name, Digest) else f"{repository}:{name}"
-    fresh = () if isinstance(name, Digest) else FRESH
-    return Call(method, repository, f"manifests/{name}", what, headers=(ACCEPT, *fresh))
+    headers = (ACCEPT, *(FRESH if is_fresh else ()))
+    return Call(method, repository, f"manifests/{quote(str(name), safe=':')}", what, headers=headers, is_push=is_push)
 
 
 def read_blob(client: Client, repository: Repository, *, digest: Digest, cap: int = document.CAP) -> bytes:

@@ -17,8 +17,8 @@ from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.document import CAP
 from imgforge.oci.manifest import Index, Manifest
 from imgforge.registry.answer import Answer
-from imgforge.registry.client import FRESH, Call, Client
-from imgforge.registry.pull import ACCEPT, Name
+from imgforge.registry.client import Call, Client
+from imgforge.registry.pull import Name, manifest_call
 from imgforge.registry.repository import Repository
 from imgforge.registry.upload import Target, Way, ensure
 
@@ -122,7 +122,8 @@ def _is_there(client: Client, repository: Repository, document: Manifest | Index
 
 
 def _send(client: Client, repository: Repository, document: Manifest | Index, *, name: Name) -> Answer:
-    call = _call("PUT", repository, name, (("Content-Type", document.media_type),))
+    call = _call("PUT", repository, name)
+    call = attrs.evolve(call, headers=(*call.headers, ("Content-Type", document.media_type)))
     answer = client.ask(call, expected=_CREATED, body=document.raw)
     if answer.digest not in (None, document.digest):
         raise ReadBackError(f"{call.what}: expected {document.digest}, the registry took it for {answer.digest}")
@@ -165,6 +166,5 @@ def _check_parts(client: Client, repository: Repository, parts: tuple[Descriptor
         pass
 
 
-def _call(method: str, repository: Repository, name: Name, headers: tuple[tuple[str, str], ...] = ()) -> Call:
-    what = f"{repository}@{name}" if isinstance(name, Digest) else f"{repository}:{name}"
-    return Call(method, repository, f"manifests/{name}", what, headers=(ACCEPT, *FRESH, *headers), is_push=True)
+def _call(method: str, repository: Repository, name: Name) -> Call:
+    return manifest_call(method, repository, name=name, is_fresh=True, is_push=True)

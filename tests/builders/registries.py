@@ -57,17 +57,8 @@ def serve(
         pytest.skip("docker-registry is not installed")
     directory.mkdir(parents=True, exist_ok=True)
     root = directory / "root"
-    storage = {"filesystem": {"rootdirectory": str(root)}} if on_disk else {"inmemory": {}}
-    certificate = {"tls": {"certificate": str(tls[0]), "key": str(tls[1])}} if tls else {}
-    content = {
-        "version": "0.1",
-        "log": {"level": "info", "accesslog": {"disabled": True}},
-        "storage": {**storage, "delete": {"enabled": True}},
-        "http": {"addr": "127.0.0.1:0", **certificate},
-        **({"auth": auth} if auth else {}),
-    }
     config = directory / "config.json"
-    config.write_text(json.dumps(content))
+    config.write_text(json.dumps(_configuration(root if on_disk else None, auth=auth, tls=tls)))
     log = directory / "log"
     with (
         log.open("wb") as output,
@@ -79,6 +70,20 @@ def serve(
             yield Registry(f"127.0.0.1:{_port(server, log)}", root)
         finally:
             server.kill()
+
+
+def _configuration(
+    root: Path | None, *, auth: Mapping[str, Any] | None, tls: tuple[Path, Path] | None
+) -> dict[str, Any]:
+    storage = {"filesystem": {"rootdirectory": str(root)}} if root else {"inmemory": {}}
+    certificate = {"tls": {"certificate": str(tls[0]), "key": str(tls[1])}} if tls else {}
+    return {
+        "version": "0.1",
+        "log": {"level": "info", "accesslog": {"disabled": True}},
+        "storage": {**storage, "delete": {"enabled": True}},
+        "http": {"addr": "127.0.0.1:0", **certificate},
+        **({"auth": auth} if auth else {}),
+    }
 
 
 def _port(server: subprocess.Popen[bytes], log: Path) -> int:
