@@ -41,10 +41,9 @@ def immediate(targets: Targets, essential: Iterable[str]) -> frozenset[str]:
         flagged.update(essential)
         while queue:
             package = names.get(queue.pop())
-            for target in _needed_by_name(targets, package) if package else ():
-                if target not in flagged:
-                    flagged.add(target)
-                    queue.append(target)
+            new = set(_needed_by_name(targets, package)) - flagged if package else set()
+            flagged |= new
+            queue += new
     return frozenset(flagged)
 
 
