@@ -6,7 +6,6 @@ download. So layers are searched one by one, and what was found can be kept by d
 
 from __future__ import annotations
 
-import bisect
 import itertools
 from collections.abc import Iterable
 from typing import BinaryIO
@@ -20,7 +19,7 @@ from imgforge.privacy.finding import PASSWORDS, Finding, Place, digest, shown
 from imgforge.privacy.hit import Hit
 from imgforge.privacy.hosts import Hosts
 from imgforge.privacy.known import KNOWN
-from imgforge.privacy.search import SEPARATOR, search
+from imgforge.privacy.search import SEPARATOR, owner, search
 from imgforge.tree import Entry, Kind, raw
 
 FORMAT = 1
@@ -180,7 +179,7 @@ class _Scanner:
         small, self._small, self._size = self._small, [], 0
         starts = list(itertools.accumulate((len(data) + len(SEPARATOR) for _, data in small), initial=0))
         hits = search(SEPARATOR.join(data for _, data in small), hosts=self._hosts)
-        for number in sorted({bisect.bisect_right(starts, hit.start) - 1 for hit in hits}):
+        for number in sorted({owner(starts, hit) for hit in hits}):
             place, data = small[min(number, len(small) - 1)]
             self.text(place, data)
 

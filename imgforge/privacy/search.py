@@ -16,8 +16,13 @@ DEPTH = 3
 """How many encodings in each other are undone."""
 
 
-SEPARATOR = b"\xff\n\0\n"
-"""Stands between texts that are searched together: no secret goes across it, and no UTF-16 ends in it."""
+SEPARATOR = b"\xff\0\xff\n"
+"""Stands between texts that are searched together: no secret goes across it, and UTF-16 takes its last byte at most."""
+
+
+def owner(starts: list[int], hit: Hit) -> int:
+    """Return which of several texts a hit is in, by where they begin in what was searched."""
+    return max(0, bisect.bisect_right(starts, hit.start + 1) - 1)
 
 
 def search(data: bytes, *, hosts: Hosts, depth: int = DEPTH) -> tuple[Hit, ...]:
@@ -63,7 +68,7 @@ def _hidden(data: bytes, spans: tuple[tuple[int, int], ...], hosts: Hosts, depth
     starts = list(itertools.accumulate((len(one.content) + len(SEPARATOR) for one in found), initial=0))
     inner = search(SEPARATOR.join(one.content for one in found), hosts=hosts, depth=depth) if found else ()
     for hit in inner:
-        yield _unhidden(found[min(bisect.bisect_right(starts, hit.start), len(found)) - 1], hit)
+        yield _unhidden(found[min(owner(starts, hit), len(found) - 1)], hit)
     for one in found:
         yield from (_unhidden(one, Hit(kind, 0, secret)) for kind, secret in keys.stores(one.content))
 
