@@ -15,8 +15,8 @@ N ?= 200
 SEED ?= 1
 
 FOR_DEMO := ca-certificates uidmap
-FOR_TESTS := $(FOR_DEMO) buildah chromium crun diffoscope-minimal docker-registry faketime fish libcap2-bin mmdebstrap podman reprepro runc \
-	skopeo strace umoci zsh
+FOR_TESTS := $(FOR_DEMO) buildah chromium crun diffoscope-minimal docker-registry faketime fish libcap2-bin mmdebstrap podman reprepro \
+	runc skopeo strace umoci zsh
 FOR_BENCH := buildah ca-certificates crun mmdebstrap uidmap
 
 .PHONY: help demo test lint bench oracle clean

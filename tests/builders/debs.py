@@ -160,7 +160,10 @@ def _further_fields(name: str, tree: list[tuple[Entry, bytes]]) -> dict[str, str
 
 def _control_entries(texts: Mapping[str, str], *, executable: frozenset[str], mtime: int) -> list[tuple[Entry, bytes]]:
     return [
-        (Entry(path, Kind.FILE, mode=0o755 if path in executable else 0o644, mtime=mtime), text.encode())
+        (
+            Entry(path, Kind.FILE, mode=0o755 if path in executable else 0o644, mtime=mtime),
+            text.encode("utf-8", "surrogateescape"),
+        )
         for path, text in texts.items()
         if text
     ]

@@ -1,0 +1,48 @@
+"""A ground for the session, and for each test a world of its own that shares what the ground's base has cached."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from builders import grounds
+from builders.archives import Archive
+from builders.worlds import World
+
+
+@pytest.fixture(scope="session")
+def ground() -> Iterator[Archive]:
+    """The packages that a base is made of."""
+    with grounds.ground() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def warm_cache(ground: Archive) -> Iterator[Path]:
+    """A cache in which the ground's base is made."""
+    with tempfile.TemporaryDirectory(prefix="imgforge-warm-") as name:
+        first = World.on(ground, Path(name))
+        first.build(first.manifests / "ground.yaml")
+        yield first.settings.cache
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """An empty directory that every user of this machine can reach: pytest's own is closed to others."""
+    with tempfile.TemporaryDirectory(prefix="imgforge-world-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture
+def world(ground: Archive, warm_cache: Path, place: Path) -> World:
+    """A world with a warm cache."""
+    return World.on(ground, place, cache=warm_cache)
+
+
+@pytest.fixture
+def cold_world(ground: Archive, place: Path) -> World:
+    """A world with an empty cache."""
+    return World.on(ground, place)
