@@ -17,9 +17,10 @@ from imgforge.apt.universe import Universe, is_vital
 from imgforge.errors import ResolveError
 from imgforge.solver import explain
 from imgforge.solver.marking import DEPTH_MAX, Marking
+from imgforge.solver.repair import Repair
 from imgforge.solver.state import State
 from imgforge.solver.steps import steps
-from imgforge.solver.sweep import is_sound, obstacle, sweep, upgrade_broken
+from imgforge.solver.sweep import is_sound, obstacle, sweep
 from imgforge.solver.targets import Targets
 from imgforge.solver.values import Request, Solution
 
@@ -105,12 +106,8 @@ def _mark(wanted: Sequence[Package], state: State) -> str | None:
         marking.request(package)
     for package in wanted:
         marking.complete(package.name)
-    # A later request may have taken away what an earlier one relied on; its next alternative may do.
-    for package in wanted:
-        if state.is_broken(package.name):
-            marking.complete(package.name)
-    upgrade_broken(state, marking)
     found = obstacle(state)
+    Repair(state, marking, [package.name for package in wanted]).run()
     sweep(state, marking)
     return found
 

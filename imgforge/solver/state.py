@@ -227,15 +227,20 @@ class State:
         return [name for name in dict.fromkeys(found) if not (group.is_negative and name == group.owner)]
 
     def held(self, group: Group) -> bool:
-        """Tell whether a group is met by what is installed now."""
-        for link in group.links:
-            current = self.installed.get(link.target)
-            if current is not None and link.fits(current.version):
-                return True
-            for owner, version in self.providers(link.target):
-                if self.installed.get(owner.name) is owner and link.fits(version):
-                    return True
-        return False
+        """Tell whether a group holds with what is installed now."""
+        return any(self.is_met_now(link) for link in group.links) != group.is_negative
+
+    def is_met_now(self, link: Link) -> bool:
+        """Tell whether what is installed now answers to a link."""
+        current = self.installed.get(link.target)
+        if current is not None and link.fits(current.version):
+            return True
+        found = self.providers(link.target) if link.target else []
+        return any(self.installed.get(owner.name) is owner and link.fits(version) for owner, version in found)
+
+    def broken(self) -> tuple[str, ...]:
+        """Return the names whose chosen version lacks something."""
+        return tuple(name for name in dict.fromkeys((*self.installed, *self.marked())) if self.is_broken(name))
 
     def upgradable(self) -> tuple[tuple[str, Package], ...]:
         """Return the installed names whose first candidate is another version."""

@@ -1,8 +1,7 @@
-"""Tidying up after marking: nothing stays that is broken and dispensable, or that nobody needs.
+"""Tidying up: no new package stays that nothing leads to.
 
-An alternative that failed half way leaves behind what it had brought in, and sometimes a package that relied on it. APT
-holds such a broken package back (algorithms.cc, ResolveInternal) and then drops new packages that nothing leads to
-(depcache.cc, MarkRequired and Sweep). For that Suggests count too: what is suggested by something that stays, stays.
+An alternative that failed half way leaves behind what it had brought in. APT drops it (depcache.cc, MarkRequired and
+Sweep), and for that Suggests count too: what is suggested by something that stays, stays.
 """
 
 from __future__ import annotations
@@ -11,13 +10,11 @@ from imgforge.apt.package import Package
 from imgforge.apt.universe import is_vital
 from imgforge.solver.marking import Marking
 from imgforge.solver.relations import Group, suggestions
-from imgforge.solver.state import Mark, State
+from imgforge.solver.state import State
 
 
 def sweep(state: State, marking: Marking) -> None:
-    """Take back marks that are broken or not needed; what was asked for, is protected or installed stays as it is."""
-    while _hold_back(state, marking):
-        pass
+    """Take back what is not needed; what was asked for, is protected or installed stays as it is."""
     reached = _reached(state)
     for name in state.marked():
         if name not in reached and name not in state.installed:
@@ -26,15 +23,7 @@ def sweep(state: State, marking: Marking) -> None:
 
 def is_sound(state: State) -> bool:
     """Tell whether nothing is broken and nothing installed would go."""
-    names = dict.fromkeys([*state.marked(), *state.installed])
-    return not state.removed() and not any(state.is_broken(name) for name in names)
-
-
-def upgrade_broken(state: State, marking: Marking) -> None:
-    """Try to upgrade what is installed and broken by what was marked, for example by its own Breaks."""
-    for name in tuple(state.installed):
-        if state.mark(name) is Mark.KEEP and state.is_broken(name):
-            marking.mark(name, depth=0)
+    return not state.removed() and not state.broken()
 
 
 def obstacle(state: State) -> str | None:
@@ -53,14 +42,6 @@ def obstacle(state: State) -> str | None:
                 if found is not None:
                     return found
     return None
-
-
-def _hold_back(state: State, marking: Marking) -> bool:
-    is_changed = False
-    for name in state.marked():
-        if name not in state.protected and state.is_broken(name):
-            is_changed = marking.keep(name) or is_changed
-    return is_changed
 
 
 def _reached(state: State) -> set[str]:
