@@ -116,12 +116,13 @@ class Repair:
             other = target.name
             if group.is_negative and state.chosen(other) is not target:
                 continue
-            if weight[name] <= weight[other] or (not group.is_negative and not state.is_met_now(link)):
-                if name in state.protected:
-                    if self._upgrade(other):
-                        weight[other] = min(weight[other], weight[name])
-                        break
-                    continue
+            is_lighter = weight[name] <= weight[other] or (not group.is_negative and not state.is_met_now(link))
+            if is_lighter and name in state.protected:
+                if self._upgrade(other):
+                    weight[other] = min(weight[other], weight[name])
+                    break
+                continue
+            if is_lighter:
                 keeps = self._yield(case, link, other, is_choice=is_choice) or keeps
                 case.is_changed = True
                 return True, keeps

@@ -82,10 +82,9 @@ def _meant(state: State, group: Group, link: Link) -> list[str]:
 def _inherit(state: State, there: dict[str, Package], own: Counter[str], weights: Counter[str]) -> None:
     """Add to each package the weight of those that want it by name, where they weigh anything."""
     for name, package in there.items():
-        for group in state.groups(package):
-            for link in group.links if not group.is_negative else ():
-                if link.target in there and own[name] > 0:
-                    weights[link.target] += own[name]
+        for link in (link for group in state.groups(package) if not group.is_negative for link in group.links):
+            if link.target in there and own[name] > 0:
+                weights[link.target] += own[name]
 
 
 def _pass_on(state: State, there: dict[str, Package], own: Counter[str], weights: Counter[str]) -> None:

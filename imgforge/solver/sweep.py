@@ -35,12 +35,11 @@ def obstacle(state: State) -> str | None:
     dispensable = [name for name in marked if name not in state.protected and name not in state.installed]
     for name in dict.fromkeys([*state.protected_names(), *state.installed, *marked]):
         package = state.chosen(name)
-        for group in state.groups(package) if package is not None else ():
-            if group.is_negative and not state.holds(group):
-                others = state.final_answers(group, group.links[0])
-                found = next((other for other in [*others, name] if other in dispensable), None)
-                if found is not None:
-                    return found
+        conflicts = [group for group in state.groups(package) if group.is_negative] if package is not None else []
+        others = [other for group in conflicts for other in state.final_answers(group, group.links[0])]
+        found = next((other for other in [*others, name] if others and other in dispensable), None)
+        if found is not None:
+            return found
     return None
 
 
