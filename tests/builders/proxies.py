@@ -87,6 +87,8 @@ class Proxy:
         happened: how often each fault was made.
         challenge: what a fault `EXPIRE` answers as WWW-Authenticate.
         pause: seconds before each request is passed on.
+        busy: requests that are on their way.
+        begun: requests whose head came.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -98,6 +100,7 @@ class Proxy:
         self.pause = 0.0
         self.upstream = upstream
         self.busy = 0
+        self.begun = 0
         self.tags: dict[str, list[tuple[int, list[tuple[str, str]], bytes]]] = {}
         self._counts: collections.Counter[tuple[str, str]] = collections.Counter()
         self.lock = threading.Lock()
@@ -107,6 +110,7 @@ class Proxy:
         with self.lock:
             self.plan = plan or (lambda _method, _path, _count: None)
             self.asked = []
+            self.begun = 0
             self._counts.clear()
 
     def choose(self, method: str, path: str) -> Fault | None:
@@ -162,6 +166,7 @@ class _Passing(Quiet):
         proxy: Proxy = self.serves
         with proxy.lock:
             proxy.busy += 1
+            proxy.begun += 1
         try:
             self._pass(proxy)
         except (OSError, http.client.HTTPException):

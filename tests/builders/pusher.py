@@ -6,12 +6,10 @@ It has no threads, so its children are as fresh as a new interpreter and quicker
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -32,10 +30,14 @@ class Pusher:
         self._stdin = stdin
         self._stdout = stdout
 
-    def push(self, host: str, name: str, *, moment: float = math.inf) -> float:
-        """Push an image, killed after so many seconds; return how many it took."""
-        print(host, name, moment, file=self._stdin, flush=True)
-        return float(self._stdout.readline())
+    def start(self, host: str, name: str) -> None:
+        """Begin to push an image."""
+        print(host, name, file=self._stdin, flush=True)
+
+    def kill(self) -> None:
+        """Kill the push, or what is left of it."""
+        print(file=self._stdin, flush=True)
+        self._stdout.readline()
 
 
 @contextlib.contextmanager
@@ -53,20 +55,18 @@ def running() -> Iterator[Pusher]:
 
 
 def main() -> None:
-    """Serve, a line for each push: host, name and moment in; out how long it took."""
-    for line in sys.stdin:
-        host, name, moment = line.split()
-        begin = time.monotonic()
+    """Serve: a line with host and name begins a push, the next line kills it."""
+    while line := sys.stdin.readline():
+        host, name = line.split()
         child = os.fork()
         if not child:
             with Client() as client:
                 push(client, Place(host).at(name), made=MADE)
             os._exit(0)
-        if float(moment) < math.inf:
-            time.sleep(float(moment))
-            os.kill(child, signal.SIGKILL)  # nobody has waited for it, so the number is still its own
+        sys.stdin.readline()
+        os.kill(child, signal.SIGKILL)  # nobody has waited for it, so the number is still its own
         os.waitpid(child, 0)
-        print(time.monotonic() - begin, flush=True)
+        print(flush=True)
 
 
 if __name__ == "__main__":
