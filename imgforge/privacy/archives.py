@@ -172,13 +172,19 @@ def _zip(data: io.BytesIO, visit: Visit, limits: Limits) -> None:
             raise IntegrityError(f"archive: more than {limits.members} members")
         failed: Exception | None = None
         for member in members:
-            try:
-                with archive.open(member) as content:
-                    visit(member.filename, content)  # type: ignore[arg-type]
-            except FAILURES as error:
-                failed = error
+            failed = _visited(archive, member, visit) or failed
         if failed:
             raise failed
+
+
+def _visited(archive: zipfile.ZipFile, member: zipfile.ZipInfo, visit: Visit) -> Exception | None:
+    """Visit a member; return the error that it could not be read for, so that the others are visited first."""
+    try:
+        with archive.open(member) as content:
+            visit(member.filename, content)  # type: ignore[arg-type]
+    except FAILURES as error:
+        return error
+    return None
 
 
 def _ar(stream: BinaryIO, visit: Visit, limits: Limits) -> None:

@@ -6,8 +6,8 @@ from imgforge.tree import ROOT, Entry, Kind
 EPOCH = 1_700_000_000
 
 
-def directory(path: str, mode: int = 0o755, **fields: int) -> Entry:
-    return Entry(path, Kind.DIRECTORY, mode=mode, mtime=5, **fields)
+def directory(path: str, mode: int = 0o755, *, uid: int = 0, gid: int = 0) -> Entry:
+    return Entry(path, Kind.DIRECTORY, mode=mode, uid=uid, gid=gid, mtime=5)
 
 
 def test_parents_are_the_nearest_first() -> None:

@@ -71,25 +71,16 @@ class Nature:
         Args:
             place: the directory for store, cache and a copy of the manifests.
             words: further words of the command line.
-            umask: of the command.
-            env: its environment besides PATH.
-            prefix: a command that runs it.
-            user: who runs it; this process's user if nobody.
             code: what the interpreter runs; by default the module.
             locks: a directory whose locks are used.
-            name: of the manifest.
         """
-        manifests = place / "manifests"
-        shutil.copytree(self.manifests, manifests, dirs_exist_ok=True, ignore=_NO_LOCKS)
-        if locks:
-            for lock in locks.rglob("*.lock.json"):
-                shutil.copy(lock, manifests / lock.relative_to(locks))
+        manifests = self._copied(place, locks)
         if user:
             subprocess.run(["chown", "-R", f"{user.uid}:{user.gid}", place], check=True)
         places = (f"--store={place}/store", f"--cache={place}/cache")
         run = ("-c", code) if code else ("-m", "imgforge")
         argv = [*prefix, str(self.interpreter), *run, "build", f"{manifests}/{name}.yaml", *places, *words]
-        done: subprocess.CompletedProcess[str] = subprocess.run(
+        done = subprocess.run(
             argv,
             cwd=place,
             env={"PATH": _PATH, "HOME": str(place), "IMGFORGE_CONFIG": "", **dict(env or {})},
@@ -104,6 +95,13 @@ class Nature:
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def _copied(self, place: Path, locks: Path | None) -> Path:
+        manifests = place / "manifests"
+        shutil.copytree(self.manifests, manifests, dirs_exist_ok=True, ignore=_NO_LOCKS)
+        for lock in locks.rglob("*.lock.json") if locks else ():
+            shutil.copy(lock, manifests / lock.relative_to(locks or place))
+        return manifests
 
 
 @pytest.fixture(scope="module")

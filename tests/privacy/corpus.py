@@ -118,8 +118,12 @@ def _tokens() -> Iterator[tuple[str, Plant]]:
 
 
 def _credentials() -> Iterator[tuple[str, Plant]]:
-    password, text = PASSWORD, PASSWORD.decode()
-    encoded = base64.b64encode(b"deploy:" + password)
+    yield from _machine_credentials()
+    yield from _program_credentials()
+
+
+def _machine_credentials() -> Iterator[tuple[str, Plant]]:
+    password = PASSWORD
     yield "netrc", one("netrc", "root/.netrc", b"machine git.shop.se login deploy password " + password + b"\n")
     yield "netrc on lines", one("netrc", "root/.netrc", b"machine git.shop.se\n  login deploy\n  password " + password)
     yield (
@@ -136,6 +140,11 @@ def _credentials() -> Iterator[tuple[str, Plant]]:
         "git remote",
         one("url-credentials", "srv/app/.git/config", b"\turl = https://a:" + password + b"@git.shop.se/x\n"),
     )
+
+
+def _program_credentials() -> Iterator[tuple[str, Plant]]:
+    password, text = PASSWORD, PASSWORD.decode()
+    encoded = base64.b64encode(b"deploy:" + password)
     auths = json.dumps({"auths": {"registry.shop.se": {"auth": encoded.decode()}}}).encode()
     yield "docker config", one("docker-auth", "root/.docker/config.json", auths)
     yield "npmrc", one("npm-password", "root/.npmrc", b"//npm.shop.se/:_authToken=" + password + b"\n")
