@@ -72,7 +72,6 @@ class Nature:
             place: the directory for store, cache and a copy of the manifests.
             words: further words of the command line.
             code: what the interpreter runs; by default the module.
-            locks: a directory whose locks are used.
         """
         manifests = self._copied(place, locks)
         if user:
