@@ -9,6 +9,8 @@ apt-get is measured by tests/oracle.
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 from imgforge.apt.index import Index
@@ -175,26 +177,33 @@ class Universe:
             for package in index.providers(name):
                 if self._fits(package) and (package.name, package.version) not in seen:
                     seen.add((package.name, package.version))
-                    yield from (
-                        (package, version) for own, version in provisions(package, self.architecture) if own == name
-                    )
+                    versions = _versions_provided(package, self.architecture).get(name, ())
+                    yield from ((package, version) for version in versions)
 
 
-def provisions(package: Package, architecture: str) -> Iterator[tuple[str, str | None]]:
+@functools.lru_cache(maxsize=1 << 14)
+def provisions(package: Package, architecture: str) -> tuple[tuple[str, str | None], ...]:
     """Return the names that a package provides beside its own, each with its version (or None).
 
     A name with ``:ARCHITECTURE`` is the plain name when the architecture is the package's, and left out otherwise.
     Only ``=`` has a meaning in Provides (Policy 7.5); APT ignores an item with another operator, and so does this.
     """
-    if not package.provides:
-        return
-    for group in relation.parse(package.provides, architecture=architecture):
-        for item in group:
-            if item.operator not in (None, "="):
-                continue
-            if item.name == package.name and item.version in (None, package.version):
-                continue
-            if item.qualifier in (None, "any"):
-                yield item.name + (ANY if item.qualifier else ""), item.version
-            elif item.qualifier == architecture:
-                yield item.name, item.version
+    found = []
+    for item in itertools.chain.from_iterable(relation.parse(package.provides, architecture=architecture)):
+        is_itself = item.name == package.name and item.version in (None, package.version)
+        if is_itself or item.operator not in (None, "="):
+            continue
+        if item.qualifier in (None, "any"):
+            found.append((item.name + (ANY if item.qualifier else ""), item.version))
+        elif item.qualifier == architecture:
+            found.append((item.name, item.version))
+    return tuple(found)
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def _versions_provided(package: Package, architecture: str) -> dict[str, list[str | None]]:
+    """Map each provided name to the versions: some packages provide hundreds of names."""
+    found: dict[str, list[str | None]] = {}
+    for name, version in provisions(package, architecture):
+        found.setdefault(name, []).append(version)
+    return found

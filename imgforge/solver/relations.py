@@ -20,6 +20,7 @@ FIELDS = ("Pre-Depends", "Depends", "Conflicts", "Breaks", "Recommends")
 """The relation fields that decide, in the order in which APT reads and walks them."""
 
 _NEGATIVE = frozenset({"Conflicts", "Breaks"})
+_OPTIONAL = frozenset({"Recommends", "Suggests"})
 
 
 @attrs.frozen(eq=False)
@@ -53,21 +54,20 @@ class Group:
         owner: the package's name.
         field: one of `FIELDS`.
         links: the alternatives, left to right.
+        is_negative: Conflicts and Breaks.
+        is_critical: everything but Recommends and Suggests: without it the package does not work.
     """
 
     owner: str
     field: str
     links: tuple[Link, ...]
+    is_negative: bool
+    is_critical: bool
 
-    @property
-    def is_negative(self) -> bool:
-        """Conflicts and Breaks."""
-        return self.field in _NEGATIVE
-
-    @property
-    def is_critical(self) -> bool:
-        """Everything but Recommends: without it the package does not work."""
-        return self.field != "Recommends"
+    @classmethod
+    def of(cls, owner: str, field: str, links: tuple[Link, ...]) -> Group:
+        """Return a group with what follows from its field."""
+        return cls(owner, field, links, is_negative=field in _NEGATIVE, is_critical=field not in _OPTIONAL)
 
     def __str__(self) -> str:
         """Return the group as the field writes it."""
@@ -105,9 +105,9 @@ def _groups_of(owner: str, field: str, relations: tuple[tuple[Relation, ...], ..
     for alternatives in relations:
         links = tuple(_link(relation, architecture) for relation in alternatives)
         if field in _NEGATIVE:
-            found += [Group(owner, field, (link,)) for link in links if link.target]
+            found += [Group.of(owner, field, (link,)) for link in links if link.target]
         elif links:
-            found.append(Group(owner, field, links))
+            found.append(Group.of(owner, field, links))
     return found
 
 

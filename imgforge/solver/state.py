@@ -54,15 +54,16 @@ class State:
         self.universe = universe
         self.recommends = recommends
         self.without = without
-        native = [package for package in installed if package.architecture in (universe.architecture, "all")]
-        self.installed = {package.name: self._known(package) for package in native}
-        self.foreign = tuple(package for package in installed if package not in native)
+        native = (universe.architecture, "all")
+        self.installed = {package.name: self._known(package) for package in installed if package.architecture in native}
+        self.foreign = tuple(package for package in installed if package.architecture not in native)
         self.protected: set[str] = set()
         self.requested: set[str] = set()
         self._chosen: dict[str, Package | None] = {}
         self._candidates: dict[str, Package | None] = {}
         self._marks: dict[str, Mark] = {}
         self._views: dict[str, _View] = {}
+        self._final: dict[str, _View] = {}
         self._upgradable: tuple[tuple[str, Package], ...] | None = None
         self._dependents: dict[str, tuple[tuple[str, tuple[Link, ...]], ...]] | None = None
         self._unlisted: dict[str, list[tuple[Package, str | None]]] | None = None
@@ -110,6 +111,7 @@ class State:
 
     def put(self, name: str, mark: Mark, chosen: Package | None) -> None:
         """Mark a name and renew the answers that depend on it."""
+        self._final.clear()
         self._marks[name] = mark
         self._chosen[name] = chosen
         self.renew(name)
@@ -221,7 +223,9 @@ class State:
 
     def final_answers(self, group: Group, link: Link) -> list[str]:
         """Return the names that will be there and answer to a link, the package called so first."""
-        view = self._look(link.target)
+        view = self._final.get(link.target)
+        if view is None:
+            view = self._final[link.target] = self._look(link.target)
         found = [view.own.name] if view.own is not None and link.fits(view.own.version) else []
         found += [name for name, version in view.provided if link.fits(version)]
         return [name for name in dict.fromkeys(found) if not (group.is_negative and name == group.owner)]
