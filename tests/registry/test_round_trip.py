@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import attrs
@@ -54,13 +53,10 @@ def test_a_second_push_sends_and_opens_nothing(open_registry: Place, proxy: Prox
     proxy.reset()
     counting = Counting(MADE)
     with Client() as client:
-        started = time.monotonic()
         pushed = publish(MADE.image, counting.open, reference=reference(repository, "v1"), client=client)
-        elapsed = time.monotonic() - started
     assert (pushed.sent, pushed.count(Way.FOUND), counting.opened) == (0, 4, [])
     assert proxy.sent() == 0
     assert proxy.count("POST", "uploads") == 0
-    assert elapsed < 0.5
 
 
 def test_only_new_layers_are_sent_over_a_base_that_is_there(open_registry: Place, proxy: Proxy, name: str) -> None:
