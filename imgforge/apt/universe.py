@@ -52,7 +52,8 @@ class Universe:
             indices: in the order of the sources, as APT would read them.
             architecture: the machine's, as Debian calls it; packages of any other but ``all`` do not exist here.
             pins: in the order of the preferences files.
-            prefer: versions that go before every other choice where they still exist: what a lock says.
+            prefer: versions that go before every other choice, where they still exist, no pin forbids them, and
+                nothing newer is installed: what a lock says.
         """
         self.indices = tuple(indices)
         self.architecture = architecture
@@ -146,10 +147,10 @@ class Universe:
         return grouped
 
     def _choose(self, name: str, installed: Package | None) -> Package | None:
-        wanted = self._prefer.get(name)
-        if wanted is not None and (preferred := self.version(name, wanted)) is not None:
-            return preferred
         own = None if installed is None else sort_key(installed.version)
+        preferred = self.version(name, self._prefer.get(name, ""))
+        if preferred is not None and self.priority(preferred) > 0 and sort_key(preferred.version) >= (own or b""):
+            return preferred
         offers = [(sort_key(same[0].version), same) for same in self._grouped(name)]
         if installed is not None and all(key != own for key, _ in offers):
             offers = sorted([*offers, (own or b"", (installed,))], key=lambda offer: offer[0], reverse=True)

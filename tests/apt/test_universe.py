@@ -117,6 +117,9 @@ def test_a_negative_priority_forbids() -> None:
 def test_a_version_that_a_lock_names_goes_first_while_it_exists() -> None:
     assert candidate(universe("a 1", "a 2", prefer={"a": "1"}), "a") == "1"
     assert candidate(universe("a 2", prefer={"a": "1"}), "a") == "2"
+    assert candidate(universe("a 1", "a 2", prefer={"a": "1"}), "a", "1.5") == "2"
+    forbidden = Pin("a", "version", "1", -1)
+    assert candidate(universe("a 1", "a 2", prefer={"a": "1"}, pins=[forbidden]), "a") == "2"
 
 
 def test_providers_are_found_with_the_versions_that_they_provide() -> None:
