@@ -83,7 +83,7 @@ lint: $(VENV)/.installed-test
 
 bench: $(VENV)/.installed-test
 	@$(call system,$(FOR_BENCH))
-	$(BIN)/python tests/benchmark/run.py $(ARGS)
+	$(BIN)/python tests/bench/run.py $(ARGS)
 
 oracle: $(VENV)/.installed-test
 	$(BIN)/python tests/oracle/run.py -n $(N) --seed $(SEED) $(ARGS)
