@@ -71,8 +71,6 @@ class State:
     def _known(self, package: Package) -> Package:
         return self.universe.version(package.name, package.version) or package
 
-    # Names
-
     def current(self, name: str) -> Package | None:
         """Return the installed version."""
         return self.installed.get(name)
@@ -123,8 +121,6 @@ class State:
     def set_candidate(self, name: str, candidate: Package | None) -> None:
         """Choose another candidate. Answers stay as they are until `renew`, see the module's text."""
         self._candidates[name] = candidate
-
-    # Answers
 
     def renew(self, name: str) -> None:
         """Make anew the answers for a name and for everything that its installed version and its candidate provide."""
@@ -271,8 +267,6 @@ class State:
         for owner, package in self.installed.items():
             groups = (group for group in self.groups(package) if self.matters(group) and not group.is_negative)
             yield from ((owner, link) for group in groups for link in group.links)
-
-    # Choices
 
     def answers(self, group: Group, *, now: bool = False) -> list[Package]:
         """Return who could meet a group, the best first: the candidates, or what is installed (`now`).
