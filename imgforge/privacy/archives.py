@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import lzma
+import re
 import struct
 import tarfile
 import zipfile
@@ -20,7 +21,7 @@ import attrs
 from imgforge.codec import decompress
 from imgforge.errors import IntegrityError
 
-_COMPRESSED = (b"\x1f\x8b\x08", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"BZh")
+_COMPRESSED = re.compile(rb"\x1f\x8b\x08|\xfd7zXZ\0|\x28\xb5\x2f\xfd|BZh[1-9](?:1AY&SY|\x17rE8P\x90)", re.DOTALL)
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _AR = b"!<arch>\n"
 _TAR = (257, b"ustar")
@@ -73,12 +74,12 @@ Visit = Callable[[str, BinaryIO], None]
 
 def is_archive(begin: bytes) -> bool:
     """Tell whether a file begins like an archive or something compressed."""
-    return begin.startswith((*_COMPRESSED, *_ZIP, _AR)) or is_tar(begin)
+    return is_compressed(begin) or begin.startswith((*_ZIP, _AR)) or is_tar(begin)
 
 
 def is_compressed(begin: bytes) -> bool:
     """Tell whether a file's own bytes say nothing until they are decompressed."""
-    return begin.startswith(_COMPRESSED)
+    return bool(_COMPRESSED.match(begin))
 
 
 def is_tar(begin: bytes) -> bool:

@@ -27,6 +27,9 @@ _BAGS = re.compile(rb"\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x0a\x01[\x01\x02]
 
 _PKCS12 = re.compile(rb"\x30(?:\x82..|\x83...|\x80)\x02\x01\x03\x30(?:[\x00-\x7f]|\x80|\x81.|\x82..|\x83...)\x06\x09"
                      rb"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01", re.DOTALL)  # fmt: skip
+KINDS = frozenset({"java-keystore", "pkcs12", "pgp-private-key"})
+"""The stores of keys."""
+
 _JKS, _JCEKS = b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce"
 _KEY_ENTRY, _CERTIFICATE_ENTRY, _SECRET_ENTRY = 1, 2, 3
 

@@ -16,7 +16,7 @@ _HISTORY = re.compile(
     r"\.history|\.histfile|\.lesshst|\.viminfo|\.wget-hsts|fish_history|\.irb-history|\.local/share/nano/.*_history)$"
 )
 _ASSIGNMENT = (
-    rb"(?i)^\s*(?:export\s+)?\w*(?:PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIALS?)\w*\s*=\s*"
+    rb"(?i)^\s*(?:export\s+)?\w*(?:PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIALS?)\w*[ \t]*=[ \t]*"
     rb"[\"']?(?P<value>[^\s\"'#]{4,})"
 )
 _PROXIES = (
@@ -32,13 +32,17 @@ _RULES = tuple(
             _ASSIGNMENT,
         ),
         (r"(^|/)\.pgpass$", "password-file", rb"^[^#:\n]*:[^:\n]*:[^:\n]*:[^:\n]+:(?P<value>\S+)$"),
-        (r"(^|/)\.?my\.cnf$|(^|/)\.mylogin\.cnf$", "password-file", rb"^\s*password\s*=\s*[\"']?(?P<value>[^\s\"']+)"),
-        (r"(^|/)\.pypirc$", "password-file", rb"^\s*password\s*[=:]\s*(?P<value>\S+)"),
+        (
+            r"(^|/)\.?my\.cnf$|(^|/)\.mylogin\.cnf$",
+            "password-file",
+            rb"^\s*password[ \t]*=[ \t]*[\"']?(?P<value>[^\s\"']+)",
+        ),
+        (r"(^|/)\.pypirc$", "password-file", rb"^\s*password[ \t]*[=:][ \t]*(?P<value>\S+)"),
         (r"(^|/)settings(-security)?\.xml$", "password-file", rb"<(?:password|master)>(?P<value>[^<\s]+)</"),
         (r"(^|/)(composer/|\.composer/)?auth\.json$", "password-file", rb"\"password\"\s*:\s*\"(?P<value>[^\"]+)\""),
         (r"(^|/)auth\.json$", "password-file", rb"\"(?:github\.com|gitlab\.com)\"\s*:\s*\"(?P<value>[^\"]{16,})\""),
         (r"(^|/)hosts\.yml$", "password-file", rb"^\s*oauth_token:\s*(?P<value>\S{16,})"),
-        (r"(^|/)\.s3cfg$|(^|/)\.boto$", "password-file", rb"^\s*\w*secret\w*\s*=\s*(?P<value>\S{16,})"),
+        (r"(^|/)\.s3cfg$|(^|/)\.boto$", "password-file", rb"^\s*\w*secret\w*[ \t]*=[ \t]*(?P<value>\S{16,})"),
         (r"(^|/)\.gem/credentials$", "password-file", rb"^:?\w+:\s*(?P<value>(?:Basic )?\S{16,})"),
         (r"^etc/(g?shadow)-?$", "password-hash", rb"^[^:\n]+:(?P<value>\$[^:\n]+|[A-Za-z0-9./]{13}):"),
         (r"(^|/)\.htpasswd$", "password-hash", rb"^[^:#\s]+:(?P<value>(?:\$|\{SHA\})\S+)"),
@@ -54,6 +58,8 @@ _RULES = tuple(
         ),
     )
 )
+KINDS = frozenset(rule[1] for rule in _RULES) | {"apt-credentials", "git-credentials", "shell-history"}
+
 _INTERESTING = re.compile("|".join(f"(?:{rule[0].pattern})" for rule in _RULES))
 _ENDINGS = (".xml", ".json", ".yml", ".cnf", ".env", "_history", "credentials", "shadow", "shadow-")
 _REFERENCE = re.compile(rb"/|\$|file:")
@@ -63,6 +69,7 @@ _VARIABLE = re.compile(
 )
 _ABOUT = re.compile(r"(?i)(_(FILE|PATH|DIR|URL|URI|NAME|ID|LENGTH|TTL|TYPE|ENABLED)|PUBLIC_KEY)$")
 _PROXY = re.compile(r"(?i)^(https?|ftp|all|socks|rsync)_proxy$")
+_PACKAGES = "imgforge: packages "
 _ASSIGNED = re.compile(r"(?<![\w-])(?P<name>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>\"[^\"]*\"|'[^']*'|[^\s\"';&|]+)")
 
 
@@ -100,7 +107,10 @@ def by_variable(name: str, value: str) -> Iterator[Hit]:
 
 def by_assignments(text: str) -> Iterator[Hit]:
     """Yield what assignments in a command give away: ``ARG TOKEN=…``, ``RUN PASSWORD=… ./install``."""
+    is_list = text.startswith(_PACKAGES)
     for match in _ASSIGNED.finditer(text):
+        if is_list and match["value"][0].isdecimal():
+            continue  # passwd=1:4.13 is a package
         yield from by_variable(match["name"], match["value"].strip("\"'"))
 
 

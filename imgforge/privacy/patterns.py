@@ -228,6 +228,9 @@ _NAMES = {
 }
 
 
+KINDS = frozenset(_NAMES.get(group, group.replace("_", "-")) for pattern in ANCHORED for group in pattern.groupindex)
+
+
 def judge(data: bytes, match: re.Match[bytes]) -> tuple[str, bytes] | None:
     """Return the kind and the secret of a match; None when it only looks like one.
 

@@ -68,6 +68,12 @@ def der(form: str = "pkcs8") -> bytes:
     }[form]()
 
 
+def public() -> bytes:
+    """Return a public key and a certificate, in PEM."""
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return rsa_key().public_key().public_bytes(_PEM, form) + _certificate().public_bytes(_PEM)
+
+
 @functools.cache
 def pgp() -> tuple[bytes, bytes]:
     """Return an OpenPGP private key, armored and binary."""

@@ -10,6 +10,7 @@ import pytest
 
 from imgforge import policy
 from imgforge.policy import schema, taint
+from imgforge.privacy.kinds import KINDS
 
 TEXT = (Path(__file__).parents[2] / "docs" / "policy.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
@@ -36,3 +37,8 @@ def test_every_key_is_documented() -> None:
 
 def test_annotations_are_documented() -> None:
     assert {name for name in (taint.HOLDS, taint.CARRIES) if f"`{name}`" not in TEXT} == set()
+
+
+def test_every_kind_of_secret_is_documented() -> None:
+    table = TEXT[TEXT.index("| what is found |") :].partition("\n\n")[0]
+    assert set(re.findall(r"`([a-z0-9-]+)`", table)) == KINDS
