@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from imgforge.deb import changelog
+from imgforge.deb.changelog import Entry
 
 TEXT = """\
 hello (2.0-1) unstable; urgency=low
@@ -41,3 +42,21 @@ def test_an_unknown_urgency_counts_as_none() -> None:
 
 def test_text_that_is_no_changelog_has_no_urgency() -> None:
     assert changelog.urgency_since("what changed: everything", "1") == ""
+
+
+def test_the_entries_between_two_versions_are_the_newest_first() -> None:
+    found = changelog.entries_between(TEXT, after="1.5-1", until="2.0-1")
+    assert found == (
+        Entry("2.0-1", "low", "  * Newest."),
+        Entry("1.5-2", "high", "  * Security; urgency=critical in prose does not count."),
+    )
+    assert [entry.version for entry in changelog.entries_between(TEXT, after="1.0", until="1.5-2")] == [
+        "1.5-2",
+        "1.5-1",
+    ]
+    assert changelog.entries_between(TEXT, after="2.0-1", until="2.0-1") == ()
+
+
+def test_an_entry_without_a_version_is_passed_over() -> None:
+    text = "hello (unknown) unstable; urgency=low\n\n  * Old.\n\n" + TEXT
+    assert len(changelog.entries_between(text, after="1", until="9")) == 3
