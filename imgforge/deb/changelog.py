@@ -5,6 +5,7 @@ Source: deb-changelog(5), Debian Policy 4.4 and 5.6.17 (Urgency).
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -70,14 +71,14 @@ def entries_between(text: str, *, after: str, until: str) -> tuple[Entry, ...]:
 
 def _key(entry: Entry) -> bytes:
     try:
-        return versions.sort_key(entry.version)
+        return versions.sort_key(versions.validate(entry.version))
     except versions.VersionError:
         return b""
 
 
 def _entries(text: str) -> Iterator[Entry]:
     heads = list(_HEAD.finditer(text))
-    for head, following in zip(heads, [*heads[1:], None], strict=True):
+    for head, following in itertools.zip_longest(heads, heads[1:]):
         body = text[head.end() : following.start() if following else len(text)].partition("\n")[2]
         changes = re.split(r"^ -- ", body, maxsplit=1, flags=re.MULTILINE)[0]
         yield Entry(head["version"], head["urgency"].lower(), changes.strip("\n").rstrip())

@@ -1,0 +1,84 @@
+"""How two images are run, and of which layers they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import attrs
+
+from imgforge.image import Image
+from imgforge.oci.config import Execution
+
+
+@attrs.frozen(order=True)
+class ConfigChange:
+    """One setting that is not the same on both sides.
+
+    Attributes:
+        name: ``user``, ``env PATH``, ``label org.example.team``.
+        before: as text; None where it is not set.
+        after: the same.
+    """
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+@attrs.frozen
+class LayerChange:
+    """What somebody who has the first image must still get for the second.
+
+    Attributes:
+        kept: how many layers both have, by digest.
+        dropped: how many only the first has.
+        added: how many only the second has.
+        download: bytes of those.
+        size: bytes of all layers of both images.
+    """
+
+    kept: int
+    dropped: int
+    added: int
+    download: int
+    size: tuple[int, int]
+
+
+def compare(before: Image, after: Image) -> tuple[ConfigChange, ...]:
+    """Return what is different of how the images are run, in the order of names."""
+    one, other = (dict(_settings(image)) for image in (before, after))
+    names = sorted(one.keys() | other.keys())
+    return tuple(
+        ConfigChange(name, one.get(name), other.get(name)) for name in names if one.get(name) != other.get(name)
+    )
+
+
+def _settings(image: Image) -> Iterator[tuple[str, str]]:
+    run: Execution = image.config.execution
+    yield "platform", str(image.config.platform)
+    for name, value in (("user", run.user), ("workdir", run.workdir), ("stop-signal", run.stop_signal)):
+        if value:
+            yield name, value
+    for name, argv in (("entrypoint", run.entrypoint), ("cmd", run.cmd)):
+        if argv is not None:
+            yield name, " ".join(argv)
+    yield from ((f"env {name}", value) for name, value in run.env)
+    yield from ((f"label {name}", value) for name, value in run.labels)
+    yield from ((f"port {port}", "exposed") for port in run.ports)
+    yield from ((f"volume {volume}", "declared") for volume in run.volumes)
+
+
+def layers(before: Image, after: Image) -> LayerChange:
+    """Return which layers the images have in common."""
+    one, other = _sizes(before), _sizes(after)
+    return LayerChange(
+        kept=len(one.keys() & other.keys()),
+        dropped=len(one.keys() - other.keys()),
+        added=len(other.keys() - one.keys()),
+        download=sum(other[digest] for digest in other.keys() - one.keys()),
+        size=(sum(one.values()), sum(other.values())),
+    )
+
+
+def _sizes(image: Image) -> Mapping[str, int]:
+    return {str(layer.digest): layer.size for layer in image.manifest.layers}
