@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 import attrs
 import pytest
 from builders.archives import Key
@@ -10,8 +12,10 @@ from policy.desk import DEBIAN, DEBIAN_KEY, EXAMPLE_KEY, PHP, PLACES, POLICY, to
 
 from imgforge import policy
 from imgforge.apt.sources import Source
+from imgforge.digest import Digest
+from imgforge.lock import LockedPackage, LockedSource, PlatformLock
 from imgforge.policy import NONE, sources
-from imgforge.policy.subject import PackageUse, Places, SourceUse
+from imgforge.policy.subject import PackageUse, Places, SourceUse, packages_of
 
 STRANGER = "abad1deaabad1deaabad1deaabad1deaabad1dea"
 
@@ -95,3 +99,34 @@ def test_fingerprints_come_from_the_certificates() -> None:
     assert use.fingerprints == tuple(fingerprint.lower() for fingerprint in source.fingerprints)
     text = f"imgforge-policy: 1\nsources: [{{keys: ['{use.fingerprints[0].upper()}'], suites: ['*']}}]\n"
     assert sources.refusals(policy.load(text, file="p.yaml"), (use,), places=Places()) == ()
+
+
+def test_the_component_of_a_locked_package_is_where_the_pool_says() -> None:
+    php = attrs.evolve(PHP, components=("component", "component/php83", "main"))
+    paths = {
+        "php8.3": "pool/component/php83/p/php8.3/php8.3_1_all.deb",
+        "php-apcu": "pool/component/p/php-apcu/php-apcu_1_all.deb",
+        "php-flat": "./php-flat_1_all.deb",
+        "php-other": "pool/contrib/p/php-other_1_all.deb",
+    }
+    locked = platform_lock(
+        *(package(name, path=PurePosixPath(path), source="php") for name, path in paths.items()),
+        sources=("php",),
+    )
+    assert {use.name: use.component for use in packages_of(locked, (php,))} == {
+        "php8.3": "component/php83",
+        "php-apcu": "component",
+        "php-flat": None,
+        "php-other": None,
+    }
+
+
+def platform_lock(*packages: LockedPackage, sources: tuple[str, ...]) -> PlatformLock:
+    named = tuple(LockedSource(name=name, identity="x") for name in sources)
+    return PlatformLock(platform="linux/amd64", asked=(), sources=named, packages=packages)
+
+
+def package(name: str, *, path: PurePosixPath, source: str) -> LockedPackage:
+    return LockedPackage(
+        name=name, version="1", architecture="all", size=1, digest=Digest.of(b""), path=path, source=source
+    )
