@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
-from imgforge.image import Image
-from imgforge.oci.config import Execution
+from imgforge.oci.config import ImageConfig
+from imgforge.oci.manifest import Manifest
 
 
 @attrs.frozen(order=True)
@@ -44,7 +44,7 @@ class LayerChange:
     size: tuple[int, int]
 
 
-def compare(before: Image, after: Image) -> tuple[ConfigChange, ...]:
+def compare(before: ImageConfig, after: ImageConfig) -> tuple[ConfigChange, ...]:
     """Return what is different of how the images are run, in the order of names."""
     one, other = (dict(_settings(image)) for image in (before, after))
     names = sorted(one.keys() | other.keys())
@@ -53,9 +53,9 @@ def compare(before: Image, after: Image) -> tuple[ConfigChange, ...]:
     )
 
 
-def _settings(image: Image) -> Iterator[tuple[str, str]]:
-    run: Execution = image.config.execution
-    yield "platform", str(image.config.platform)
+def _settings(config: ImageConfig) -> Iterator[tuple[str, str]]:
+    run = config.execution
+    yield "platform", str(config.platform)
     for name, value in (("user", run.user), ("workdir", run.workdir), ("stop-signal", run.stop_signal)):
         if value:
             yield name, value
@@ -68,7 +68,7 @@ def _settings(image: Image) -> Iterator[tuple[str, str]]:
     yield from ((f"volume {volume}", "declared") for volume in run.volumes)
 
 
-def layers(before: Image, after: Image) -> LayerChange:
+def layers(before: Manifest, after: Manifest) -> LayerChange:
     """Return which layers the images have in common."""
     one, other = _sizes(before), _sizes(after)
     return LayerChange(
@@ -80,5 +80,5 @@ def layers(before: Image, after: Image) -> LayerChange:
     )
 
 
-def _sizes(image: Image) -> Mapping[str, int]:
-    return {str(layer.digest): layer.size for layer in image.manifest.layers}
+def _sizes(manifest: Manifest) -> Mapping[str, int]:
+    return {str(layer.digest): layer.size for layer in manifest.layers}

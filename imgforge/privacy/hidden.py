@@ -16,14 +16,11 @@ import attrs
 
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _CLASSES = bytes(1 if byte in _BASE64 else 0 if byte == 0 else 2 for byte in range(256))
-_HIGH_CLEAR = _BASE64[:32]
-_HEX = b"0123456789abcdefABCDEF"
-_HEX_HIGH = b"0234567"
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
 
 _RUN = 28
 """Characters of base64 or digits in a row: 20 bytes of text, the shortest token."""
-_WIDE_RUN = 12
+_WIDE_RUN = 16
 
 _RUN_NEEDLE = b"\1" * _RUN
 _WIDE_NEEDLE = b"\1\0" * _WIDE_RUN
@@ -32,11 +29,32 @@ _WIDE_END = re.compile(rb"(?:[\t\r\n\x20-\x7e]\x00)+")
 _BLOB = re.compile(rb"[A-Za-z0-9+/]+(?:(?:\\n|[ \t]*\r?\n[ \t]*)[A-Za-z0-9+/]+)*")
 _DIGITS = re.compile(rb"[0-9a-fA-F]+(?:[ \t]*\r?\n[ \t]*[0-9a-fA-F]+)*")
 _BLOB_MAX = 64 << 10
-_CHECKED = 48
-_BINARY = (b"MI", b"/u3+7Q", b"zs7Ozg")
-"""How base64 of DER, of a Java key store and of a JCEKS store begins."""
+_CHECKED = 24
+
+_PREFIX_MAX = 128
+"""How far into a run the encoded text may begin, as after a path: a slash is a character of base64."""
 
 _UNBROKEN = (b"\\n", b"\n", b"\r", b"\t", b" ")
+
+
+def _of_text(shift: int) -> bytes:
+    """Return the class of the characters of base64 that ASCII text has at one place of four.
+
+    Args:
+        shift: 0 for the first place, which holds the upper 6 bits of a byte, 1 for the second, 2 for the third.
+    """
+    upper = [byte >> 2 for byte in _PRINTABLE]
+    middle = [low << 4 | byte >> 4 for low in range(4) for byte in _PRINTABLE]
+    lower = [low << 2 | byte >> 6 for low in range(16) for byte in _PRINTABLE]
+    values = sorted(set((upper, middle, lower)[shift]))
+    return b"[" + b"".join(re.escape(_BASE64[value : value + 1]) for value in values) + b"]"
+
+
+_QUARTET = b"".join(map(_of_text, range(3))) + b"[A-Za-z0-9+/]"
+_BEGIN = re.compile(rb"(?P<hex>[0-9a-fA-F]{28})|MI[A-Za-z0-9]{2}|/u3\+7Q|zs7Ozg")
+"""Digits; and how DER, a Java key store and a JCEKS store begin in base64."""
+
+_TEXT = re.compile(rb"(?:" + _QUARTET + rb"){6}")
 
 
 @attrs.frozen
@@ -76,40 +94,35 @@ def _runs(data: bytes, classes: bytes) -> Iterator[Hidden]:
 
 
 def _decoded(data: bytes, start: int, end: int) -> Hidden | None:
-    """Return what a run says in one of the two encodings, if it is text or could be a key."""
-    begin = data[start : min(end, start + _CHECKED)]
-    if not begin.translate(None, _HEX):
-        return _from_hex(data, start, end)
-    if begin.startswith(_BINARY):
-        return _from_base64(data, start, end, 0)
-    for offset in range(4):
-        if begin[offset::4].translate(None, _HIGH_CLEAR):
-            continue
-        first = base64.b64decode(begin[offset : offset + (len(begin) - offset) // 4 * 4])
-        if not first.translate(None, _PRINTABLE):
-            return _from_base64(data, start, end, offset)
-    return None
+    """Return what a run says, if that is text or could be a key."""
+    begin = _BEGIN.match(data, start)
+    if begin:
+        return _from_hex(data, start, end) if begin["hex"] else _from_base64(data, start, end)
+    text = _TEXT.search(data, start, min(end, start + _PREFIX_MAX))
+    if not text:
+        return None
+    found = _from_base64(data, text.start(), end)
+    return None if found.content[: _CHECKED * 3 // 4].translate(None, _PRINTABLE) else found
 
 
 def _from_hex(data: bytes, start: int, end: int) -> Hidden | None:
     for offset in range(2):
-        if data[start + offset : min(end, start + _CHECKED) : 2].translate(None, _HEX_HIGH):
-            continue
+        if data[start + offset : start + _CHECKED : 2].translate(None, b"0234567"):
+            continue  # the first digit of each pair, were it text
         lines = _DIGITS.match(data, start, min(len(data), start + _BLOB_MAX))
         digits = b"".join(lines[0].split())[offset:] if lines else b""
         content = binascii.a2b_hex(digits[: len(digits) // 2 * 2])
-        if content and not content[: _CHECKED // 2].translate(None, _PRINTABLE):
+        if content and not content[: _CHECKED // 2 - 1].translate(None, _PRINTABLE):
             return Hidden(start, max(end, lines.end() if lines else end), content, "hex")
     return None
 
 
-def _from_base64(data: bytes, start: int, end: int, offset: int) -> Hidden:
+def _from_base64(data: bytes, start: int, end: int) -> Hidden:
     """Return the text of a run and of the lines that follow it."""
     blob = _BLOB.match(data, start, min(len(data), start + _BLOB_MAX))
     text = blob[0] if blob else data[start:end]
     for part in _UNBROKEN:
         text = text.replace(part, b"")
-    text = text[offset:]
     text = text[: len(text) - (len(text) % 4 == 1)]
     content = base64.b64decode(text + b"=" * (-len(text) % 4))
     return Hidden(start, blob.end() if blob else end, content, "base64")

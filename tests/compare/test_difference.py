@@ -37,7 +37,14 @@ FILES = (
 
 def whole() -> Difference:
     before, after = ONE.image, OTHER_IMAGE.image
-    return Difference("web:1", "web:2", CHANGES, FILES, config.compare(before, after), config.layers(before, after))
+    return Difference(
+        "web:1",
+        "web:2",
+        CHANGES,
+        FILES,
+        config.compare(before.config, after.config),
+        config.layers(before.manifest, after.manifest),
+    )
 
 
 def test_a_difference_is_told_to_people(golden_file: Golden) -> None:
@@ -50,7 +57,7 @@ def test_a_difference_is_told_to_programs(golden_file: Golden) -> None:
 
 
 def test_no_difference_is_said_too() -> None:
-    same = Difference("a", "b", layers=config.layers(ONE.image, ONE.image))
+    same = Difference("a", "b", layers=config.layers(ONE.image.manifest, ONE.image.manifest))
     assert not same
     assert list(lines(same))[:2] == ["a and b: no difference", "layers: 2 kept, 0 dropped, 0 added"]
 
@@ -63,7 +70,7 @@ def test_many_files_are_counted() -> None:
 
 
 def test_layers_that_both_have_are_not_transferred() -> None:
-    change = config.layers(ONE.image, OTHER_IMAGE.image)
+    change = config.layers(ONE.image.manifest, OTHER_IMAGE.image.manifest)
     own = OTHER_IMAGE.image.manifest.layers[-1].size
     assert (change.kept, change.dropped, change.added, change.download) == (1, 1, 1, own)
 

@@ -181,6 +181,7 @@ def _encodings() -> Iterator[tuple[str, Plant]]:
         "base64 of a token": ("github-token", b'{"data": {"token": "' + base64.b64encode(github) + b'"}}'),
         "base64 of a line": ("github-token", base64.b64encode(b"a: 1\ntoken: " + github + b"\nb: 2\n")),
         "base64 not at its beginning": ("github-token", b"data:/a/" + base64.b64encode(b"x" * 20 + github)),
+        "base64 after a path": ("github-token", b"https:/srv/app/data/blob/" + base64.b64encode(b"token " + github)),
         "base64 twice": ("github-token", base64.b64encode(base64.b64encode(b"token = " + github + b"\n" * 9))),
         "hex": ("private-key", key.hex().encode()),
         "hex in lines": ("github-token", "\n".join(textwrap.wrap((b"token " + github).hex(), 60)).encode()),

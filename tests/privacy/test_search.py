@@ -51,7 +51,7 @@ HARMLESS = {
     "an empty auth": b'{"auths": {"registry.shop.se": {"auth": ""}, "x.se": {"auth":"YWJjOg=="}}}',
     "token in yaml": b"token: " + drawn(32).encode(),
     "sums": b"".join(b"%s  usr/bin/%d\n" % (binascii.b2a_hex(bytes([n] * 32)), n) for n in range(40)),
-    "npm's own code": b"'//registry.npmjs.org/:_authToken=${NPM_TOKEN}'",
+    "npm's own code": b"'//registry.shop.se/:_authToken=${NPM_TOKEN}'",
 }
 
 
