@@ -10,6 +10,7 @@ flock(2) needs a local file system, or NFS on Linux >= 2.6.12, for which lock fi
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import io
 import itertools
@@ -44,6 +45,17 @@ def storing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise refused(path, error) from error
+
+
+@contextlib.contextmanager
+def filling(path: Path) -> Iterator[None]:
+    """Raise it as a StoreError that names the path when a disk is full, and nothing else."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise refused(path, error) from error
+        raise
 
 
 class _File(io.FileIO):

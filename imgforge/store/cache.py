@@ -21,7 +21,7 @@ from typing import BinaryIO
 import attrs
 
 from imgforge.errors import StoreError
-from imgforge.store.atomic import Temporary, Writing, locked, remove_tree, storing, sweep_locks, weigh
+from imgforge.store.atomic import Temporary, Writing, filling, locked, remove_tree, storing, sweep_locks, weigh
 
 _KIND = re.compile(r"[a-z][a-z0-9-]{0,40}")
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~=-]{2,199}")
@@ -138,7 +138,8 @@ class Cache:
         self._open()
         descriptor, tree = self._temporary.directory()
         try:
-            yield tree
+            with filling(tree):
+                yield tree
         finally:
             try:
                 with storing(tree):
