@@ -88,6 +88,11 @@ class Server:
         """Let all requests of a path fail in one way, once the single faults are used up; ``*`` for every path."""
         self._always[path if path == "*" else f"/{path.lstrip('/')}"] = fault
 
+    def heal(self) -> None:
+        """Let nothing fail any more."""
+        self._faults.clear()
+        self._always.clear()
+
     def paths(self) -> list[str]:
         """Return the paths that were asked for, in order."""
         return [asked.path for asked in self.asked]

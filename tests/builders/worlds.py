@@ -166,10 +166,14 @@ class World:
         """Write a manifest, on the ground unless another base is given."""
         return grounds.write_manifest(self.manifests, name, **keys)
 
-    def build(self, manifest: Path | str | None = None, **options: Any) -> Built:
-        """Build a manifest, by default ``image``, and check everything that the store then holds."""
-        chosen = self.manifests / "image.yaml" if manifest is None else manifest
-        built = imgforge.build(chosen, settings=self.settings, **options)
+    def path_of(self, name: str = "image") -> Path:
+        """Return where a manifest is."""
+        return self.manifests / f"{name}.yaml"
+
+    def build(self, manifest: Path | str = "image", **options: Any) -> Built:
+        """Build a manifest, given by path or name, and check everything that the store then holds."""
+        path = manifest if isinstance(manifest, Path) else self.path_of(manifest)
+        built = imgforge.build(path, settings=self.settings, **options)
         images.check_layout(self.layout)
         return built
 
@@ -179,7 +183,8 @@ class World:
 
     def made(self, **keys: Any) -> Image:
         """Write a manifest, build it and return the image."""
-        self.build(self.manifest(**keys))
+        self.manifest(**keys)
+        self.build()
         return self.image()
 
     def at(self, path: Path) -> World:
@@ -195,22 +200,23 @@ class World:
         return attrs.evolve(self, settings=attrs.evolve(self.settings, **changes))
 
     def words(self, verb: str, *words: str) -> list[str]:
-        """Return the command line for a verb, without the interpreter."""
-        places = [f"--manifests={path}" for path in self.settings.manifests]
-        return [
-            "-m",
-            "imgforge",
-            verb,
-            f"--store={self.settings.store}",
-            f"--cache={self.settings.cache}",
-            *places,
-            *words,
-        ]
+        """Return the command line for a verb; of ``build`` without further words, for the manifest ``image``."""
+        if verb == "build" and not any(word.endswith(".yaml") for word in words):
+            words = (str(self.path_of()), *words)
+        places = (f"--store={self.settings.store}", f"--cache={self.settings.cache}")
+        return [sys.executable, "-m", "imgforge", verb, *words, *places]
 
-    def command(
-        self, verb: str, *words: str, interpreter: str = sys.executable, **options: Any
-    ) -> subprocess.CompletedProcess[str]:
+    def start(self, verb: str, *words: str) -> subprocess.Popen[str]:
+        """Start a verb of the command line in a process of its own."""
+        return subprocess.Popen(
+            self.words(verb, *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment()
+        )
+
+    def command(self, verb: str, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run a verb of the command line in a process of its own."""
-        environment = {**os.environ, "PYTHONPATH": str(_REPOSITORY), "IMGFORGE_CONFIG": ""}
-        settings = {"capture_output": True, "text": True, "timeout": 120, "env": environment, **options}
-        return subprocess.run([interpreter, *self.words(verb, *words)], check=False, **settings)
+        settings = {"capture_output": True, "text": True, "timeout": 120, "env": _environment(), **options}
+        return subprocess.run(self.words(verb, *words), check=False, **settings)
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(_REPOSITORY), "IMGFORGE_CONFIG": ""}

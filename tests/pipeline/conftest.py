@@ -24,7 +24,7 @@ def warm_cache(ground: Archive) -> Iterator[Path]:
     """A cache in which the ground's base is made."""
     with tempfile.TemporaryDirectory(prefix="imgforge-warm-") as name:
         first = World.on(ground, Path(name))
-        first.build(first.manifests / "ground.yaml")
+        first.build("ground")
         yield first.settings.cache
 
 
