@@ -127,7 +127,8 @@ class Desk:
         for kind in _DOWNLOADED:
             _link(warm.cache / kind, cold.cache / kind)
             _link(warm.cache / kind, bare.cache / kind)
-        _link(warm.path / "manifests", cold.path / "manifests")
+        for place in (cold, bare):
+            _link(warm.path / "manifests", place.path / "manifests")
         shutil.rmtree(cold.cache / _SOLVED, ignore_errors=True)
         self._say("preparing: the peers' mirror")
         self.mirror.offer(warm.manifest(BASE), cache=warm.cache)

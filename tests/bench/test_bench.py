@@ -81,4 +81,4 @@ def test_one_changed_package_makes_the_least_anew(tmp_path: Path) -> None:
         subprocess.run(place.command("build", place.manifest(_IMAGE), "--offline"), check=True, capture_output=True)
         labelled = place.census() - before
     assert {kind: made[kind] for kind in cases.LEAST} == cases.LEAST
-    assert labelled == {"blobs": 2}
+    assert labelled == {"blobs": 2, "evidence": 1}
