@@ -19,6 +19,7 @@ SUMMARIES = MappingProxyType(
         "why": "say which chain of dependencies brings a package in",
         "run": "run an image in the sandbox, as its configuration says",
         "inspect": "show an image: layers, packages, configuration, scripts",
+        "diff": "say what is different between two images or locks",
         "images": "list the images in the store",
         "push": "send an image to a registry, and sign it there",
         "pull": "fetch an image from a registry into the store",

@@ -50,6 +50,10 @@ class Difference:
         """Tell whether there is any."""
         return bool(self.packages or self.files or self.config)
 
+    def described(self, *, changelogs: bool = True, every_file: bool = False) -> tuple[str, ...]:
+        """Return what is different, for people; see `lines`."""
+        return tuple(lines(self, changelogs=changelogs, every_file=every_file))
+
     def to_json(self) -> dict[str, Any]:
         """Return it as a JSON object."""
         members: dict[str, Any] = {

@@ -25,7 +25,7 @@ class Held:
         source: its source package's name; empty when unknown, as in a lock.
         source_version: of the source package.
         size: bytes: installed, or of the ``.deb`` in a lock.
-        identity: what tells two builds of one version apart: the digest of the ``.deb``, or nothing.
+        identity: what tells two builds of one version apart: the digest of the ``.deb``; empty when unknown.
     """
 
     name: str
@@ -165,7 +165,8 @@ def _kind(was: Held | None, now: Held | None) -> str:
     order = versions.compare(was.version, now.version)
     if order:
         return UPGRADED if order < 0 else DOWNGRADED
-    is_same = was.identity == now.identity and was.architecture == now.architecture
+    is_same = was.identity in ("", now.identity) or not now.identity
+    is_same = is_same and was.architecture == now.architecture
     return "" if is_same and was.version == now.version else REBUILT
 
 

@@ -34,11 +34,13 @@ from imgforge.pipeline.base import Base
 from imgforge.pipeline.blobs import LayerBlobs
 from imgforge.pipeline.chain import Chain
 from imgforge.pipeline.compress import COMPRESSIONS
+from imgforge.pipeline.governing import Governor
 from imgforge.pipeline.installed import Installed
 from imgforge.pipeline.locking import Locked, Question
+from imgforge.pipeline.marks import Marks
 from imgforge.pipeline.stopwatch import Stopwatch
 from imgforge.pipeline.wish import Wish
-from imgforge.report import Step, running
+from imgforge.report import Reporter, Step, running
 from imgforge.settings import Settings
 from imgforge.store.cache import Cache
 from imgforge.store.layout import Layout
@@ -46,7 +48,7 @@ from imgforge.store.layout import Layout
 evidence = late.module("imgforge.pipeline.evidence")
 forge = late.module("imgforge.pipeline.forge")
 judging = late.module("imgforge.pipeline.judging")
-policies = late.module("imgforge.policy.files")
+refusals = late.module("imgforge.policy.refusal")
 registries = late.module("imgforge.pipeline.registries")
 transports = late.module("imgforge.transport.table")
 
@@ -97,9 +99,11 @@ class Builder:
 
     def __init__(self, settings: Settings) -> None:
         self._watch = Stopwatch(settings.reporter)
+        self.reporter: Reporter = self._watch
         self._settings = attrs.evolve(settings, reporter=self._watch)
         self.store = Layout(settings.store)
         self.cache = Cache(settings.cache)
+        self.governor = Governor(self._settings, cache=self.cache)
         self._resources = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -158,37 +162,29 @@ class Builder:
         """
         return Question(file, _platform(file), base.digest if base else None)
 
-    def open(self, reference: str) -> Base:
-        """Open an image of the store, or one that a reference names."""
+    def open(self, reference: str, *, platform: Platform | None = None) -> Base:
+        """Open an image of the store, or one that a reference names; of an index, the one for the platform."""
         parsed = Reference.parse(reference)
-        opened = self._resources.enter_context(transports.read(parsed, table=self.places))
+        opened = self._resources.enter_context(transports.read(parsed, table=self.places, platform=platform))
         return Base(reference, opened.image.digest, opened.image, opened.open)
 
     def _build(self, file: ManifestFile, base: Base | None, mode: Mode) -> Built:
         with running(self._settings.reporter, Step("build", file.manifest.name)):
             question = self.question(file, base)
             lock, platform_lock = self._locked(question, base, mode)
-            self._judge(file, platform_lock, base)
+            marks = self.governor.manifest(file, locked=platform_lock, base=base, facts=lambda: self.forge.facts(base))
             installed = self._installed(file, platform_lock, base)
-            image = self._assembled(file, base, installed.layers, installed.epoch)
+            layers = marks.on_packages(installed.layers)
+            image = self._assembled(file, base, layers, installed.epoch, marks)
             below = self._as_base(image, file.manifest.name) if image.layers else None
             own = self._own_layer(file, below, epoch=installed.epoch)
             if own is not None:
-                image = self._assembled(file, base, (*installed.layers, own), installed.epoch)
-            reused = self._keep(image, file.manifest.name)
+                image = self._assembled(file, base, (*layers, marks.on_files(own)), installed.epoch, marks)
+            name = file.manifest.name
+            self.governor.image(self._as_base(image, name), name=name, file=file)
+            reused = self._keep(image, name)
         self._remember(image, file, base, locked=(lock, platform_lock), mode=mode)
         return Built(file.manifest.name, image.digest, image, installed, lock, reused)
-
-    def _judge(self, file: ManifestFile, locked: PlatformLock, base: Base | None) -> None:
-        """Hold a manifest against the policy, if there is any, or if it asks for what only a policy can allow.
-
-        Raises:
-            RefusedError: the policy does not allow it.
-        """
-        own_sources = bool(file.manifest.sources) and not file.manifest.is_from_scratch
-        if own_sources or has_policy(self._settings):
-            found = policies.find(self._settings.policy)
-            judging.manifest(found, file, facts=self.forge.facts(base), locked=locked)
 
     def _locked(self, question: Question, base: Base | None, mode: Mode) -> tuple[Locked, PlatformLock]:
         before = locking.read(question.file)
@@ -220,14 +216,17 @@ class Builder:
         blob = blobs.recall(blobs.tar_key(key)) or self.forge.own_layer(file, below, key=key, epoch=epoch)
         return Layer(blob.descriptor, blob.diff_id, "imgforge: files of the manifest", "files")
 
-    def _assembled(self, file: ManifestFile, base: Base | None, layers: tuple[Layer, ...], epoch: int) -> Image:
+    def _assembled(
+        self, file: ManifestFile, base: Base | None, layers: tuple[Layer, ...], epoch: int, marks: Marks
+    ) -> Image:
         return assemble(
             layers,
             base=NamedBase(base.image, base.name) if base else None,
             platform=Platform.parse(_platform(file)),
             epoch=epoch,
-            changes=_overrides(file.manifest.config),
+            changes=_overrides(file.manifest.config, marks),
             annotations=(
+                *marks.image,
                 ("org.opencontainers.image.title", file.manifest.name),
                 (COMPRESSOR, COMPRESSIONS[file.manifest.compression].identity),
             ),
@@ -279,30 +278,21 @@ class Builder:
         opened = self._resources.enter_context(
             transports.read(reference, table=self.places, platform=Platform.parse(_platform(first)))
         )
-        if has_policy(self._settings):
-            judging.ground(
-                policies.find(self._settings.policy),
-                first,
-                reference=attrs.evolve(reference, digest=opened.image.digest),
-                config=opened.image.config,
-                client=self._client,
-                now=self._settings.now,
-            )
-        return Base(chain.ground, opened.image.digest, opened.image, opened.open)
+        base = Base(chain.ground, opened.image.digest, opened.image, opened.open)
+        if self.governor.is_there:
+            refusals.refuse(self._ground_faults(chain, base))
+        return base
 
 
-def has_policy(settings: Settings) -> bool:
-    """Tell whether a policy counts, without reading it."""
-    named = os.environ.get("IMGFORGE_POLICY")
-    return settings.policy is not None or (
-        os.path.lexists("/etc/imgforge/policy.yaml") if named is None else bool(named)
-    )
+def own_platform() -> Platform:
+    """Return the platform of this machine."""
+    machine = os.uname().machine
+    return Platform("linux", _ARCHITECTURES.get(machine, machine))
 
 
 def _platform(file: ManifestFile) -> str:
     """Return the platform of this machine, if the manifest is for it."""
-    machine = os.uname().machine
-    own = Platform("linux", _ARCHITECTURES.get(machine, machine))
+    own = own_platform()
     for platform in file.manifest.platforms:
         if Platform.parse(platform).is_met_by(own):
             return platform
@@ -311,7 +301,7 @@ def _platform(file: ManifestFile) -> str:
     raise ManifestError((Problem(where, text),))
 
 
-def _overrides(config: Config) -> Overrides:
+def _overrides(config: Config, marks: Marks) -> Overrides:
     return Overrides(
         user=config.user,
         workdir=None if config.workdir is None else str(config.workdir),
@@ -319,7 +309,7 @@ def _overrides(config: Config) -> Overrides:
         cmd=config.cmd,
         stop_signal=config.stop_signal,
         env=config.env,
-        labels=config.labels,
+        labels=(*config.labels, *marks.image),
         ports=tuple(str(port) for port in config.ports),
         volumes=tuple(str(volume) for volume in config.volumes),
     )

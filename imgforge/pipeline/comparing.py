@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from imgforge.compare.packages import changelog_paths
 from imgforge.deb import changelog
 from imgforge.deb.package import open_deb
 from imgforge.digest import Digest
@@ -13,7 +14,8 @@ from imgforge.errors import IntegrityError
 from imgforge.lock import LockedPackage, PlatformLock
 from imgforge.pipeline.freshness import Change
 
-_CHANGELOG_MAX = 16 << 20
+CHANGELOG_MAX = 16 << 20
+"""Bytes of a changelog that are read at most."""
 
 
 def compare(
@@ -44,22 +46,30 @@ def compare(
 
 
 def _urgency(path: Path, name: str, since: str) -> str:
-    text = _changelog(path, name)
+    text = changelog_of(path, name)
     return changelog.urgency_since(text, since) if text else ""
 
 
-def _changelog(path: Path, name: str) -> str:
-    """Return the changelog that a package ships (Policy 12.7); empty text when it lies in another package."""
-    wanted = (f"usr/share/doc/{name}/changelog.Debian.gz", f"usr/share/doc/{name}/changelog.gz")
+def changelog_of(path: Path, name: str) -> str:
+    """Return the changelog that a package ships; empty text when it lies in another package."""
+    wanted = changelog_paths(name)
     with path.open("rb") as stream:
         found = {
             entry.path: content.read()
             for entry, content in open_deb(stream, what=path.name).entries()
-            if entry.path in wanted and entry.size < _CHANGELOG_MAX
+            if entry.path in wanted and entry.size < CHANGELOG_MAX
         }
-    data = next((found[name] for name in wanted if name in found), b"")
+    return changelog_text(next((found[name] for name in wanted if name in found), b""), what=path.name)
+
+
+def changelog_text(data: bytes, *, what: str) -> str:
+    """Return what a packed changelog says, as far as it is not too long.
+
+    Raises:
+        IntegrityError: it is damaged.
+    """
     try:
-        plain = zlib.decompressobj(31).decompress(data, _CHANGELOG_MAX) if data else b""
+        plain = zlib.decompressobj(31).decompress(data, CHANGELOG_MAX) if data else b""
     except zlib.error as error:
-        raise IntegrityError(f"{path.name}: its changelog is damaged: {error}") from error
+        raise IntegrityError(f"{what}: its changelog is damaged: {error}") from error
     return plain.decode(errors="replace")

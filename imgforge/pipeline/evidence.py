@@ -123,6 +123,13 @@ def is_known(digest: Digest, *, cache: Cache) -> bool:
     return cache.get(KIND, digest.hex) is not None
 
 
+def debs_of(digest: Digest, *, cache: Cache) -> dict[dpkg.Key, Digest]:
+    """Return the digest of the ``.deb`` of each package of an image and its bases, as far as builds here know them."""
+    records = tuple(_records(digest, cache=cache))
+    known = itertools.chain.from_iterable(_vouched(record) for record in reversed(records))
+    return {key: vouched.digest for key, vouched in known}
+
+
 def knowledge(image: Base, *, cache: Cache, reporter: Reporter) -> Knowledge:
     """Return what is known of an image: what dpkg lists in it, and who vouched for that when it was built.
 

@@ -6,6 +6,7 @@ Each layer is read at most once, ever: what was found is cached by its diff_id.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,7 +19,7 @@ from imgforge.rootfs import facts
 from imgforge.rootfs.facts import Facts
 from imgforge.store.cache import Cache
 from imgforge.tar import TarError, reader
-from imgforge.tree import Kind
+from imgforge.tree import Entry, Kind
 from imgforge.workshop.client import Workshop
 
 LAYER_CAP = 64 << 30
@@ -34,7 +35,7 @@ def facts_of(base: Base, *, cache: Cache, reporter: Reporter) -> Facts:
     if found is not None:
         return _load(found.read_bytes())
     folded = facts.fold(
-        _layer_facts(base, number, cache=cache, reporter=reporter) for number in range(len(base.image.config.diff_ids))
+        layer_facts(base, number, cache=cache, reporter=reporter) for number in range(len(base.image.config.diff_ids))
     )
     cache.put("image-facts", key, _dump(folded))
     return folded
@@ -63,7 +64,7 @@ def _tree_key(base: Base, number: int) -> str:
 def read_file(base: Base, path: str, *, cache: Cache, reporter: Reporter) -> bytes | None:
     """Return the content of a regular file of the image; None where there is none."""
     for number in reversed(range(len(base.image.config.diff_ids))):
-        entry = _layer_facts(base, number, cache=cache, reporter=reporter).entries.get(path)
+        entry = layer_facts(base, number, cache=cache, reporter=reporter).entries.get(path)
         if entry is None:
             continue
         wanted = entry.target if entry.kind is Kind.HARDLINK else path
@@ -71,6 +72,30 @@ def read_file(base: Base, path: str, *, cache: Cache, reporter: Reporter) -> byt
             members = reader.read(stream, what=base.name)
             return next((content.read() for found, content in members if found.path == wanted), None)
     return None
+
+
+def read_files(base: Base, paths: Iterable[str], *, cache: Cache, reporter: Reporter) -> dict[str, bytes]:
+    """Return the content of regular files of the image, each layer opened once; what is no such file is left out.
+
+    Args:
+        base: the image.
+        paths: as they are in its tree, symlinks followed.
+        cache: keeps the facts of layers.
+        reporter: hears when a layer must be read.
+    """
+    rest, found = set(paths), dict[str, bytes]()
+    for number in reversed(range(len(base.image.config.diff_ids))):
+        here = rest & layer_facts(base, number, cache=cache, reporter=reporter).entries.keys()
+        rest -= here
+        if here:
+            with open_layer(base, number) as stream:
+                members = reader.read(stream, what=base.name)
+                found |= {entry.path: content.read() for entry, content in members if _is_file(entry, here)}
+    return found
+
+
+def _is_file(entry: Entry, wanted: set[str]) -> bool:
+    return entry.kind is Kind.FILE and entry.path in wanted
 
 
 def _unpack(
@@ -110,7 +135,8 @@ def open_layer(base: Base, number: int) -> BinaryIO:
     return decompress(base.open_blob(descriptor), what=f"{base.name}: layer {number + 1}", cap=LAYER_CAP)
 
 
-def _layer_facts(base: Base, number: int, *, cache: Cache, reporter: Reporter) -> Facts:
+def layer_facts(base: Base, number: int, *, cache: Cache, reporter: Reporter) -> Facts:
+    """Return what is known of one layer of an image, counted from 0, reading it at most once, ever."""
     diff_id = base.image.config.diff_ids[number]
     key = f"{diff_id.hex}-{facts.FORMAT}-{record.VERSION}"
     found = cache.get("layer-facts", key)

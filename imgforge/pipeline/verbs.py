@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -11,6 +12,7 @@ from imgforge.digest import Digest
 from imgforge.image import Image
 from imgforge.manifest import files
 from imgforge.manifest.files import ManifestFile
+from imgforge.oci.platform import Platform
 from imgforge.oci.reference import Reference
 from imgforge.pipeline import chain as chains
 from imgforge.pipeline import installed
@@ -26,6 +28,7 @@ from imgforge.store.layout import Layout
 from imgforge.store.listing import Stored
 from imgforge.workshop.steps import ScriptRun
 
+differing = late.module("imgforge.pipeline.differing")
 running = late.module("imgforge.pipeline.running")
 transports = late.module("imgforge.transport.table")
 workshop = late.module("imgforge.workshop.client")
@@ -191,6 +194,25 @@ def inspect(reference: str, *, settings: Settings) -> Inspection:
             run for diff_id in found.image.config.diff_ids for run in installed.runs_of(diff_id, cache=builder.cache)
         )
         return Inspection(reference, found.digest, found.image, scripts)
+
+
+def diff(before: str, after: str, *, settings: Settings, platform: str = "") -> Any:
+    """Return what is different between two images or locks, a `compare.difference.Difference`.
+
+    Args:
+        before: a name in the store, a reference, or the path of a lock (``….json``).
+        after: likewise.
+        settings: places, and how registries are reached.
+        platform: which image of an index, and which part of a lock; this machine's part of a lock unless given.
+
+    Raises:
+        UsageError: there is no such lock, or nothing for the platform.
+        StoreError, FetchError, IntegrityError: an image cannot be had.
+    """
+    wanted = Platform.parse(platform) if platform else None
+    with Builder(settings) as builder:
+        sides = [differing.find(text, builder=builder, platform=wanted) for text in (before, after)]
+        return differing.Comparison(*sides, builder=builder).difference()
 
 
 def images(*, settings: Settings) -> tuple[Stored, ...]:
