@@ -30,6 +30,8 @@ TITLE = "org.opencontainers.image.title"
 LAYER_CAP = 64 << 30
 """Bytes of a layer's tar that are accepted."""
 
+_PACKAGES_STEP = "imgforge: packages"
+
 _LAST_SECOND = 253_402_300_799
 """9999-12-31T23:59:59Z: RFC 3339 has years of four digits."""
 
@@ -177,7 +179,14 @@ def _steps(layers: tuple[Layer, ...], changes: Overrides, created: str) -> Itera
 
 def packages_step(packages: Iterable[tuple[str, str]]) -> str:
     """Return the history's text for a layer of packages, given their names and versions; sorted."""
-    return " ".join(("imgforge: packages", *(f"{name}={version}" for name, version in sorted(packages))))
+    return " ".join((_PACKAGES_STEP, *(f"{name}={version}" for name, version in sorted(packages))))
+
+
+def packages_of_step(text: str) -> frozenset[str]:
+    """Return the names that `packages_step` put into the history's text; nothing for a text of another kind."""
+    if not text.startswith(f"{_PACKAGES_STEP} "):
+        return frozenset()
+    return frozenset(word.partition("=")[0] for word in text.split() if "=" in word)
 
 
 def open_tar(

@@ -121,13 +121,14 @@ class Builder:
         return self._resources.enter_context(forge.Forge(self._settings, store=self.store, cache=self.cache))
 
     @functools.cached_property
-    def _client(self) -> Any:
+    def client(self) -> Any:
+        """What talks to registries."""
         return self._resources.enter_context(registries.client(self._settings))
 
     @functools.cached_property
     def places(self) -> Any:
         """Where images may come from and go to: the table of transports, registries included."""
-        return transports.transports(self.store, self._client)
+        return transports.transports(self.store, self.client)
 
     def build(self, chain: Chain, mode: Mode) -> Built:
         """Build every image of a chain, the base first, and return the last.
@@ -270,18 +271,36 @@ class Builder:
         return Base(name, image.digest, image, open_blob)
 
     def _ground(self, chain: Chain) -> Base | None:
-        """Open the image that the first manifest of a chain names, and no manifest describes."""
+        """Open the image that the first manifest of a chain names, and no manifest describes.
+
+        Raises:
+            RefusedError: the policy does not allow it.
+        """
         if not chain.ground:
             return None
-        first = chain.files[0]
-        reference = Reference.parse(chain.ground)
-        opened = self._resources.enter_context(
-            transports.read(reference, table=self.places, platform=Platform.parse(_platform(first)))
-        )
-        base = Base(chain.ground, opened.image.digest, opened.image, opened.open)
+        base = self.ground_of(chain)
         if self.governor.is_there:
-            refusals.refuse(self._ground_faults(chain, base))
+            refusals.refuse(self.ground_faults(chain, base))
         return base
+
+    def ground_of(self, chain: Chain) -> Base:
+        """Open the image that a chain stands on; nobody has judged it."""
+        platform = Platform.parse(_platform(chain.files[0]))
+        opened = transports.read(Reference.parse(chain.ground), table=self.places, platform=platform)
+        entered = self._resources.enter_context(opened)
+        return Base(chain.ground, entered.image.digest, entered.image, entered.open)
+
+    def ground_faults(self, chain: Chain, ground: Base) -> tuple[Any, ...]:
+        """Return why the image that a chain stands on may not be a base; nothing when it may."""
+        found: tuple[Any, ...] = judging.ground(
+            self.governor.found,
+            chain.files[0],
+            reference=attrs.evolve(Reference.parse(chain.ground), digest=ground.digest),
+            config=ground.image.config,
+            client=self.client,
+            now=self._settings.now,
+        )
+        return found
 
 
 def own_platform() -> Platform:

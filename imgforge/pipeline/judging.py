@@ -1,25 +1,32 @@
-"""The policy, where a build meets it: before a base's bytes are used, and before a manifest's packages are fetched."""
+"""The policy, where a build meets it: before a base's bytes are used, before packages are fetched, and at the end."""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
+
 from imgforge.lock import PlatformLock
 from imgforge.manifest.files import ManifestFile
+from imgforge.manifest.model import Manifest
 from imgforge.oci.config import ImageConfig
-from imgforge.oci.reference import DOCKER, Reference
-from imgforge.pipeline import registries, sources
-from imgforge.policy import bases, check
+from imgforge.oci.reference import Reference
+from imgforge.pipeline import reading, searching, sources, vouching
+from imgforge.pipeline.base import Base
+from imgforge.pipeline.marks import Marks
+from imgforge.policy import bases, check, images, privacy, taint
 from imgforge.policy.files import PolicyFile
 from imgforge.policy.refusal import Refusal, refuse
+from imgforge.policy.subject import Places
+from imgforge.policy.taint import Taint
 from imgforge.registry.client import Client
+from imgforge.report import Reporter
 from imgforge.rootfs.facts import Facts
-from imgforge.signing.errors import SignatureError
-from imgforge.signing.keys import PublicKey
-from imgforge.signing.verify import Trust
+from imgforge.store.cache import Cache
 
 
 def ground(
     found: PolicyFile, file: ManifestFile, *, reference: Reference, config: ImageConfig, client: Client, now: int
-) -> None:
+) -> tuple[Refusal, ...]:
     """Judge an image that no manifest describes, as a base; its signatures are looked for where it comes from.
 
     Args:
@@ -29,35 +36,21 @@ def ground(
         config: of the image.
         client: to ask its registry with.
         now: seconds since 1970.
-
-    Raises:
-        RefusedError: the policy does not allow it.
     """
-    named = bases.keys_for(found.policy, reference)
-    signers = frozenset(
-        name for name in named if _has_signed(found.key(name), reference=reference, client=client, now=now)
-    )
-    refuse(check.base(found.policy, file.manifest, reference=reference, signers=signers, config=config, now=now))
+    names = bases.keys_for(found.policy, reference)
+    signers = vouching.signers(found, names, reference=reference, client=client, now=now)
+    return check.base(found.policy, file.manifest, reference=reference, signers=signers, config=config, now=now)
 
 
-def _has_signed(pem: bytes, *, reference: Reference, client: Client, now: int) -> bool:
-    if reference.transport != DOCKER:
-        return False  # signatures are kept beside an image in its registry
-    trust = Trust((PublicKey.parse(pem, what=str(reference)),), now)
-    try:
-        return bool(registries.Beside(client, reference).verify(trust, what=str(reference)))
-    except SignatureError:
-        return False
-
-
-def manifest(found: PolicyFile, file: ManifestFile, *, facts: Facts, locked: PlatformLock) -> None:
-    """Judge a manifest and its lock: sources, packages, and how the image would be run.
+def manifest(found: PolicyFile, file: ManifestFile, *, facts: Facts, locked: PlatformLock, base: Base | None) -> Marks:
+    """Judge a manifest and its lock, and return what its image has to say of private inputs.
 
     Args:
         found: the policy.
         file: the manifest.
         facts: of its base.
         locked: the part of its lock that is built.
+        base: what it stands on; None from scratch.
 
     Raises:
         RefusedError: the policy does not allow it.
@@ -65,13 +58,32 @@ def manifest(found: PolicyFile, file: ManifestFile, *, facts: Facts, locked: Pla
     drawn = sources.for_image(file, facts)
     refuse(
         (
-            *_own_sources(found, file),
+            *from_scratch(found, file),
+            *own_sources(found, file),
             *check.manifest(found.policy, file.manifest, drawn=drawn, locked=locked, below=None),
         )
     )
+    below = marks_of(base) if base else {}
+    private = taint.private_sources(found.policy, drawn, manifest=file.manifest, base=below)
+    by_source = {source.name for source in private}
+    packages = tuple((one.name, one.source) for one in locked.packages if one.source in by_source)
+    held = taint.of_image(file.manifest, locked.packages, private, base=below)
+    return Marks(
+        image=(*taint.dump(held), *taint.carries(private, base=below)),
+        files=taint.dump(taint.of_files(file.manifest)),
+        packages=packages,
+        state=taint.dump(Taint(taint.SOURCE, source) for _, source in packages),
+    )
 
 
-def _own_sources(found: PolicyFile, file: ManifestFile) -> tuple[Refusal, ...]:
+def from_scratch(found: PolicyFile, file: ManifestFile) -> tuple[Refusal, ...]:
+    """Refuse an image that starts from nothing, unless the policy's bases name that; others have a ground to judge."""
+    if not file.manifest.is_from_scratch:
+        return ()
+    return check.base(found.policy, file.manifest, reference=None, signers=frozenset(), config=None, now=0)
+
+
+def own_sources(found: PolicyFile, file: ManifestFile) -> tuple[Refusal, ...]:
     """Refuse sources of a manifest beside those of its base, unless a policy says which sources there may be."""
     own = file.manifest
     if own.is_from_scratch or not own.sources or found.policy.sources is not None:
@@ -79,3 +91,49 @@ def _own_sources(found: PolicyFile, file: ManifestFile) -> tuple[Refusal, ...]:
     text = f"the sources of the base {own.base!r} are the limit, and no policy allows others"
     hint = "a policy with `sources:` says which may be named (docs/policy.md)"
     return (Refusal("sources", own.positions.get("sources"), text, hint=hint),)
+
+
+def image(
+    found: PolicyFile, image: Base, *, name: str, manifest: Manifest | None, cache: Cache, reporter: Reporter
+) -> tuple[Refusal, ...]:
+    """Judge an image: what it is like, and what is found in every layer of it.
+
+    Args:
+        found: the policy; where there is none, secrets are looked for all the same.
+        image: the image.
+        name: by which rules mean it.
+        manifest: that it was built from, if that is known.
+        cache: keeps what was found in layers.
+        reporter: hears of progress.
+    """
+    policy, places = found.policy, Places(manifest)
+    refusals: list[tuple[Refusal, ...]] = []
+    if images.rules_for(policy, name):
+        facts = reading.facts_of(image, cache=cache, reporter=reporter)
+        use = check.image_use(name, image.image.manifest, image.image.config, facts)
+        refusals.append(images.refusals(policy, use, places=places))
+    if policy.privacy.scan:
+        every = range(len(image.image.layers))
+        refusals.append(secrets(found, image, layers=every, manifest=manifest, cache=cache, reporter=reporter))
+    return tuple(itertools.chain.from_iterable(refusals))
+
+
+def secrets(
+    found: PolicyFile,
+    image: Base,
+    *,
+    layers: Iterable[int],
+    manifest: Manifest | None,
+    cache: Cache,
+    reporter: Reporter,
+) -> tuple[Refusal, ...]:
+    """Judge what is found in an image's config and in some of its layers; see `searching.image`."""
+    hosts = searching.of_this_machine(found.policy.privacy.hosts)
+    findings = searching.image(image, layers=layers, hosts=hosts, cache=cache, reporter=reporter)
+    return privacy.refusals(found.policy, findings, places=Places(manifest))
+
+
+def marks_of(base: Base) -> dict[str, str]:
+    """Return what an image says that it holds and carries: in its manifest, on its layers, in its labels."""
+    layers = (dict(layer.annotations) for layer in base.image.manifest.layers)
+    return taint.merged(dict(base.image.manifest.annotations), dict(base.image.config.execution.labels), *layers)

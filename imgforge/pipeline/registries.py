@@ -84,7 +84,7 @@ class Beside:
         Raises:
             SignatureError: none does; the class says why.
         """
-        return verify.image(self._found(), digest=self.subject.digest, trust=trust, read=self._read, what=what)
+        return verify.image(self._found(), digest=self.subject.digest, trust=trust, read=self.read, what=what)
 
     def attest(self, predicate_type: str, predicate: Mapping[str, Any], key: KeyService, *, created: int) -> bool:
         """Attach a signed statement about the image, unless the key has said the same before; tell whether it was new.
@@ -128,7 +128,7 @@ class Beside:
         else:
             digest = self.subject.digest
             verified = verify.attestation(
-                self._found(), predicate_type, digest=digest, trust=trust, read=self._read, what=what
+                self._found(), predicate_type, digest=digest, trust=trust, read=self.read, what=what
             )
             found = tuple(one.statement for one in verified if one.statement is not None)
         if not found:
@@ -138,7 +138,7 @@ class Beside:
     def _said(self, predicate_type: str, trust: Trust) -> tuple[Verified, ...]:
         try:
             return verify.attestation(
-                self._found(), predicate_type, digest=self.digest, trust=trust, read=self._read, what=str(self.digest)
+                self._found(), predicate_type, digest=self.digest, trust=trust, read=self.read, what=str(self.digest)
             )
         except SignatureError:  # nothing is there, or only what others said
             return ()
@@ -146,7 +146,7 @@ class Beside:
     def _unverified(self, predicate_type: str, *, what: str) -> Iterator[Statement]:
         for manifest in self._found().referrers:
             if bundle.is_one(manifest) and bundle.predicate_type(manifest) == predicate_type:
-                one, _raw = bundle.detach(manifest, digest=self.digest, read=self._read, what=what)
+                one, _raw = bundle.detach(manifest, digest=self.digest, read=self.read, what=what)
                 said = Statement.parse(one.envelope.payload, what=what)
                 said.claims(self.digest, what=what)
                 yield said
@@ -168,7 +168,12 @@ class Beside:
             return None
         return None if isinstance(found, Index) else found
 
-    def _read(self, blob: Descriptor) -> bytes:
+    def document(self, digest: Digest) -> Manifest | Index:
+        """Return a manifest or index of the repository."""
+        return pull.manifest(self._client, self.repository, name=digest)
+
+    def read(self, blob: Descriptor) -> bytes:
+        """Return a small blob of the repository."""
         return pull.read_blob(self._client, self.repository, digest=blob.digest, cap=blob.size)
 
     def _attach(self, attachment: Attachment) -> Pushed:

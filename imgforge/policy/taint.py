@@ -2,7 +2,8 @@
 
 A source or file is private where the manifest says ``private: true``, a source also where the policy does. What an
 image holds stands in an annotation of its manifest, and of each layer's descriptor; so do the identities of the private
-sources that it carries in ``/etc/apt``, because the next image may install from them.
+sources that it carries in ``/etc/apt``, because the next image may install from them. Both stand in labels of its
+config, too: Docker's formats have no annotations, and whoever builds on an image with another tool inherits its labels.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from imgforge.policy.model import Policy
 from imgforge.policy.subject import Places, SourceUse
 
 HOLDS = "org.wikimedia.imgforge.private"
-"""The annotation that lists what an image or layer holds: a JSON list of ``kind:name``."""
+"""The annotation and label that lists what an image or layer holds: a JSON list of ``kind:name``."""
 
 CARRIES = "org.wikimedia.imgforge.private-sources"
-"""The annotation that lists the private sources that can be installed from: a JSON list of `Source.identity`."""
+"""The annotation and label that lists the private sources to be installed from: a JSON list of `Source.identity`."""
 
 SOURCE, FILE, PATCHES, UNKNOWN = "source", "file", "patches", "unknown"
 
@@ -72,6 +73,20 @@ def parse(annotations: Mapping[str, str]) -> tuple[Taint, ...]:
     is_known = {kind in (SOURCE, FILE, PATCHES) and bool(name) for kind, _, name in pairs}
     held = {Taint(kind, name) for kind, _, name in pairs if kind in (SOURCE, FILE, PATCHES) and name}
     return tuple(sorted(held)) if is_known == {True} else (*sorted(held), Taint(UNKNOWN, ""))
+
+
+def merged(*marks: Mapping[str, str]) -> dict[str, str]:
+    """Return annotations and labels of one image as one: what stands in any of them is held, or carried.
+
+    Args:
+        marks: annotations of its manifest and of its layers, and its labels; other keys are left out.
+    """
+    found: dict[str, str] = {}
+    for key in (HOLDS, CARRIES):
+        texts = {mapping[key] for mapping in marks if key in mapping}
+        if texts:
+            found[key] = _json(sorted({name for text in texts for name in _names(text) or ("",)}))
+    return found
 
 
 def private_sources(

@@ -1,0 +1,89 @@
+"""Whose signatures an image has: the policy's keys, by the names that the policy gives them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+
+from imgforge.fetch.request import NotFoundError
+from imgforge.oci.config import ImageConfig
+from imgforge.oci.manifest import Index, Manifest
+from imgforge.oci.reference import DOCKER, Reference
+from imgforge.pipeline import registries
+from imgforge.pipeline.registries import Beside
+from imgforge.policy import taint
+from imgforge.policy.files import PolicyFile
+from imgforge.policy.taint import Taint
+from imgforge.registry.client import Client
+from imgforge.signing.errors import SignatureError
+from imgforge.signing.keys import PublicKey
+from imgforge.signing.verify import Trust, Verified
+
+
+def keys(found: PolicyFile, names: Iterable[str]) -> dict[str, PublicKey]:
+    """Return the policy's keys of these names.
+
+    Raises:
+        UsageError, ManifestError: a key cannot be read.
+        SigningKeyError: it is none.
+    """
+    return {name: PublicKey.parse(found.key(name), what=f"key {name!r} of the policy") for name in names}
+
+
+def named(among: dict[str, PublicKey], signers: Iterable[PublicKey]) -> frozenset[str]:
+    """Return the names of those keys that are among the signers'."""
+    prints = {signer.fingerprint for signer in signers}
+    return frozenset(name for name, key in among.items() if key.fingerprint in prints)
+
+
+def signatures(beside: Beside, among: dict[str, PublicKey], *, now: int, what: str) -> tuple[Verified, ...]:
+    """Return the good signatures of an image in its registry by these keys; none when there are none.
+
+    Args:
+        beside: what the registry has beside the image.
+        among: the keys that count.
+        now: seconds since 1970.
+        what: the image's name in messages.
+    """
+    if not among:
+        return ()
+    with contextlib.suppress(SignatureError):
+        return beside.verify(Trust(tuple(among.values()), now), what=what)
+    return ()
+
+
+def signers(
+    found: PolicyFile, names: Iterable[str], *, reference: Reference, client: Client, now: int
+) -> frozenset[str]:
+    """Return which of the policy's keys have signed an image, as its registry tells; none where it is not there.
+
+    Args:
+        found: the policy.
+        names: of the keys that count.
+        reference: of the image; elsewhere than in a registry nothing is signed.
+        client: to ask with.
+        now: seconds since 1970.
+    """
+    among = keys(found, names)
+    if reference.transport != DOCKER or not among:
+        return frozenset()  # signatures are kept beside an image in its registry
+    try:
+        beside = registries.Beside(client, reference)
+    except NotFoundError:
+        return frozenset()
+    good = signatures(beside, among, now=now, what=str(reference))
+    return named(among, (one.key for one in good))
+
+
+def taints(beside: Beside) -> tuple[Taint, ...]:
+    """Return what private bytes an image of a registry says that it holds; of an index, any of its images."""
+    top = beside.document(beside.digest)
+    manifests = [top] if isinstance(top, Manifest) else [beside.document(one.digest) for one in top.manifests]
+    marks = [dict(top.annotations)]
+    for manifest in manifests:
+        if isinstance(manifest, Index):
+            continue
+        marks += [dict(manifest.annotations), *(dict(layer.annotations) for layer in manifest.layers)]
+        config = ImageConfig.parse(beside.read(manifest.config), what="config")
+        marks.append(dict(config.execution.labels))
+    return taint.parse(taint.merged(*marks))
