@@ -29,6 +29,7 @@ from imgforge.store.listing import Stored
 from imgforge.workshop.steps import ScriptRun
 
 differing = late.module("imgforge.pipeline.differing")
+inspecting = late.module("imgforge.pipeline.inspecting")
 running = late.module("imgforge.pipeline.running")
 transports = late.module("imgforge.transport.table")
 workshop = late.module("imgforge.workshop.client")
@@ -173,27 +174,31 @@ class Inspection:
         digest: of its manifest.
         image: its manifest and configuration.
         scripts: which maintainer scripts ran for its layers, as far as they were made with this cache.
+        layers: what each holds, lowest first: values of `pipeline.inspecting.LayerContents`.
     """
 
     name: str
     digest: Digest
     image: Image
     scripts: tuple[ScriptRun, ...]
+    layers: tuple[Any, ...] = ()
 
 
-def inspect(reference: str, *, settings: Settings) -> Inspection:
-    """Return what an image is.
+def inspect(reference: str, *, settings: Settings, platform: str = "") -> Inspection:
+    """Return what an image is, and which packages are in which of its layers.
 
     Args:
-        reference: a name in the store, or ``oci:DIR:TAG`` and the like.
-        settings: places.
+        reference: a name in the store, ``docker://…``, ``oci:DIR:TAG`` and the like.
+        settings: places, and how registries are reached.
+        platform: which image of an index; the only one unless given.
     """
     with Builder(settings) as builder:
-        found = builder.open(reference)
+        found = builder.open(reference, platform=Platform.parse(platform) if platform else None)
         scripts = tuple(
             run for diff_id in found.image.config.diff_ids for run in installed.runs_of(diff_id, cache=builder.cache)
         )
-        return Inspection(reference, found.digest, found.image, scripts)
+        layers = inspecting.layers(found, cache=builder.cache, reporter=builder.reporter)
+        return Inspection(reference, found.digest, found.image, scripts, layers)
 
 
 def diff(before: str, after: str, *, settings: Settings, platform: str = "") -> Any:
