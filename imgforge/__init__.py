@@ -12,6 +12,7 @@ from __future__ import annotations
 from imgforge.digest import Digest
 from imgforge.errors import ImgforgeError, ManifestError, UsageError
 from imgforge.pipeline.builder import Built
+from imgforge.pipeline.checks import Checked, Refusal, check
 from imgforge.pipeline.freshness import Change, Freshness
 from imgforge.pipeline.locking import Locked
 from imgforge.pipeline.planning import Plan
@@ -21,8 +22,8 @@ from imgforge.pipeline.verbs import (
     Freed,
     Inspection,
     build,
-    check,
     diff,
+    freshness,
     gc,
     images,
     inspect,
@@ -40,6 +41,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Built",
     "Change",
+    "Checked",
     "Digest",
     "Freed",
     "Freshness",
@@ -49,6 +51,7 @@ __all__ = [
     "ManifestError",
     "Plan",
     "Published",
+    "Refusal",
     "Reporter",
     "Settings",
     "Step",
@@ -58,6 +61,7 @@ __all__ = [
     "check",
     "copy",
     "diff",
+    "freshness",
     "gc",
     "images",
     "inspect",

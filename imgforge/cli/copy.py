@@ -21,6 +21,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="TO", help="likewise")
     options.platform(parser)
     options.places(parser)
+    options.policy(parser)
     options.registry(parser)
 
 

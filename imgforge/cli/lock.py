@@ -49,7 +49,7 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
 
 
 def _check(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
-    found = imgforge.check(arguments.manifest, settings=settings)
+    found = imgforge.freshness(arguments.manifest, settings=settings)
     if arguments.json:
         rendering.say(rendering.as_json(found))
     else:

@@ -101,10 +101,13 @@ def sources(parser: argparse.ArgumentParser) -> None:
 
 
 def policy(parser: argparse.ArgumentParser) -> None:
-    """Add what may enter an image."""
+    """Add what may enter an image, and where it may go."""
     group = parser.add_argument_group("policy")
     group.add_argument(
-        "--policy", type=Path, metavar="FILE", help="what may enter an image ($IMGFORGE_POLICY, else the machine's)"
+        "--policy",
+        type=Path,
+        metavar="FILE",
+        help="what may enter an image, and where it may go ($IMGFORGE_POLICY, else the machine's)",
     )
 
 

@@ -25,6 +25,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     options.signer(parser)
     parser.add_argument("--no-evidence", action="store_true", help="sign the image alone: no SBOM, provenance, report")
     options.places(parser)
+    options.policy(parser)
     options.registry(parser)
 
 

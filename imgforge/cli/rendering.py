@@ -19,6 +19,9 @@ _MINUTE = 60
 OUTDATED = 3
 """The exit code of a check that found something to refresh: the same as of a lock that does not fit."""
 
+REFUSED = 7
+"""The exit code of a check that found what the policy forbids: the same as of a build that it refuses."""
+
 UNEXPECTED = 70
 """The exit code of a bug (sysexits.h, EX_SOFTWARE)."""
 

@@ -14,6 +14,7 @@ SUMMARIES = MappingProxyType(
     {
         "build": "build the image that a manifest describes",
         "lock": "write down exactly what a manifest installs",
+        "check": "say what the policy forbids about a manifest or an image",
         "outdated": "say which locks have fallen behind their sources",
         "plan": "say what a build would install and make, and do nothing",
         "why": "say which chain of dependencies brings a package in",

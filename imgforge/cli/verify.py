@@ -9,9 +9,11 @@ from imgforge.cli import options, rendering
 
 EXAMPLES = """\
 One good signature of any of the keys is enough, in either of cosign's formats. The exit code is 6 when there is none.
+Where there is a policy, its rules for publishing must be kept, too, with the keys that it names: else it is 7.
 
 examples:
   imgforge verify docker://registry.example.org/apps/hello:1 --key release.pub
+  imgforge verify docker://registry.example.org/apps/hello:1 --policy policy.yaml
 """
 
 
@@ -19,8 +21,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """Add the verb's own arguments."""
     parser.add_argument("reference", metavar="REFERENCE", help="docker://HOST/REPOSITORY:TAG or …@DIGEST")
     parser.add_argument(
-        "--key", action="append", required=True, metavar="URI", help="a public key: a path, file:PATH or env:NAME"
+        "--key", action="append", default=[], metavar="URI", help="a public key: a path, file:PATH or env:NAME"
     )
+    options.policy(parser)
     options.registry(parser)
 
 

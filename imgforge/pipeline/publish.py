@@ -13,12 +13,19 @@ from imgforge import late
 from imgforge.digest import Digest
 from imgforge.errors import UsageError
 from imgforge.oci.platform import Platform
-from imgforge.oci.reference import Reference
+from imgforge.oci.reference import DOCKER, Reference
+from imgforge.pipeline.base import Base
 from imgforge.pipeline.builder import Builder
+from imgforge.pipeline.governing import Governor
+from imgforge.pipeline.marks import is_marked
 from imgforge.settings import Settings
+from imgforge.store.cache import Cache
 from imgforge.store.layout import Layout
+from imgforge.transport.place import Opened
 
+consuming = late.module("imgforge.pipeline.consuming")
 evidence = late.module("imgforge.pipeline.evidence")
+gate = late.module("imgforge.pipeline.gate")
 registries = late.module("imgforge.pipeline.registries")
 transports = late.module("imgforge.transport.table")
 repositories = late.module("imgforge.registry.repository")
@@ -72,16 +79,51 @@ def copy(source: str, target: str, *, settings: Settings, platform: str = "") ->
         platform: which image of an index; the only one unless given.
 
     Raises:
-        ImgforgeError: what stood in the way, by class.
+        RefusedError: the policy does not let the image go there.
+        ImgforgeError: what else stood in the way, by class.
     """
+    digest = _copy(Reference.parse(source), Reference.parse(target), settings=settings, platform=platform)
+    return Published(target, digest)
+
+
+def _copy(
+    source: Reference, target: Reference, *, settings: Settings, platform: str = "", signer: Any = None
+) -> Digest:
     store = Layout(settings.store)
     store.create()
     wanted = Platform.parse(platform) if platform else None
     with registries.client(settings) as client, store.using():
         table = transports.transports(store, client)
-        with transports.read(Reference.parse(source), table=table, platform=wanted) as opened:
-            transports.write(opened.image, opened.open, reference=Reference.parse(target), table=table)
-            return Published(target, opened.image.digest)
+        with transports.read(source, table=table, platform=wanted) as opened:
+            let_out(opened, source, target, settings=settings, client=client, signer=signer)
+            transports.write(opened.image, opened.open, reference=target, table=table)
+            digest: Digest = opened.image.digest
+            return digest
+
+
+def let_out(
+    opened: Opened, source: Reference, target: Reference, *, settings: Settings, client: Any, signer: Any = None
+) -> None:
+    """Ask whether an image may go where it goes, before anything moves; see `gate.allow`.
+
+    Args:
+        opened: the image at its place.
+        source: that place.
+        target: where it goes; whatever is no registry is open to everybody.
+        settings: name the policy.
+        client: to ask registries with.
+        signer: who will sign it there.
+
+    Raises:
+        RefusedError: it must not.
+    """
+    if target.transport != DOCKER:
+        return
+    cache = Cache(settings.cache)
+    is_free = repositories.is_loopback(target.location) and not is_marked(opened.image)
+    if Governor(settings, cache=cache).is_there or not is_free:
+        image = Base(str(source), opened.image.digest, opened.image, opened.open)
+        gate.allow(gate.Exit(image, source, target, signer), settings=settings, client=client, cache=cache)
 
 
 def push(image: str, reference: str, *, settings: Settings, key: str = "", attach: bool = True) -> Published:
@@ -95,12 +137,13 @@ def push(image: str, reference: str, *, settings: Settings, key: str = "", attac
         attach: whether SBOMs, provenance and report are signed too, if the image was built with this cache.
 
     Raises:
-        ImgforgeError: what stood in the way, by class.
+        RefusedError: the policy does not let the image go there.
+        ImgforgeError: what else stood in the way, by class.
     """
     target = registries.in_registry(reference)
     signer = opening.open_key(key) if key else None  # a key that cannot be had is said before anything moves
     told = _evidence(image, settings) if attach and signer is not None else {}
-    published = copy(image, str(target), settings=settings)
+    published = Published(str(target), _copy(Reference.parse(image), target, settings=settings, signer=signer))
     if signer is None:
         return published
     with _beside(f"{target}@{published.digest}", settings) as beside:
@@ -204,23 +247,30 @@ def sign(reference: str, *, key: str, settings: Settings) -> Published:
         return Published(reference, beside.digest, signed=True)
 
 
-def verify(reference: str, *, keys: tuple[str, ...], settings: Settings) -> tuple[Vouched, ...]:
-    """Return every signature of an image in a registry that one of these keys made, in either of cosign's formats.
+def verify(reference: str, *, keys: tuple[str, ...] = (), settings: Settings) -> tuple[Vouched, ...]:
+    """Return every signature of an image in a registry by one of these keys or of the policy's, in either format.
 
     Args:
         reference: of the image.
         keys: URIs of public keys; one good signature of any is enough.
-        settings: how registries are reached, and the time.
+        settings: how registries are reached, the time, and the policy: its rules for publishing must be kept, too.
 
     Raises:
-        SignatureError: no signature counts; the class says why.
+        UsageError: no key is given, and the policy names none for the repository.
+        RefusedError: by the policy the image must not be there, or a signature is missing.
+        SignatureError: no signature by the given keys counts; the class says why.
     """
-    trust = verifying.Trust(tuple(opening.open_public(key) for key in keys), settings.now)
+    governor = Governor(settings, cache=Cache(settings.cache))
+    given = tuple(opening.open_public(key) for key in keys)
+    if not given and not governor.is_there:
+        raise UsageError(f"{reference}: expected a key that must have signed it, or a policy that names one; got none")
     with _beside(reference, settings) as beside:
-        return tuple(
-            Vouched(reference, beside.digest, one.key.fingerprint, one.claims.annotations)
-            for one in beside.verify(trust, what=reference)
-        )
+        good = beside.verify(verifying.Trust(given, settings.now), what=reference) if given else ()
+        if governor.is_there:
+            where = registries.in_registry(reference)
+            good = (*good, *consuming.good(governor.found, beside, where, now=settings.now, is_enough=bool(given)))
+        found = ((one.key.fingerprint, one.claims.annotations) for one in good)
+        return tuple(Vouched(reference, beside.digest, key, said) for key, said in dict.fromkeys(found))
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from imgforge.manifest.files import ManifestFile
 from imgforge.oci.platform import Platform
 from imgforge.oci.reference import Reference
 from imgforge.pipeline import chain as chains
-from imgforge.pipeline import installed
+from imgforge.pipeline import installed, publish
 from imgforge.pipeline.builder import Builder, Built, Mode
 from imgforge.pipeline.freshness import Freshness
 from imgforge.pipeline.locking import Locked
@@ -26,6 +26,7 @@ from imgforge.store import listing
 from imgforge.store.cache import Cache
 from imgforge.store.layout import Layout
 from imgforge.store.listing import Stored
+from imgforge.transport.place import Opened
 from imgforge.workshop.steps import ScriptRun
 
 differing = late.module("imgforge.pipeline.differing")
@@ -55,7 +56,7 @@ def lock(manifest: str | Path, *, settings: Settings, upgrade: tuple[str, ...] |
         return builder.lock(chain, Mode(upgrade=upgrade))
 
 
-def check(manifest: str | Path, *, settings: Settings) -> Freshness:
+def freshness(manifest: str | Path, *, settings: Settings) -> Freshness:
     """Say what a refresh of a lock would change, with versions and urgencies; no lock is written.
 
     Args:
@@ -109,13 +110,11 @@ def build(
     chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
     with Builder(settings) as builder:
         built = builder.build(chain, Mode(locked=locked, upgrade=upgrade))
+        opened = Opened(built.image, lambda blob: builder.store.open_verified(blob.digest, blob.size))
         for reference in references:
-            transports.write(
-                built.image,
-                lambda blob: builder.store.open_verified(blob.digest, blob.size),
-                reference=reference,
-                table=builder.places,
-            )
+            publish.let_out(opened, Reference.parse(built.name), reference, settings=settings, client=builder.client)
+        for reference in references:
+            transports.write(opened.image, opened.open, reference=reference, table=builder.places)
         return built
 
 
