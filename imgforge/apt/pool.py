@@ -130,7 +130,7 @@ def _fetched(package: Wanted, urls: tuple[str, ...], *, cache: Cache, fetcher: F
         path = cache.get(KIND, key)
         if path is not None:
             return path
-        request = Request(urls, what=_what(package), cap=DEB_MAX, digest=package.digest, size=package.size)
+        request = Request(urls, what=file_name(package), cap=DEB_MAX, digest=package.digest, size=package.size)
         try:
             return fetcher.fetch(request, cache.place(KIND, key))
         except NotFoundError as error:
@@ -157,10 +157,11 @@ def _explained(arrivals: Iterator[tuple[Package, Path]], missing: list[Package])
         raise
 
 
-def _what(package: Wanted) -> str:
+def file_name(package: Wanted) -> str:
+    """Return the name of a package's file, for messages: an archive leaves the epoch out of it."""
     return f"{package.name}_{package.version}_{package.architecture}.deb"
 
 
 def _urls(package: Wanted, bases: tuple[str, ...]) -> tuple[str, ...]:
-    path = safe_path(str(package.path), what=f"path of {_what(package)}")
+    path = safe_path(str(package.path), what=f"path of {file_name(package)}")
     return tuple(dict.fromkeys(join(base.rstrip("/"), path) for base in bases))

@@ -15,13 +15,16 @@ from pathlib import Path
 import attrs
 
 from imgforge import record
+from imgforge.apt.pool import file_name
 from imgforge.codec import decompress
+from imgforge.deb.errors import MismatchError
 from imgforge.deb.package import open_deb
 from imgforge.digest import Digest
 from imgforge.layer import fragment as fragments
 from imgforge.layer.directories import completed
 from imgforge.layer.fragment import Fragment
 from imgforge.layer.rules import PathRules
+from imgforge.lock import LockedPackage
 from imgforge.pipeline.compress import COMPRESSIONS, Compression
 from imgforge.report import Progress, Reporter, Step, running
 from imgforge.store.cache import Cache
@@ -41,15 +44,18 @@ class Made:
 
     Attributes:
         key: names it: a digest of the .deb's digest, the rules and the format.
-        deb: digest of the .deb.
-        size: bytes of the .deb.
+        locked: the package that it was made of, as the lock names it.
         fragment: what is known of it.
     """
 
     key: str
-    deb: Digest
-    size: int
+    locked: LockedPackage
     fragment: Fragment
+
+    @property
+    def deb(self) -> Digest:
+        """The digest of the .deb."""
+        return self.locked.digest
 
 
 def key_of(deb: Digest, rules: PathRules) -> str:
@@ -93,9 +99,10 @@ class Fragments:
         self._jobs = jobs
         self._reporter = reporter
 
-    def are_known(self, wanted: Iterable[tuple[Digest, int]]) -> bool:
+    def are_known(self, wanted: Iterable[LockedPackage]) -> bool:
         """Tell whether there is a record of each fragment."""
-        return all(self._cache.get("fragments", self._record_key(key_of(deb, self._rules))) for deb, _ in wanted)
+        keys = (key_of(package.digest, self._rules) for package in wanted)
+        return all(self._cache.get("fragments", self._record_key(key)) for key in keys)
 
     def archives(self, made: Iterable[Made]) -> tuple[tuple[str, str], ...]:
         """Return the name of each package and where its .deb lies."""
@@ -105,22 +112,23 @@ class Fragments:
     def _record_key(key: str) -> str:
         return f"{key}-{record.VERSION}"
 
-    def all(self, wanted: Iterable[tuple[Digest, int]], *, workshop: Workshop | None) -> tuple[Made, ...]:
+    def all(self, wanted: Iterable[LockedPackage], *, workshop: Workshop | None) -> tuple[Made, ...]:
         """Return fragments in the order asked for; with a workshop, the tree of each is there afterwards.
 
         Raises:
-            IntegrityError: a .deb is not what it should be.
+            IntegrityError: a .deb is not what it should be, or another package than the lock says.
         """
         ordered = tuple(wanted)
-        total = sum(size for _, size in ordered)
+        total = sum(package.size for package in ordered)
         with running(self._reporter, Step("fragment", f"{len(ordered)} packages", total)) as progress:
-            found = {digest: self._found(digest, size) for digest, size in ordered}
-            lacking = sorted((size, digest) for digest, size in ordered if self._lacks(found[digest], workshop))
+            found = {package.digest: self._found(package) for package in ordered}
+            lacking = [package for package in ordered if self._lacks(found[package.digest], workshop)]
+            lacking.sort(key=lambda package: (package.size, package.digest), reverse=True)
             if lacking:
                 self._fetch()
-            futures = [self._executor.submit(self._make, digest, size) for size, digest in reversed(lacking)]
+            futures = [self._executor.submit(self._make, package) for package in lacking]
             self._collect(futures, found, workshop=workshop, progress=progress)
-        return tuple(made for digest, _ in ordered if (made := found[digest]) is not None)
+        return tuple(made for package in ordered if (made := found[package.digest]) is not None)
 
     def _collect(
         self,
@@ -136,7 +144,7 @@ class Fragments:
                 found[made.deb] = made
                 if workshop is not None:
                     self._extract(made, workshop)
-                progress.advance(made.size)
+                progress.advance(made.locked.size)
         except BaseException:
             for future in futures:
                 future.cancel()
@@ -159,7 +167,7 @@ class Fragments:
                         decompress(raw, what=made.fragment.package, cap=made.fragment.size), file, _CHUNK
                     )
                 return path
-        self._make(made.deb, made.size)
+        self._make(made.locked)
         return path
 
     def compressed(self, made: Made, compression: Compression) -> Path:
@@ -172,25 +180,30 @@ class Fragments:
             compression.compress(tar, sink, self._compressors)
         return self._cache.place("compressed", key)
 
-    def _found(self, deb: Digest, size: int) -> Made | None:
-        key = key_of(deb, self._rules)
+    def _found(self, package: LockedPackage) -> Made | None:
+        key = key_of(package.digest, self._rules)
         path = self._cache.get("fragments", self._record_key(key))
-        return Made(key, deb, size, _load(path.read_bytes())) if path is not None else None
+        if path is None:
+            return None
+        fragment = _load(path.read_bytes())
+        _expect(fragment, package)
+        return Made(key, package, fragment)
 
     def _lacks(self, made: Made | None, workshop: Workshop | None) -> bool:
         return made is None or (workshop is not None and self._cache.get(workshop.tree_kind, made.key) is None)
 
-    def _make(self, deb: Digest, size: int) -> Made:
-        key = key_of(deb, self._rules)
-        path = self._fetch()[deb]
+    def _make(self, locked: LockedPackage) -> Made:
+        key = key_of(locked.digest, self._rules)
+        path = self._fetch()[locked.digest]
         target, partial = self._scratch / f"{key}.tar", self._scratch / f"{key}.partial"
         with path.open("rb") as stream, partial.open("wb", buffering=_CHUNK) as sink:
-            package = open_deb(stream, what=path.name)
-            threads = self._jobs if size >= _LARGE else 1
+            package = open_deb(stream, what=file_name(locked))
+            package.expect(name=locked.name, version=locked.version, architecture=locked.architecture)
+            threads = self._jobs if locked.size >= _LARGE else 1
             fragment = fragments.write(package, sink, rules=self._rules, threads=threads)
         partial.rename(target)
         self._cache.put("fragments", self._record_key(key), _dump(fragment))
-        return Made(key, deb, size, fragment)
+        return Made(key, locked, fragment)
 
     def _extract(self, made: Made, workshop: Workshop) -> None:
         if self._cache.get(workshop.tree_kind, made.key) is not None:
@@ -207,6 +220,14 @@ def directories_of(fragment: Fragment) -> tuple[Entry, ...]:
     """Return the directories that a package's tree has: those that it ships, and all above its files."""
     paths = (entry.path for entry in fragment.entries)
     return completed(fragment.directories, paths, epoch=fragment.timestamp)
+
+
+def _expect(fragment: Fragment, locked: LockedPackage) -> None:
+    """Refuse a fragment of another package than the lock says: policy and reports go by the lock's names."""
+    promised = (locked.name, locked.version, locked.architecture)
+    got = (fragment.package, fragment.version, fragment.architecture)
+    if got != promised:
+        raise MismatchError(f"{file_name(locked)}: expected {' '.join(promised)}, got {' '.join(got)}")
 
 
 def _dump(fragment: Fragment) -> bytes:

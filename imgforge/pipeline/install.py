@@ -93,11 +93,10 @@ class Installer:
         facts = reading.facts_of(wish.base, cache=self._cache, reporter=self._reporter) if wish.base else EMPTY
         with self._cache.scratch() as scratch:
             fragments = self._fragments(wish, facts=facts, debs=dict, scratch=scratch)
-            wanted = tuple((package.digest, package.size) for package in wish.packages)
-            if not fragments.are_known(wanted):
+            if not fragments.are_known(wish.packages):
                 size = sum(package.size for package in wish.packages)
-                return (PlannedLayer(f"{len(wanted)} packages", False, size), PlannedLayer("state", False))
-            task = task_of(wish, fragments.all(wanted, workshop=None), facts=facts)
+                return (PlannedLayer(f"{len(wish.packages)} packages", False, size), PlannedLayer("state", False))
+            task = task_of(wish, fragments.all(wish.packages, workshop=None), facts=facts)
             directories = facts.directories()
             known = {one.key: one for one in task.installation.native}
             decided = decide(directories, [one.fragment.directories for one in task.installation.native])
@@ -115,15 +114,14 @@ class Installer:
     def _install(self, wish: Wish, *, debs: Callable[[], Mapping[Digest, Path]], scratch: Path) -> Installed:
         facts = reading.facts_of(wish.base, cache=self._cache, reporter=self._reporter) if wish.base else EMPTY
         fragments = self._fragments(wish, facts=facts, debs=debs, scratch=scratch)
-        wanted = tuple((package.digest, package.size) for package in wish.packages)
         state = None
-        if fragments.are_known(wanted):
-            made = fragments.all(wanted, workshop=None)
+        if fragments.are_known(wish.packages):
+            made = fragments.all(wish.packages, workshop=None)
             task = task_of(wish, made, facts=facts)
             state = states.find(task.key, cache=self._cache)
         if state is None:
             self._workshop.start()
-            made = fragments.all(wanted, workshop=self._workshop)
+            made = fragments.all(wish.packages, workshop=self._workshop)
             task = task_of(wish, made, facts=facts)
         layers = self._package_layers(wish, task, fragments=fragments, facts=facts)
         try:

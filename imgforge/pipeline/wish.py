@@ -45,7 +45,7 @@ class Wish:
             self.base.chain_id if self.base else "",
             bases.epoch(self.base) if self.base else 0,
             self.architecture,
-            sorted((str(package.digest), package.requested) for package in self.packages),
+            sorted((str(package.digest), str(package), package.requested) for package in self.packages),
             COMPRESSIONS[self.manifest.compression].identity,
             repr((self.manifest.layers, self.manifest.exclude, self.manifest.include, self.manifest.alternatives)),
         ]
