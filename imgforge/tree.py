@@ -25,6 +25,8 @@ PATH_MAX = 4096
 NAME_MAX = 255
 """Linux's limit of one part of a path, in bytes (limits.h NAME_MAX)."""
 
+WHITEOUT = ".wh."
+"""How a name begins that a layer gives to what it deletes (OCI image-spec, layer.md, "Whiteouts")."""
 
 _UNUSUAL = re.compile(r"\A[/.]|/[/.]|\0")
 
@@ -87,6 +89,11 @@ def text(name: bytes) -> str:
 def raw(name: str) -> bytes:
     """Return the bytes of a file name that `text` made."""
     return name.encode("utf-8", "surrogateescape")
+
+
+def is_whiteout(path: str) -> bool:
+    """Tell whether a part of a path means a deletion in a layer: no layer can hold a file of such a name."""
+    return WHITEOUT in path and any(part.startswith(WHITEOUT) for part in path.split("/"))
 
 
 def safe_path(name: str, *, what: str) -> str:

@@ -49,6 +49,10 @@ class ControlSizeError(DebError):
     """The control file is larger than any package's."""
 
 
+class TriggersError(DebError):
+    """The package's triggers are none that dpkg accepts."""
+
+
 class MismatchError(DebError):
     """The package is not the one that an index or a lock promised."""
 

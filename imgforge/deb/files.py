@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from imgforge.deb.errors import DataTreeError
-from imgforge.tree import ROOT, Entry, Kind
+from imgforge.tree import ROOT, Entry, Kind, is_whiteout
 
 
 class Tree:
     """Hears of the entries of one package in their order and refuses what dpkg-deb never builds.
 
     A path that comes twice, or something below a symlink, lets two unpackers make different trees, or one of them
-    write through the link; a hard link to what the package did not bring would rename a file of the image.
+    write through the link; a hard link to what the package did not bring would rename a file of the image; a name
+    that means a deletion in a layer would delete one.
 
     Args:
         what: the archive's name in messages.
@@ -27,6 +28,8 @@ class Tree:
         Raises:
             DataTreeError: it does not fit to those before.
         """
+        if is_whiteout(entry.path):
+            raise DataTreeError(f"{self._what}: {entry.path!r}: no layer can hold it: the name means a deletion there")
         known = self._kinds.get(entry.path, ...)
         if known not in (..., None) or (known is None and entry.kind is not Kind.DIRECTORY):
             raise DataTreeError(

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import attrs
 
 from imgforge import codec, tar
-from imgforge.deb import ar
+from imgforge.deb import ar, triggers
 from imgforge.deb import control as control_data
 from imgforge.deb import version as versions
 from imgforge.deb.control import Stanza
@@ -164,6 +164,9 @@ def open_deb(stream: BinaryIO, *, what: str, limits: Limits = LIMITS) -> DebPack
     _check_compression(stream, data, allowed=_DATA, what=what)
     files = _control_files(stream, control, what=what, limits=limits)
     stanza = _stanza(files, what=what)
+    for entry, content in files:
+        if entry.path == "triggers":
+            triggers.parse(text(content), what=f"{what}: triggers")
     return DebPackage(stanza, files, max(member.mtime for member in members), what, stream, data, limits)
 
 

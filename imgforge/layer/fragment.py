@@ -217,7 +217,7 @@ class _Content:
 
 def _conffiles(text: str) -> tuple[str, ...]:
     """Return the paths of a ``conffiles`` file, without those marked remove-on-upgrade (deb-conffiles(5))."""
-    lines = (line.strip() for line in text.splitlines())
+    lines = (line.strip() for line in text.split("\n"))
     return tuple(line for line in lines if line.startswith("/"))
 
 

@@ -9,6 +9,7 @@ import attrs
 
 from imgforge.apt import sources as apt_sources
 from imgforge.apt.sources import Source
+from imgforge.errors import BuildError
 from imgforge.layer.directories import implied, parents
 from imgforge.manifest.files import ManifestFile
 from imgforge.manifest.parts import Account, AppendText, CopyFiles, EditIni, MakeDirectory, MakeLink
@@ -17,7 +18,7 @@ from imgforge.pipeline.view import View
 from imgforge.rootfs import accounts, ini
 from imgforge.rootfs.accounts import GROUP, GSHADOW, PASSWD, SHADOW, AccountError
 from imgforge.tar import writer
-from imgforge.tree import Entry, Kind
+from imgforge.tree import Entry, Kind, is_whiteout
 
 DPKG_RULES = "etc/dpkg/dpkg.cfg.d/imgforge"
 """Where an image keeps its path filters, so that packages installed in it later are filtered, too."""
@@ -45,6 +46,7 @@ def write(file: ManifestFile, view: View, *, target: Path, epoch: int) -> None:
 
     Raises:
         ManifestError: an account, an owner or an edit does not fit the image.
+        BuildError: a name is one that no layer can hold.
     """
     pieces = _Layer(file, view, epoch=epoch).pieces()
     with target.open("wb") as sink:
@@ -100,6 +102,8 @@ class _Layer:
         return [self._pieces[path] for path in sorted(self._pieces)]
 
     def _put(self, piece: Piece) -> None:
+        if is_whiteout(piece.entry.path):
+            raise BuildError(f"/{piece.entry.path}: no layer can hold it: the name means a deletion there")
         self._pieces[piece.entry.path] = piece
 
     def _place(self, path: object) -> str:

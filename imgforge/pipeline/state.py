@@ -170,9 +170,9 @@ def _special_paths(facts: Facts) -> dict[str, str]:
 
     They are known there as they were given: through the image's own symlinks or not.
     """
-    diversions = facts.text("var/lib/dpkg/diversions").splitlines()
+    diversions = [line for line in facts.text("var/lib/dpkg/diversions").split("\n") if line]
     said = {path.lstrip("/"): "diverted" for path in (*diversions[0::3], *diversions[1::3])}
-    for line in facts.text("var/lib/dpkg/statoverride").splitlines():
+    for line in filter(None, facts.text("var/lib/dpkg/statoverride").split("\n")):
         words = line.split(" ", 3)
         said[words[-1].lstrip("/")] = "under an override"
     aliases = tuple(name for name in MERGED_USR if name in facts.entries and facts.entries[name].kind is Kind.SYMLINK)

@@ -16,6 +16,7 @@ from typing import BinaryIO, TypeAlias
 
 import attrs
 
+from imgforge.errors import BuildError
 from imgforge.rootfs import attributes
 from imgforge.rootfs.owners import SECOND, Owners
 from imgforge.rootfs.stack import Place, Stack
@@ -67,10 +68,15 @@ class Comparison:
             disk: where it is on this machine.
             status: its lstat.
             name: its path in the image.
+
+        Raises:
+            BuildError: its name is a whiteout's.
         """
         kind = KINDS.get(stat.S_IFMT(status.st_mode))
         if kind is None:
             return None
+        if name.rpartition(b"/")[2].startswith(raw(PREFIX)):
+            raise BuildError(f"/{text(name)}: no layer can hold it: the name means a deletion there")
         place = self._stack.find(name)
         if place is not None and stat.S_IFMT(place.status.st_mode) != stat.S_IFMT(status.st_mode):
             place = None

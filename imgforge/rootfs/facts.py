@@ -12,12 +12,11 @@ from typing import BinaryIO
 
 import attrs
 
-from imgforge.tree import ROOT, Entry, Kind
+from imgforge.tree import ROOT, WHITEOUT, Entry, Kind
 
 FORMAT = 1
 """Raise it when facts of the same layer change."""
 
-WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
 
 WANTED = (

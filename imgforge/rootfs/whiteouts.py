@@ -13,9 +13,9 @@ import stat
 
 from imgforge.rootfs.directories import Directories, ExtractError, join
 from imgforge.rootfs.stack import Stack, is_whiteout
-from imgforge.tree import Entry, Kind, raw
+from imgforge.tree import WHITEOUT, Entry, Kind, raw
 
-PREFIX = ".wh."
+PREFIX = WHITEOUT
 META = ".wh..wh."
 """How AUFS names its own files; Docker's old layers have them, and no whiteout begins so but `OPAQUE`."""
 

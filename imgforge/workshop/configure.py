@@ -248,8 +248,8 @@ def _register(units: tuple[Unit, ...], job: Job) -> Iterator[Step]:
 
 def stanza(fragment: Fragment) -> str:
     """Return the package's stanza of ``/var/lib/dpkg/status`` right after an unpack, with its empty line."""
-    lines = [line for line in fragment.control.splitlines() if line.strip()]
-    lines.insert(1, "Status: install ok unpacked")
+    # Only a newline ends a line, whatever else Unicode calls one; and the first field may have further lines.
+    lines = ["Status: install ok unpacked", *(line for line in fragment.control.split("\n") if line.strip())]
     if fragment.conffiles:
         lines.append("Conffiles:")
         lines.extend(f" {path} {digest}" for path, digest in fragment.conffiles)

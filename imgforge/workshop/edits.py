@@ -84,7 +84,7 @@ def _diversions() -> list[tuple[str, str, str]]:
     """Return path, diverted path and package of each diversion: three lines each in dpkg's file."""
     try:
         with open(DIVERSIONS, encoding="utf-8", errors="surrogateescape") as file:
-            lines = file.read().splitlines()
+            lines = file.read().split("\n")
     except FileNotFoundError:
         return []
     return list(zip(lines[0::3], lines[1::3], lines[2::3], strict=False))

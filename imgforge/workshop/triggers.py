@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from imgforge.deb import triggers
 from imgforge.layer.fragment import Fragment
 
 
-def _directives(fragment: Fragment) -> Iterator[tuple[str, str]]:
-    for line in fragment.triggers.splitlines():
-        words = line.split("#", 1)[0].split()
-        if len(words) == 2:
-            yield words[0], words[1]
+def _directives(fragment: Fragment) -> tuple[tuple[str, str], ...]:
+    return triggers.parse(fragment.triggers, what=f"{fragment.package}: triggers")
 
 
 def interests(fragment: Fragment) -> Iterator[tuple[str, str]]:
@@ -36,7 +34,7 @@ def activations(fragments: tuple[Fragment, ...], *, interests: str) -> tuple[str
     found = {
         name for fragment in fragments for directive, name in _directives(fragment) if directive.startswith("activate")
     }
-    watched = {line.split()[0] for line in interests.splitlines() if line.strip()}
+    watched = {line.split()[0] for line in interests.split("\n") if line.strip()}
     for fragment in fragments:
         for path in fragment.shipped:
             found.update(_watched_above(path, watched))

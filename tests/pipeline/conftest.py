@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from builders import grounds
 from builders.archives import Archive
+from builders.attacks import Arena
 from builders.worlds import World
 
 
@@ -46,3 +47,11 @@ def world(ground: Archive, warm_cache: Path, place: Path) -> World:
 def cold_world(ground: Archive, place: Path) -> World:
     """A world with an empty cache."""
     return World.on(ground, place)
+
+
+@pytest.fixture(scope="module")
+def arena(ground: Archive, warm_cache: Path) -> Iterator[Arena]:
+    """A world to attack, for all tests of a module."""
+    with tempfile.TemporaryDirectory(prefix="imgforge-arena-") as name:
+        Path(name).chmod(0o755)
+        yield Arena.of(World.on(ground, Path(name), cache=warm_cache))
