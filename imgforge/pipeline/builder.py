@@ -47,6 +47,7 @@ from imgforge.store.layout import Layout
 
 evidence = late.module("imgforge.pipeline.evidence")
 forge = late.module("imgforge.pipeline.forge")
+grounds = late.module("imgforge.pipeline.ground")
 judging = late.module("imgforge.pipeline.judging")
 refusals = late.module("imgforge.policy.refusal")
 registries = late.module("imgforge.pipeline.registries")
@@ -137,7 +138,7 @@ class Builder:
             StaleLockError: the mode forbids to refresh a lock, and one does not fit.
             ResolveError, FetchError, IntegrityError, BuildError, SandboxError, StoreError: what stood in the way.
         """
-        base = self._ground(chain)
+        base = self._ground(chain, mode)
         for file in chain.files[:-1]:
             built = self._build(file, base, Mode(locked=mode.locked and locking.read(file) is not None))
             base = self._as_base(built.image, built.name)
@@ -145,13 +146,13 @@ class Builder:
 
     def lock(self, chain: Chain, mode: Mode) -> Locked:
         """Build the bases of a chain and lock its last manifest."""
-        base = self.base_of(chain)
+        base = self.base_of(chain, mode)
         return self._locked(self.question(chain.files[-1], base), base, mode)[0]
 
-    def base_of(self, chain: Chain) -> Base | None:
+    def base_of(self, chain: Chain, mode: Mode | None = None) -> Base | None:
         """Build what the last manifest of a chain stands on; None from scratch."""
         if len(chain.files) == 1:
-            return self._ground(chain)
+            return self._ground(chain, mode or Mode())
         built = self.build(attrs.evolve(chain, files=chain.files[:-1]), Mode())
         return self._as_base(built.image, built.name)
 
@@ -270,7 +271,7 @@ class Builder:
 
         return Base(name, image.digest, image, open_blob)
 
-    def _ground(self, chain: Chain) -> Base | None:
+    def _ground(self, chain: Chain, mode: Mode) -> Base | None:
         """Open the image that the first manifest of a chain names, and no manifest describes.
 
         Raises:
@@ -278,17 +279,19 @@ class Builder:
         """
         if not chain.ground:
             return None
-        base = self.ground_of(chain)
+        base = self.ground_of(chain, mode)
         if self.governor.is_there:
             refusals.refuse(self.ground_faults(chain, base))
+        grounds.bring(base, store=self.store)
         return base
 
-    def ground_of(self, chain: Chain) -> Base:
-        """Open the image that a chain stands on; nobody has judged it."""
-        platform = Platform.parse(_platform(chain.files[0]))
-        opened = transports.read(Reference.parse(chain.ground), table=self.places, platform=platform)
-        entered = self._resources.enter_context(opened)
-        return Base(chain.ground, entered.image.digest, entered.image, entered.open)
+    def ground_of(self, chain: Chain, mode: Mode | None = None) -> Base:
+        """Open the image that a chain stands on: the locked one, unless the mode frees it; nobody has judged it."""
+        first = chain.files[0]
+        is_free = len(chain.files) == 1 and mode is not None and mode.upgrade == ()
+        opener = grounds.Opener(self.store, self.cache, table=lambda: self.places, client=lambda: self.client)
+        found: Base = self._resources.enter_context(opener.open(first, platform=_platform(first), is_free=is_free))
+        return found
 
     def ground_faults(self, chain: Chain, ground: Base) -> tuple[Any, ...]:
         """Return why the image that a chain stands on may not be a base; nothing when it may."""

@@ -80,7 +80,7 @@ def outdated(directory: Path, *, settings: Settings) -> tuple[Freshness, ...]:
 
 
 def _freshness(file: ManifestFile, builder: Builder, *, settings: Settings) -> Freshness:
-    base = builder.base_of(chains.of(file, settings=settings))
+    base = builder.base_of(chains.of(file, settings=settings), Mode(upgrade=()))
     found: Freshness = builder.forge.freshness(builder.question(file, base), base)
     return found
 

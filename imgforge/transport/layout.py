@@ -46,20 +46,30 @@ def keep(image: Image, blobs: OpenBlob, *, layout: Layout, name: str) -> Descrip
         StoreError: the disk is full, or refuses; the name stands for what it did before.
         IntegrityError: a blob is not what its descriptor says (likewise).
     """
+    with layout.using():
+        bring(image, blobs, layout=layout)
+        layout.add_blob(image.config.raw, image.manifest.config.digest)
+        layout.add_blob(image.manifest.raw, image.digest)
+        layout.tag(name, image.descriptor)
+    return image.descriptor
+
+
+def bring(image: Image, blobs: OpenBlob, *, layout: Layout) -> None:
+    """Put the layers of an image into a layout, several at once; those that are there are not asked for.
+
+    Raises:
+        StoreError: the disk is full, or refuses.
+        IntegrityError: a blob is not what its descriptor says.
+    """
 
     def add(layer: Descriptor) -> None:
         with blobs(layer) as stream:
             layout.add_blob(stream, layer.digest)
 
-    with layout.using():
-        layers = {layer.digest: layer for layer in image.manifest.layers}
-        missing = [layer for layer in layers.values() if not layout.has(layer.digest, layer.size)]
-        for _ in parallel.each(add, missing, jobs=_JOBS):
-            pass
-        layout.add_blob(image.config.raw, image.manifest.config.digest)
-        layout.add_blob(image.manifest.raw, image.digest)
-        layout.tag(name, image.descriptor)
-    return image.descriptor
+    layers = {layer.digest: layer for layer in image.manifest.layers}
+    missing = [layer for layer in layers.values() if not layout.has(layer.digest, layer.size)]
+    for _ in parallel.each(add, missing, jobs=_JOBS):
+        pass
 
 
 class OciLayout:

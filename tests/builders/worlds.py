@@ -149,6 +149,11 @@ class World:
         return self.path / "manifests"
 
     @property
+    def word(self) -> str:
+        """A word of this world's own, for names of repositories, which may not hold all that a path may."""
+        return hashlib.sha256(bytes(self.path)).hexdigest()[:12]
+
+    @property
     def layout(self) -> Layout:
         return Layout(self.settings.store)
 

@@ -206,7 +206,7 @@ def told(host: str, world: World, pair: tuple[Path, Path]) -> tuple[World, str]:
     """A built image, pushed with a key; its world and its reference."""
     world.package("hello", files={"usr/bin/hello": b"#!/bin/sh\n"})
     world.build(world.manifest(packages=["hello"]))
-    reference = f"docker://{host}/told/{world.path.name.lower()}:1"
+    reference = f"docker://{host}/told/{world.word}:1"
     done = imgforge.push("image", reference, settings=world.settings, key=str(pair[0]))
     assert done.attached == KINDS
     return world, reference
