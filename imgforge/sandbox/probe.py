@@ -1,13 +1,8 @@
-"""Tries rungs for real, in a process of its own: ``python -m imgforge.sandbox.probe RUNG…``.
-
-Prints one JSON object: why each rung that was tried does not work, empty for the first one that does.
-"""
+"""Tries rungs for real, each in a child of this process."""
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 import tempfile
 from pathlib import Path
 
@@ -19,14 +14,24 @@ from imgforge.sandbox.rung import Rung
 _NOT_FOUND = 127
 
 
-def main(names: list[str]) -> None:
-    """Print the reasons of the rungs named, from the first to the one that works."""
-    answer: dict[str, str] = {}
-    for name in names:
-        answer[name] = reason(Rung(name))
-        if not answer[name]:
-            break
-    sys.stdout.write(json.dumps(answer))
+def choose(preferred: Rung | None = None) -> Rung:
+    """Return the best rung that works here; this process has one thread, and stays where it is.
+
+    Args:
+        preferred: the only rung to try; None tries all of them from the top.
+
+    Raises:
+        SandboxError: none works; the text names each that was tried and why it failed.
+    """
+    tried: list[str] = []
+    for rung in tuple(Rung) if preferred is None else (preferred,):
+        why = reason(rung)
+        if not why:
+            return rung
+        tried.append(f"{rung.value}: {why}")
+    error = SandboxError(f"sandbox: no rung works on this machine ({'; '.join(tried)})")
+    error.add_note("an unprivileged user needs user namespaces; a container needs CAP_SYS_CHROOT and root at least")
+    raise error
 
 
 def reason(rung: Rung) -> str:
@@ -61,7 +66,3 @@ def _try(rung: Rung, directory: Path) -> str:
     except BaseException as error:  # noqa: BLE001 a forked process must not unwind into its parent's frames
         return f"+{type(error).__name__}: {error}"
     return "+" if outcome.exit_code == _NOT_FOUND else f"+the command ended with {outcome.exit_code}"
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

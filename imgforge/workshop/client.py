@@ -6,6 +6,7 @@ namespaces, mounts and processes with it.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import subprocess
@@ -17,7 +18,7 @@ from typing import Any, Self
 
 import imgforge.errors
 from imgforge.errors import BuildError, ImgforgeError, SandboxError
-from imgforge.sandbox.rung import Rung, choose
+from imgforge.sandbox.rung import Rung
 from imgforge.store.atomic import remove_tree
 from imgforge.workshop.steps import ScriptRun, Step, dump
 
@@ -50,8 +51,9 @@ class Workshop:
 
     def _started(self) -> subprocess.Popen[str]:
         if self._process is None:
+            wanted = (self._wanted.upper(),) if self._wanted else ()
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-c", _START.format("worker"), self.rung.name],
+                [sys.executable, "-I", "-c", _START.format("worker"), *wanted],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -63,12 +65,19 @@ class Workshop:
 
     @functools.cached_property
     def rung(self) -> Rung:
-        """The rung of the sandbox that this machine allows.
+        """The rung of the sandbox that this machine allows; the worker finds it out when it starts.
 
         Raises:
             SandboxError: none; the text says why each failed.
         """
-        return choose(Rung[self._wanted.upper()] if self._wanted else None)
+        with self._turn:
+            worker = self._started()
+            try:
+                return Rung[_checked("start", self._read(worker))["rung"]]
+            except ImgforgeError:
+                self._process = None  # there is no namespace in which anything could be cleared
+                worker.communicate()
+                raise
 
     @property
     def tree_kind(self) -> str:
@@ -119,19 +128,22 @@ class Workshop:
             self._process = None
 
     def _ask(self, verb: str, **arguments: Any) -> dict[str, Any]:
+        self.rung  # noqa: B018 -- the worker's first line says it
         with self._turn:
             worker = self._started()
-            if worker.stdin is None or worker.stdout is None:
+            if worker.stdin is None:
                 raise SandboxError("the workshop's worker has no pipes")
-            try:
+            with contextlib.suppress(BrokenPipeError):  # its status, which is read then, says more
                 worker.stdin.write(json.dumps({"verb": verb, "arguments": arguments}) + "\n")
                 worker.stdin.flush()
-                line = worker.stdout.readline()
-            except BrokenPipeError:
-                line = ""
-            if not line:
-                raise SandboxError(f"{verb}: the workshop's worker ended with status {worker.wait()}")
-        return _checked(verb, json.loads(line))
+            return _checked(verb, self._read(worker))
+
+    @staticmethod
+    def _read(worker: subprocess.Popen[str]) -> dict[str, Any]:
+        line = worker.stdout.readline() if worker.stdout else ""
+        if not line:
+            raise SandboxError(f"the workshop's worker ended with status {worker.wait()}")
+        return dict(json.loads(line))
 
 
 def _texts(paths: tuple[Path, ...]) -> list[str]:

@@ -7,6 +7,7 @@ maintainer script left behind then leads nowhere but into the image.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -21,7 +22,7 @@ from imgforge.errors import BuildError, ImgforgeError, SandboxError
 from imgforge.rootfs import extract
 from imgforge.rootfs.normalise import SHADOWS, normalise
 from imgforge.rootfs.owners import RecordedOwners, owners_for
-from imgforge.sandbox import process
+from imgforge.sandbox import probe, process
 from imgforge.sandbox.enter import enter
 from imgforge.sandbox.rung import Rung
 from imgforge.tar import reader, writer
@@ -204,7 +205,7 @@ def _answer(worker: Worker, request: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return dict(getattr(worker, request["verb"])(**request["arguments"]))
     except ImgforgeError as error:
-        return {"error": _root_class(error), "text": str(error), "notes": getattr(error, "__notes__", [])}
+        return _failure(error)
     except Exception as error:  # noqa: BLE001 -- a worker's answer carries every failure to its caller
         return {
             "error": "StoreError" if isinstance(error, OSError) else "",
@@ -213,19 +214,33 @@ def _answer(worker: Worker, request: Mapping[str, Any]) -> dict[str, Any]:
         }
 
 
+def _failure(error: ImgforgeError) -> dict[str, Any]:
+    return {"error": _root_class(error), "text": str(error), "notes": getattr(error, "__notes__", [])}
+
+
 def _root_class(error: ImgforgeError) -> str:
     """Return the name of the error's class, or of its nearest ancestor, in `imgforge.errors`."""
     return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "imgforge.errors")
 
 
 def main() -> None:
-    """Enter the rung that the first argument names and serve requests until standard input ends."""
-    rung = Rung[sys.argv[1]]
+    """Enter a rung, that of the first argument or the best one, say which, and serve requests until there are no more."""
     os.umask(0o022)
+    gc.disable()  # nothing here makes cycles that matter before the worker's end
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="surrogateescape")
     os.dup2(2, 1)  # whatever a library prints must not look like an answer
-    enter(rung)
+
+    def answer(text: dict[str, Any]) -> None:
+        answers.write(json.dumps(text) + "\n")
+        answers.flush()
+
+    try:
+        rung = probe.choose(Rung[sys.argv[1]] if sys.argv[1:] else None)
+        enter(rung)
+    except SandboxError as error:
+        answer(_failure(error))
+        return
+    answer({"rung": rung.name})
     worker = Worker(rung)
     for line in sys.stdin:
-        answers.write(json.dumps(_answer(worker, json.loads(line))) + "\n")
-        answers.flush()
+        answer(_answer(worker, json.loads(line)))
