@@ -1,0 +1,67 @@
+"""Policies for worlds: written as files, and what is refused under them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builders.worlds import World
+from imgforge.policy.refusal import RefusedError
+from imgforge.report import Reporter, Step
+
+OWN = "image"
+"""The name of the manifest that rules mean: the ground below it is nobody's concern."""
+
+
+def write(path: Path, **sections: Any) -> Path:
+    """Write a policy and return its path; ``_`` in a section's name stands for ``-``."""
+    named = {name.replace("_", "-"): value for name, value in sections.items()}
+    path.write_text(json.dumps({"imgforge-policy": 1, **named}, indent=1) + "\n")
+    return path
+
+
+def under(world: World, **sections: Any) -> World:
+    """Return a world under a policy of its own."""
+    return world.with_settings(policy=write(world.path / "policy.yaml", **sections))
+
+
+def refused(world: World, manifest: Path | str = OWN) -> dict[str, str]:
+    """Build what must be refused; return the text by rule, and see that nothing new got the name `OWN`."""
+    before = names(world).get(OWN)
+    with pytest.raises(RefusedError) as caught:
+        world.build(manifest)
+    assert caught.value.exit_code == 7
+    assert names(world).get(OWN) == before
+    return {refusal.rule: str(refusal) for refusal in caught.value.refusals}
+
+
+def names(world: World) -> dict[str, str]:
+    """Return what the names of the world's store stand for."""
+    layout = world.layout
+    layout.create()
+    return {descriptor.name: str(descriptor.digest) for descriptor in layout.descriptors()}
+
+
+class Searches(Reporter):
+    """Counts the layers that are searched."""
+
+    def __init__(self) -> None:
+        self.layers: list[str] = []
+        self.warnings: list[str] = []
+
+    def started(self, step: Step) -> None:
+        """Remember a search."""
+        if step.stage == "search":
+            self.layers.append(step.subject)
+
+    def warned(self, text: str) -> None:
+        """Remember a warning."""
+        self.warnings.append(text)
+
+    def count(self) -> int:
+        """Return how many layers were searched since the last call."""
+        searched, self.layers = self.layers, []
+        return len(searched)
