@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,7 +15,7 @@ from imgforge.errors import UsageError
 from imgforge.lock import Lock, differences
 from imgforge.manifest.files import ManifestFile
 from imgforge.manifest.model import debian_architecture
-from imgforge.pipeline import comparing, content, locking, planning, reading, resolving, sources
+from imgforge.pipeline import comparing, content, locking, planning, reading, resolving, sources, threads
 from imgforge.pipeline.archive import Archive
 from imgforge.pipeline.base import Base
 from imgforge.pipeline.blobs import LayerBlob
@@ -52,22 +51,19 @@ class Forge:
         self._cache = cache
         self._reporter = settings.reporter
         self._resources = contextlib.ExitStack()
-        self._workers = ThreadPoolExecutor(settings.jobs, thread_name_prefix="work")
-        self._compressors = ThreadPoolExecutor(settings.jobs, thread_name_prefix="compress")
+        self._threads = self._resources.enter_context(threads.started(settings.jobs))
         self._archive = Archive(settings=settings, cache=cache)
         self.workshop = Workshop(settings.sandbox)
         self._installer = Installer(
             store=store,
             cache=cache,
             workshop=self.workshop,
-            workers=self._workers,
-            compressors=self._compressors,
-            jobs=settings.jobs,
+            threads=self._threads,
             reporter=settings.reporter,
         )
 
     def __enter__(self) -> Self:
-        for resource in (self._workers, self._compressors, self.workshop, self._archive):
+        for resource in (self.workshop, self._archive):
             self._resources.enter_context(resource)
         return self
 
@@ -112,7 +108,7 @@ class Forge:
             self._store,
             cache=self._cache,
             compression=COMPRESSIONS[file.manifest.compression],
-            compressors=self._compressors,
+            compressors=self._threads.compressors,
             reporter=self._reporter,
         )
         view = View(below, cache=self._cache, reporter=self._reporter)

@@ -9,7 +9,7 @@ import functools
 import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Executor, Future, as_completed
+from concurrent.futures import Future, as_completed, wait
 from pathlib import Path
 
 import attrs
@@ -26,6 +26,7 @@ from imgforge.layer.fragment import Fragment
 from imgforge.layer.rules import PathRules
 from imgforge.lock import LockedPackage
 from imgforge.pipeline.compress import COMPRESSIONS, Compression
+from imgforge.pipeline.threads import Threads
 from imgforge.report import Progress, Reporter, Step, running
 from imgforge.store.cache import Cache
 from imgforge.tar import writer
@@ -72,9 +73,8 @@ class Fragments:
         cache: keeps records, trees and compressed bytes.
         scratch: a directory of this build, for tars that are in use.
         debs: fetches the packages and says where each lies; called once, when the first is needed.
-        executor: decodes packages.
-        compressors: compresses blocks; another pool, since whoever waits for blocks holds a thread of the first.
-        jobs: threads for one large .deb.
+        compression: of the layers that the fragments are for.
+        threads: decode packages and compress.
         reporter: hears of progress.
     """
 
@@ -85,19 +85,24 @@ class Fragments:
         cache: Cache,
         scratch: Path,
         debs: Callable[[], Mapping[Digest, Path]],
-        executor: Executor,
-        compressors: Executor,
-        jobs: int,
+        compression: Compression,
+        threads: Threads,
         reporter: Reporter,
     ) -> None:
         self._rules = rules
         self._cache = cache
         self._scratch = scratch
         self._fetch = functools.cache(debs)
-        self._executor = executor
-        self._compressors = compressors
-        self._jobs = jobs
+        self._compression = compression
+        self._compressing: dict[str, Future[Path]] = {}
+        self._threads = threads
         self._reporter = reporter
+
+    def close(self) -> None:
+        """Give up what nobody has asked for yet, and wait for what is being done in the scratch directory."""
+        for future in self._compressing.values():
+            future.cancel()
+        wait(self._compressing.values())
 
     def are_known(self, wanted: Iterable[LockedPackage]) -> bool:
         """Tell whether there is a record of each fragment."""
@@ -126,7 +131,7 @@ class Fragments:
             lacking.sort(key=lambda package: (package.size, package.digest), reverse=True)
             if lacking:
                 self._fetch()
-            futures = [self._executor.submit(self._make, package) for package in lacking]
+            futures = [self._threads.workers.submit(self._make, package) for package in lacking]
             self._collect(futures, found, workshop=workshop, progress=progress)
         return tuple(made for package in ordered if (made := found[package.digest]) is not None)
 
@@ -143,6 +148,8 @@ class Fragments:
                 made = future.result()
                 found[made.deb] = made
                 if workshop is not None:
+                    # A layer will want it; it is done while packages are still decoded, and while they are configured.
+                    self._compressing[made.key] = self._threads.workers.submit(self._compress, made)
                     self._extract(made, workshop)
                 progress.advance(made.locked.size)
         except BaseException:
@@ -170,14 +177,18 @@ class Fragments:
         self._make(made.locked)
         return path
 
-    def compressed(self, made: Made, compression: Compression) -> Path:
+    def compressed(self, made: Made) -> Path:
         """Return the fragment's compressed bytes: whole gzip members or zstd frames."""
-        key = f"{made.key}-{compression.key}"
+        started = self._compressing.get(made.key)
+        return started.result() if started is not None else self._compress(made)
+
+    def _compress(self, made: Made) -> Path:
+        key = f"{made.key}-{self._compression.key}"
         found = self._cache.get("compressed", key)
         if found is not None:
             return found
         with self._cache.writing("compressed", key) as sink, self.tar(made).open("rb") as tar:
-            compression.compress(tar, sink, self._compressors)
+            self._compression.compress(tar, sink, self._threads.compressors)
         return self._cache.place("compressed", key)
 
     def _found(self, package: LockedPackage) -> Made | None:
@@ -199,7 +210,7 @@ class Fragments:
         with path.open("rb") as stream, partial.open("wb", buffering=_CHUNK) as sink:
             package = open_deb(stream, what=file_name(locked))
             package.expect(name=locked.name, version=locked.version, architecture=locked.architecture)
-            threads = self._jobs if locked.size >= _LARGE else 1
+            threads = self._threads.jobs if locked.size >= _LARGE else 1
             fragment = fragments.write(package, sink, rules=self._rules, threads=threads)
         partial.rename(target)
         self._cache.put("fragments", self._record_key(key), _dump(fragment))

@@ -5,8 +5,9 @@ Read `Installer.install` from top to bottom; each step is cached by all that it 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from imgforge.pipeline.layers import LayerWriter
 from imgforge.pipeline.planning import PlannedLayer
 from imgforge.pipeline.state import State
 from imgforge.pipeline.task import Task, groups_of, path_rules, state_step, task_of
+from imgforge.pipeline.threads import Threads
 from imgforge.pipeline.wish import Wish
 from imgforge.report import Reporter
 from imgforge.rootfs.facts import EMPTY, Facts
@@ -42,9 +44,7 @@ class Installer:
         store: takes layers.
         cache: keeps everything that is made on the way.
         workshop: configures.
-        workers: decodes packages and puts layers together.
-        compressors: compresses blocks.
-        jobs: threads for one large package.
+        threads: decode packages, put layers together and compress.
         reporter: hears of progress.
     """
 
@@ -54,17 +54,13 @@ class Installer:
         store: Layout,
         cache: Cache,
         workshop: Workshop,
-        workers: Executor,
-        compressors: Executor,
-        jobs: int,
+        threads: Threads,
         reporter: Reporter,
     ) -> None:
         self._store = store
         self._cache = cache
         self._workshop = workshop
-        self._workers = workers
-        self._compressors = compressors
-        self._jobs = jobs
+        self._threads = threads
         self._reporter = reporter
 
     def install(self, wish: Wish, *, debs: Callable[[], Mapping[Digest, Path]]) -> Installed:
@@ -79,7 +75,9 @@ class Installer:
             IntegrityError: a package is not what it should be.
         """
         with self._cache.scratch(remove=self._workshop.clear) as scratch:
-            installed = self._install(wish, debs=debs, scratch=scratch)
+            facts = self._facts(wish)
+            with contextlib.closing(self._fragments(wish, facts=facts, debs=debs, scratch=scratch)) as fragments:
+                installed = self._install(wish, fragments=fragments, facts=facts, scratch=scratch)
         self._cache.put("installs", wish.key, records.dump(installed))
         return installed
 
@@ -90,7 +88,7 @@ class Installer:
             return tuple(PlannedLayer(layer.comment, True, layer.descriptor.size) for layer in remembered.layers)
         if not wish.packages:
             return ()
-        facts = reading.facts_of(wish.base, cache=self._cache, reporter=self._reporter) if wish.base else EMPTY
+        facts = self._facts(wish)
         with self._cache.scratch() as scratch:
             fragments = self._fragments(wish, facts=facts, debs=dict, scratch=scratch)
             if not fragments.are_known(wish.packages):
@@ -111,9 +109,10 @@ class Installer:
             state = states.find(task.key, cache=self._cache)
         return (*planned, PlannedLayer("state", state is not None))
 
-    def _install(self, wish: Wish, *, debs: Callable[[], Mapping[Digest, Path]], scratch: Path) -> Installed:
-        facts = reading.facts_of(wish.base, cache=self._cache, reporter=self._reporter) if wish.base else EMPTY
-        fragments = self._fragments(wish, facts=facts, debs=debs, scratch=scratch)
+    def _facts(self, wish: Wish) -> Facts:
+        return reading.facts_of(wish.base, cache=self._cache, reporter=self._reporter) if wish.base else EMPTY
+
+    def _install(self, wish: Wish, *, fragments: Fragments, facts: Facts, scratch: Path) -> Installed:
         state = None
         if fragments.are_known(wish.packages):
             made = fragments.all(wish.packages, workshop=None)
@@ -141,9 +140,8 @@ class Installer:
             cache=self._cache,
             scratch=scratch,
             debs=debs,
-            executor=self._workers,
-            compressors=self._compressors,
-            jobs=self._jobs,
+            compression=COMPRESSIONS[wish.manifest.compression],
+            threads=self._threads,
             reporter=self._reporter,
         )
 
@@ -164,7 +162,7 @@ class Installer:
         def written(group: Group) -> tuple[Group, LayerBlob]:
             return group, write(group)
 
-        return [self._workers.submit(written, group) for group in groups]
+        return [self._threads.workers.submit(written, group) for group in groups]
 
     def _configure(self, wish: Wish, task: Task, *, fragments: Fragments, facts: Facts, scratch: Path) -> State:
         native = {one.key: str(fragments.tree(one, self._workshop)) for one in task.installation.native}
@@ -217,6 +215,6 @@ class Installer:
             self._store,
             cache=self._cache,
             compression=COMPRESSIONS[wish.manifest.compression],
-            compressors=self._compressors,
+            compressors=self._threads.compressors,
             reporter=self._reporter,
         )

@@ -70,7 +70,7 @@ class LayerWriter:
         def pieces() -> Iterator[tuple[Callable[[], BinaryIO], Callable[[], BinaryIO] | None]]:
             yield lambda: io.BytesIO(directories), None
             for one in members:
-                tar, compressed = fragments.tar(one), fragments.compressed(one, self._compression)
+                tar, compressed = fragments.tar(one), fragments.compressed(one)
                 yield partial(_open, tar), partial(_open, compressed)
             yield lambda: io.BytesIO(writer.END), None
 

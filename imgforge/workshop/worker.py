@@ -224,7 +224,7 @@ def _root_class(error: ImgforgeError) -> str:
 
 
 def main() -> None:
-    """Enter a rung, that of the first argument or the best one, say which, and serve requests until there are no more."""
+    """Enter the first argument's rung, or the best; say which, and serve requests until there are no more."""
     os.umask(0o022)
     gc.disable()  # nothing here makes cycles that matter before the worker's end
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="surrogateescape")
