@@ -298,9 +298,9 @@ class Builder:
         found: tuple[Any, ...] = judging.ground(
             self.governor.found,
             chain.files[0],
-            reference=attrs.evolve(Reference.parse(chain.ground), digest=ground.digest),
-            config=ground.image.config,
+            ground,
             client=self.client,
+            cache=self.cache,
             now=self._settings.now,
         )
         return found

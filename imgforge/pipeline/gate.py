@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO
 
 import attrs
 
-from imgforge.errors import StoreError, UsageError
-from imgforge.image import BASE_NAME
-from imgforge.oci.descriptor import Descriptor
+from imgforge.errors import StoreError
 from imgforge.oci.reference import DOCKER, Reference
 from imgforge.pipeline import judging, vouching
 from imgforge.pipeline.base import Base
@@ -18,13 +15,10 @@ from imgforge.policy import publish, taint
 from imgforge.policy.files import PolicyFile
 from imgforge.policy.pattern import is_loopback
 from imgforge.policy.refusal import Refusal, refuse
-from imgforge.registry import pull
 from imgforge.registry.client import Client
-from imgforge.registry.repository import Repository
 from imgforge.settings import Settings
 from imgforge.signing.keys import KeyService
 from imgforge.store.cache import Cache
-from imgforge.transport.place import OpenBlob
 
 
 @attrs.frozen
@@ -57,7 +51,7 @@ def allow(leaving: Exit, *, settings: Settings, client: Client, cache: Cache) ->
     governor = Governor(settings, cache=cache)
     found: PolicyFile = governor.found
     refuse(_refusals(found, leaving, settings=settings, client=client))
-    image = attrs.evolve(leaving.image, open_blob=_opener(leaving.image, client))
+    image = leaving.image
     if governor.is_there:
         governor.image(image, name=name_of(image, otherwise=called(leaving.source, leaving.target)))
     elif not is_loopback(leaving.target):
@@ -76,7 +70,7 @@ def _refusals(found: PolicyFile, leaving: Exit, *, settings: Settings, client: C
     if not any(refusal.rule == "publish.signed-by" for refusal in refusals):
         return refusals
     there = attrs.evolve(target, digest=leaving.image.digest)
-    signers |= vouching.signers(found, names, reference=there, client=client, now=settings.now)
+    signers |= vouching.signers(among, reference=there, client=client, now=settings.now)
     return publish.refusals(policy, target, signers=signers, taints=taints)
 
 
@@ -87,33 +81,10 @@ def called(*places: Reference) -> str:
 
 
 def _here(image: Base) -> Iterator[int]:
-    """Yield the numbers of the layers that lie on this machine: not those of a base that only its registry has."""
+    """Yield the numbers of the layers that lie on this machine: what only a registry has is not fetched."""
     for number, layer in enumerate(image.image.manifest.layers):
         try:
             image.open_blob(layer).close()
         except StoreError:
             continue
         yield number
-
-
-def _opener(image: Base, client: Client) -> OpenBlob:
-    """Return what opens an image's layers: where it is, else where its base is, whose layers a build need not keep."""
-
-    def open_blob(layer: Descriptor) -> BinaryIO:
-        try:
-            return image.open_blob(layer)
-        except StoreError:
-            base = _base_of(image)
-            if base is None:
-                raise
-            return pull.open_blob(client, base, blob=layer)
-
-    return open_blob
-
-
-def _base_of(image: Base) -> Repository | None:
-    name = dict(image.image.manifest.annotations).get(BASE_NAME, "")
-    try:
-        return Repository.of(Reference.parse(name)) if name.startswith(f"{DOCKER}://") else None
-    except UsageError:
-        return None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 
+import attrs
+
 from imgforge.lock import PlatformLock
 from imgforge.manifest.files import ManifestFile
 from imgforge.manifest.model import Manifest
-from imgforge.oci.config import ImageConfig
 from imgforge.oci.reference import Reference
 from imgforge.pipeline import reading, searching, sources, vouching
 from imgforge.pipeline.base import Base
@@ -25,21 +26,33 @@ from imgforge.store.cache import Cache
 
 
 def ground(
-    found: PolicyFile, file: ManifestFile, *, reference: Reference, config: ImageConfig, client: Client, now: int
+    found: PolicyFile, file: ManifestFile, base: Base, *, client: Client, cache: Cache, now: int
 ) -> tuple[Refusal, ...]:
     """Judge an image that no manifest describes, as a base; its signatures are looked for where it comes from.
+
+    A good signature of a digest stays one: a registry is asked only for what is not remembered.
 
     Args:
         found: the policy.
         file: the manifest that names it.
-        reference: of the image, by digest.
-        config: of the image.
+        base: the image.
         client: to ask its registry with.
+        cache: remembers who has signed.
         now: seconds since 1970.
     """
-    names = bases.keys_for(found.policy, reference)
-    signers = vouching.signers(found, names, reference=reference, client=client, now=now)
-    return check.base(found.policy, file.manifest, reference=reference, signers=signers, config=config, now=now)
+    reference = attrs.evolve(Reference.parse(base.name), digest=base.digest)
+    among = vouching.keys(found, bases.keys_for(found.policy, reference))
+
+    def judged(signers: frozenset[str]) -> tuple[Refusal, ...]:
+        config = base.image.config
+        return check.base(found.policy, file.manifest, reference=reference, signers=signers, config=config, now=now)
+
+    refusals = judged(vouching.remembered(among, reference, cache=cache, now=now))
+    if not among or not any(refusal.rule == "bases.signed-by" for refusal in refusals):
+        return refusals
+    signers = vouching.signers(among, reference=reference, client=client, now=now)
+    vouching.remember(signers, among, reference, cache=cache)
+    return judged(signers)
 
 
 def manifest(found: PolicyFile, file: ManifestFile, *, facts: Facts, locked: PlatformLock, base: Base | None) -> Marks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Iterable
 
 from imgforge.fetch.request import NotFoundError
@@ -18,6 +19,9 @@ from imgforge.registry.client import Client
 from imgforge.signing.errors import SignatureError
 from imgforge.signing.keys import PublicKey
 from imgforge.signing.verify import Trust, Verified
+from imgforge.store.cache import Cache
+
+_KIND = "signers"
 
 
 def keys(found: PolicyFile, names: Iterable[str]) -> dict[str, PublicKey]:
@@ -52,19 +56,15 @@ def signatures(beside: Beside, among: dict[str, PublicKey], *, now: int, what: s
     return ()
 
 
-def signers(
-    found: PolicyFile, names: Iterable[str], *, reference: Reference, client: Client, now: int
-) -> frozenset[str]:
-    """Return which of the policy's keys have signed an image, as its registry tells; none where it is not there.
+def signers(among: dict[str, PublicKey], *, reference: Reference, client: Client, now: int) -> frozenset[str]:
+    """Return the names of the keys that have signed an image, as its registry tells; none where it is not there.
 
     Args:
-        found: the policy.
-        names: of the keys that count.
+        among: the keys that count.
         reference: of the image; elsewhere than in a registry nothing is signed.
         client: to ask with.
         now: seconds since 1970.
     """
-    among = keys(found, names)
     if reference.transport != DOCKER or not among:
         return frozenset()  # signatures are kept beside an image in its registry
     try:
@@ -73,6 +73,30 @@ def signers(
         return frozenset()
     good = signatures(beside, among, now=now, what=str(reference))
     return named(among, (one.key for one in good))
+
+
+def remember(names: Iterable[str], among: dict[str, PublicKey], reference: Reference, *, cache: Cache) -> None:
+    """Keep who has signed an image; see `remembered`."""
+    for name in names:
+        cache.put(_KIND, _key(among[name], reference), b"")
+
+
+def remembered(among: dict[str, PublicKey], reference: Reference, *, cache: Cache, now: int) -> frozenset[str]:
+    """Return the names of the keys that are known to have signed an image, and have not expired.
+
+    Args:
+        among: the keys that count.
+        reference: of the image, by digest.
+        cache: has what `remember` put there.
+        now: seconds since 1970.
+    """
+    valid = {name: key for name, key in among.items() if key.not_after is None or now <= key.not_after}
+    return frozenset(name for name, key in valid.items() if cache.get(_KIND, _key(key, reference)) is not None)
+
+
+def _key(key: PublicKey, reference: Reference) -> str:
+    where = f"{reference.transport} {reference.location} {reference.name} {reference.digest}"
+    return hashlib.sha256(f"{key.fingerprint} {where}".encode()).hexdigest()
 
 
 def taints(beside: Beside) -> tuple[Taint, ...]:

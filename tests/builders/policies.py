@@ -35,7 +35,13 @@ def refused(world: World, manifest: Path | str = OWN) -> dict[str, str]:
         world.build(manifest)
     assert caught.value.exit_code == 7
     assert names(world).get(OWN) == before
-    return {refusal.rule: str(refusal) for refusal in caught.value.refusals}
+    return by_rule(caught.value)
+
+
+def by_rule(error: RefusedError) -> dict[str, str]:
+    """Return what an error says of each rule, a line for each refusal."""
+    rules = dict.fromkeys(refusal.rule for refusal in error.refusals)
+    return {rule: "\n".join(str(one) for one in error.refusals if one.rule == rule) for rule in rules}
 
 
 def names(world: World) -> dict[str, str]:
