@@ -16,7 +16,7 @@ from imgforge.pipeline.checks import Checked, Refusal, check
 from imgforge.pipeline.freshness import Change, Freshness
 from imgforge.pipeline.locking import Locked
 from imgforge.pipeline.planning import Plan
-from imgforge.pipeline.publish import Published, Vouched, copy, keygen, pull, push, sign, tag, tags, verify
+from imgforge.pipeline.publish import Published, Vouched, copy, index, keygen, pull, push, sign, tag, tags, verify
 from imgforge.pipeline.statements import provenance, report, sbom
 from imgforge.pipeline.verbs import (
     Freed,
@@ -64,6 +64,7 @@ __all__ = [
     "freshness",
     "gc",
     "images",
+    "index",
     "inspect",
     "keygen",
     "lock",

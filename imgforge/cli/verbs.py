@@ -25,6 +25,7 @@ SUMMARIES = MappingProxyType(
         "push": "send an image to a registry, and sign it there",
         "pull": "fetch an image from a registry into the store",
         "copy": "copy an image from one place to another",
+        "index": "join images for several platforms under one name",
         "tag": "give an image of the store one more name",
         "list": "list the tags of a repository",
         "keygen": "make a key pair for signing",

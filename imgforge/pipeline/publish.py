@@ -12,20 +12,14 @@ import attrs
 from imgforge import late
 from imgforge.digest import Digest
 from imgforge.errors import UsageError
-from imgforge.oci.platform import Platform
-from imgforge.oci.reference import DOCKER, Reference
-from imgforge.pipeline.base import Base
-from imgforge.pipeline.builder import Builder
+from imgforge.oci.reference import Reference
 from imgforge.pipeline.governing import Governor
-from imgforge.pipeline.marks import is_marked
 from imgforge.settings import Settings
 from imgforge.store.cache import Cache
-from imgforge.store.layout import Layout
-from imgforge.transport.place import Opened
 
 consuming = late.module("imgforge.pipeline.consuming")
 evidence = late.module("imgforge.pipeline.evidence")
-gate = late.module("imgforge.pipeline.gate")
+moving = late.module("imgforge.pipeline.moving")
 registries = late.module("imgforge.pipeline.registries")
 transports = late.module("imgforge.transport.table")
 repositories = late.module("imgforge.registry.repository")
@@ -76,54 +70,36 @@ def copy(source: str, target: str, *, settings: Settings, platform: str = "") ->
         source: a name in the store, or ``docker://…``, ``oci:DIR:NAME``, ``oci-archive:FILE``, ``docker-archive:FILE``.
         target: likewise.
         settings: the store, and how registries are reached.
-        platform: which image of an index; the only one unless given.
+        platform: which image of an index; all of them unless given.
 
     Raises:
         RefusedError: the policy does not let the image go there.
         ImgforgeError: what else stood in the way, by class.
     """
-    digest = _copy(Reference.parse(source), Reference.parse(target), settings=settings, platform=platform)
-    return Published(target, digest)
+    moved = moving.copy(Reference.parse(source), Reference.parse(target), settings=settings, platform=platform)
+    return Published(target, moved[0])
 
 
-def _copy(
-    source: Reference, target: Reference, *, settings: Settings, platform: str = "", signer: Any = None
-) -> Digest:
-    store = Layout(settings.store)
-    store.create()
-    wanted = Platform.parse(platform) if platform else None
-    with registries.client(settings) as client, store.using():
-        table = transports.transports(store, client)
-        with transports.read(source, table=table, platform=wanted) as opened:
-            let_out(opened, source, target, settings=settings, client=client, signer=signer)
-            transports.write(opened.image, opened.open, reference=target, table=table)
-            digest: Digest = opened.image.digest
-            return digest
-
-
-def let_out(
-    opened: Opened, source: Reference, target: Reference, *, settings: Settings, client: Any, signer: Any = None
-) -> None:
-    """Ask whether an image may go where it goes, before anything moves; see `gate.allow`.
+def index(target: str, images: tuple[str, ...], *, settings: Settings, key: str = "", attach: bool = True) -> Published:
+    """Join images for several platforms to one index, and put it with them where it is wanted.
 
     Args:
-        opened: the image at its place.
-        source: that place.
-        target: where it goes; whatever is no registry is open to everybody.
-        settings: name the policy.
-        client: to ask registries with.
-        signer: who will sign it there.
+        target: a name in the store, ``oci:DIR:NAME`` or ``docker://HOST/REPOSITORY:TAG``.
+        images: each for another platform; names in the store or references.
+        settings: the store, and how registries are reached.
+        key: the URI of the key that signs the index and each image, in a registry; empty for none.
+        attach: whether what is known of each image is signed too, if it was built with this cache.
 
     Raises:
-        RefusedError: it must not.
+        UsageError: two images are for one platform.
+        RefusedError: the policy does not let an image go there.
+        ImgforgeError: what else stood in the way, by class.
     """
-    if target.transport != DOCKER:
-        return
-    cache = Cache(settings.cache)
-    is_free = repositories.is_loopback(target.location) and not is_marked(opened.image)
-    if Governor(settings, cache=cache).is_there or not is_free:
-        image = Base(str(source), opened.image.digest, opened.image, opened.open)
-        gate.allow(gate.Exit(image, source, target, signer), settings=settings, client=client, cache=cache)
+    where = registries.in_registry(target) if key else Reference.parse(target)
+    signer = opening.open_key(key) if key else None
+    told = moving.told(images, settings=settings) if attach and signer is not None else {}
+    moved = moving.join(map(Reference.parse, images), where, settings=settings, signer=signer)
+    return _published(where, moved, told, settings=settings, signer=signer)
 
 
 def push(image: str, reference: str, *, settings: Settings, key: str = "", attach: bool = True) -> Published:
@@ -142,32 +118,16 @@ def push(image: str, reference: str, *, settings: Settings, key: str = "", attac
     """
     target = registries.in_registry(reference)
     signer = opening.open_key(key) if key else None  # a key that cannot be had is said before anything moves
-    told = _evidence(image, settings) if attach and signer is not None else {}
-    published = Published(str(target), _copy(Reference.parse(image), target, settings=settings, signer=signer))
-    if signer is None:
-        return published
-    with _beside(f"{target}@{published.digest}", settings) as beside:
-        beside.sign(signer, created=settings.now)
-        attached = tuple(
-            kind
-            for (kind, digest), predicate in told.items()
-            if digest == published.digest  # a build may have moved the name in the meantime
-            and beside.attest(evidence.DOCUMENTS[kind], predicate, signer, created=settings.now)
-        )
-    return attrs.evolve(published, signed=True, attached=attached)
+    told = moving.told((image,), settings=settings) if attach and signer is not None else {}
+    moved = moving.copy(Reference.parse(image), target, settings=settings, signer=signer)
+    return _published(target, moved, told, settings=settings, signer=signer)
 
 
-def _evidence(image: str, settings: Settings) -> dict[tuple[str, Digest], dict[str, Any]]:
-    """Return every document by kind and image; none for an image of whose making nothing is known: nobody guesses."""
-    with Builder(settings) as builder:
-        opened = builder.open(image)
-        if not evidence.is_known(opened.digest, cache=builder.cache):
-            settings.reporter.warned(f"{image}: nothing is known here of how it was built: no evidence is attached")
-            return {}
-        return {
-            (kind, opened.digest): evidence.document(kind, opened, cache=builder.cache, reporter=settings.reporter)
-            for kind in evidence.DOCUMENTS
-        }
+def _published(
+    target: Reference, moved: tuple[Digest, ...], told: dict[Any, Any], *, settings: Settings, signer: Any
+) -> Published:
+    attached = moving.vouch(target, moved, told, settings=settings, signer=signer) if signer is not None else ()
+    return Published(str(target), moved[0], signer is not None, attached)
 
 
 def pull(reference: str, name: str = "", *, settings: Settings, platform: str = "") -> Published:
@@ -184,7 +144,8 @@ def pull(reference: str, name: str = "", *, settings: Settings, platform: str = 
     """
     source = registries.in_registry(reference)
     own = name or ":".join(part for part in (source.name.rpartition("/")[2], source.tag) if part)
-    return copy(str(source), own, settings=settings, platform=platform)
+    moved = moving.copy(source, Reference.parse(own), settings=settings, platform=platform, is_whole=False)
+    return Published(own, moved[0])
 
 
 def tag(image: str, name: str, *, settings: Settings) -> Published:

@@ -15,8 +15,8 @@ from imgforge.manifest.files import ManifestFile
 from imgforge.oci.platform import Platform
 from imgforge.oci.reference import Reference
 from imgforge.pipeline import chain as chains
-from imgforge.pipeline import installed, publish
-from imgforge.pipeline.builder import Builder, Built, Mode
+from imgforge.pipeline import installed
+from imgforge.pipeline.builder import Builder, Built, Mode, own_platform
 from imgforge.pipeline.freshness import Freshness
 from imgforge.pipeline.locking import Locked
 from imgforge.pipeline.planning import Plan
@@ -31,6 +31,7 @@ from imgforge.workshop.steps import ScriptRun
 
 differing = late.module("imgforge.pipeline.differing")
 inspecting = late.module("imgforge.pipeline.inspecting")
+moving = late.module("imgforge.pipeline.moving")
 running = late.module("imgforge.pipeline.running")
 transports = late.module("imgforge.transport.table")
 workshop = late.module("imgforge.workshop.client")
@@ -112,7 +113,7 @@ def build(
         built = builder.build(chain, Mode(locked=locked, upgrade=upgrade))
         opened = Opened(built.image, lambda blob: builder.store.open_verified(blob.digest, blob.size))
         for reference in references:
-            publish.let_out(opened, Reference.parse(built.name), reference, settings=settings, client=builder.client)
+            moving.let_out(opened, Reference.parse(built.name), reference, settings=settings, client=builder.client)
         for reference in references:
             transports.write(opened.image, opened.open, reference=reference, table=builder.places)
         return built
@@ -159,7 +160,7 @@ def run(image: str, argv: tuple[str, ...] = (), *, settings: Settings) -> int:
         settings: places and the sandbox.
     """
     with Builder(settings) as builder:
-        opened, workshop = builder.open(image), builder.forge.workshop
+        opened, workshop = builder.open(image, platform=own_platform()), builder.forge.workshop
         code: int = running.run(opened, argv, cache=builder.cache, workshop=workshop, reporter=settings.reporter)
         return code
 
