@@ -149,7 +149,7 @@ class Fragments:
                 found[made.deb] = made
                 if workshop is not None:
                     # A layer will want it; it is done while packages are still decoded, and while they are configured.
-                    self._compressing[made.key] = self._threads.workers.submit(self._compress, made)
+                    self._compressing[made.key] = self._threads.later.submit(self._compress, made)
                     self._extract(made, workshop)
                 progress.advance(made.locked.size)
         except BaseException:

@@ -19,11 +19,13 @@ class Threads:
 
     Attributes:
         workers: decode packages and put layers together.
-        compressors: compress blocks; another pool, since whoever waits for blocks holds a thread of the first.
-        jobs: how many each has.
+        later: one that does what can wait until the workers are idle.
+        compressors: compress blocks; another pool, since whoever waits for blocks holds a thread of the others.
+        jobs: how many workers and compressors there are.
     """
 
     workers: Executor
+    later: Executor
     compressors: Executor
     jobs: int
 
@@ -33,9 +35,10 @@ def started(jobs: int) -> Iterator[Threads]:
     """Yield pools of some threads each, and wait for what they do."""
     with (
         ThreadPoolExecutor(jobs, thread_name_prefix="work") as workers,
+        ThreadPoolExecutor(1, thread_name_prefix="later", initializer=_give_way) as later,
         ThreadPoolExecutor(jobs, thread_name_prefix="compress", initializer=_give_way) as compressors,
     ):
-        yield Threads(workers, compressors, jobs)
+        yield Threads(workers, later, compressors, jobs)
 
 
 def _give_way() -> None:
