@@ -80,16 +80,18 @@ class Bench:
                 yield from self._cold(image)
 
     def _cold(self, image: Image) -> Iterator[Row]:
-        free, locked, peer = [], [], []
+        free, locked, peer, published = [], [], [], []
         for number in range(self.count):
             self.say(f"cold {image.name} {number + 1}/{self.count}")
             free.append(self._built("cold", image.name))
             if self.buildah is not None:
                 peer.append(self.buildah.install(image.packages))
+                published.append(self.buildah.publish(image.packages))
             locked.append(self._built("cold", image.name, "--locked"))
         note = self._stages("cold", image.name)
         yield Row(f"cold {image.name}", tuple(free), tuple(peer), ratio=image.ratio, note=note)
         yield Row(f"cold {image.name}, with its lock", tuple(locked), tuple(peer), ratio=image.ratio)
+        yield Row(f"cold {image.name}, peer updates and lays out", tuple(free), tuple(published))
 
     def changed(self) -> Iterator[Row]:
         """Build an image after one of its packages was updated."""
@@ -127,7 +129,7 @@ class Bench:
 
     def base(self) -> Iterator[Row]:
         """Build the base from nothing."""
-        free, locked, peer = [], [], []
+        free, locked, peer, published = [], [], [], []
         with self._round():
             for number in range(self.count):
                 self.say(f"base from scratch {number + 1}/{self.count}")

@@ -44,6 +44,10 @@ class Lap:
     cpu: float
     peak: int
 
+    def __add__(self, after: Lap) -> Lap:
+        """Return what this and another one after it cost."""
+        return Lap(self.seconds + after.seconds, self.cpu + after.cpu, max(self.peak, after.peak))
+
 
 @attrs.frozen
 class Peak:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from oracle.root import Root, local_sources
@@ -31,6 +31,10 @@ Dir::Cache::srcpkgcache "";
 DPkg::Options { "--force-unsafe-io"; };
 """
 """What Docker's Debian images add: no parsed indices left in the layer, no fsync. Both make the peer faster."""
+
+
+def _installing(packages: Sequence[str]) -> str:
+    return f"DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends {' '.join(packages)}"
 
 
 def lacking() -> tuple[str, ...]:
@@ -65,13 +69,23 @@ class Buildah:
         """Copy the base out of an OCI layout, unpack it, and read the mirror's indices once."""
         identity = self._ask("pull", "--quiet", f"oci:{store}:{name}").split()[-1]
         self._ask("tag", identity, _BASE)
-        self._bud("apt-get update")
+        self._bud("apt-get update", self._volumes())
 
     def install(self, packages: Sequence[str]) -> Lap:
         """Build an image with these packages, and return what that cost; `forget` it when nothing is measured."""
-        return self._bud(
-            f"DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends {' '.join(packages)}"
-        )
+        return self._bud(_installing(packages), self._volumes())
+
+    def publish(self, packages: Sequence[str]) -> Lap:
+        """Do the same as Dockerfiles do it, up to what imgforge has at its end; return what that cost.
+
+        Packages are downloaded, indices are not, since an image keeps none; the image becomes an OCI layout.
+        """
+        laid_out = self._path / "layout"
+        built = self._bud(f"apt-get update && {_installing(packages)}", self._volumes(without="/var/lib/apt/lists"))
+        argv = [*self._command("push"), "--quiet", _MEASURED, f"oci:{laid_out}:measured"]
+        pushed = clock.measured(argv, log=self._log, env=_ENVIRONMENT)
+        shutil.rmtree(laid_out)
+        return built + pushed
 
     def forget(self) -> None:
         """Remove all that was built."""
@@ -83,14 +97,14 @@ class Buildah:
         self._ask("rmi", "--all", "--force")
         subprocess.run(["umount", str(self._path / "root/overlay")], check=False, capture_output=True)
 
-    def _bud(self, command: str) -> Lap:
+    def _bud(self, command: str, volumes: Iterable[str]) -> Lap:
         desk = self._path / "desk"
         (desk / "Containerfile").write_text(f"FROM {_BASE}\nRUN {command}\n")
         options = ("--isolation", "chroot", "--pull=never", "--no-cache", "--tag", _MEASURED)
-        argv = [*self._command("bud"), *options, *self._volumes(), str(desk)]
+        argv = [*self._command("bud"), *options, *volumes, str(desk)]
         return clock.measured(argv, log=self._log, env=_ENVIRONMENT)
 
-    def _volumes(self) -> Iterator[str]:
+    def _volumes(self, *, without: str = "") -> Iterator[str]:
         places = {
             "/etc/apt/apt.conf.d": self._path / "conf",
             "/etc/apt/sources.list.d": self._path / "sources",
@@ -99,7 +113,8 @@ class Buildah:
             str(self._mirror.path): self._mirror.path,
         }
         for inside, outside in places.items():
-            yield from ("--volume", f"{outside}:{inside}")
+            if inside != without:
+                yield from ("--volume", f"{outside}:{inside}")
 
     def _works(self, driver: str) -> bool:
         argv = ["buildah", *self._storage, "--storage-driver", driver, "info"]
