@@ -12,6 +12,16 @@ from imgforge.policy.refusal import Refusal, refuse
 from imgforge.signing.verify import Verified
 
 
+def ask(found: PolicyFile, reference: Reference) -> None:
+    """Refuse a repository that the policy does not know, before it is asked anything.
+
+    Raises:
+        RefusedError: images do not come from there.
+    """
+    everybody = frozenset(key.name for key in found.policy.keys)
+    refuse(publish.refusals(found.policy, reference, signers=everybody))
+
+
 def good(found: PolicyFile, beside: Beside, reference: Reference, *, now: int, is_enough: bool) -> tuple[Verified, ...]:
     """Return the good signatures by the keys that the policy names for a repository, when its rules are kept.
 

@@ -225,10 +225,12 @@ def verify(reference: str, *, keys: tuple[str, ...] = (), settings: Settings) ->
     given = tuple(opening.open_public(key) for key in keys)
     if not given and not governor.is_there:
         raise UsageError(f"{reference}: expected a key that must have signed it, or a policy that names one; got none")
+    where = registries.in_registry(reference)
+    if governor.is_there:
+        consuming.ask(governor.found, where)
     with _beside(reference, settings) as beside:
         good = beside.verify(verifying.Trust(given, settings.now), what=reference) if given else ()
         if governor.is_there:
-            where = registries.in_registry(reference)
             good = (*good, *consuming.good(governor.found, beside, where, now=settings.now, is_enough=bool(given)))
         found = ((one.key.fingerprint, one.claims.annotations) for one in good)
         return tuple(Vouched(reference, beside.digest, key, said) for key, said in dict.fromkeys(found))

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
+import imgforge
+from builders import cosign, proxies, registries
+from builders.proxies import Proxy
 from builders.worlds import World
 from imgforge.policy.refusal import RefusedError
 from imgforge.report import Reporter, Step
@@ -49,6 +55,48 @@ def names(world: World) -> dict[str, str]:
     layout = world.layout
     layout.create()
     return {descriptor.name: str(descriptor.digest) for descriptor in layout.descriptors()}
+
+
+@contextlib.contextmanager
+def registry(directory: Path) -> Iterator[Proxy]:
+    """Run a registry for anybody behind a proxy that counts, without this machine's credentials."""
+    with (
+        registries.serve(directory / "registry") as running,
+        proxies.serve(running.host) as proxy,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("REGISTRY_AUTH_FILE", str(directory / "none.json"))
+        patch.setenv("DOCKER_CONFIG", str(directory / "docker"))
+        patch.setenv("COSIGN_PASSWORD", cosign.PASSPHRASE)
+        yield proxy
+
+
+@contextlib.contextmanager
+def untouched(proxy: Proxy) -> Iterator[None]:
+    """See that nothing is sent to a registry during a block, which must be refused."""
+    proxy.reset()
+    with pytest.raises(RefusedError):
+        yield
+    assert [asked.path for asked in proxy.asked if asked.method not in ("GET", "HEAD")] == []
+
+
+@attrs.frozen
+class Signer:
+    """A key pair in a world, of which the policies of that world can name the public half.
+
+    Attributes:
+        private: path of the private key.
+        public: of the public one, relative to the policy.
+    """
+
+    private: str
+    public: str
+
+    @classmethod
+    def of(cls, world: World, name: str) -> Signer:
+        """Make a pair in the world's directory."""
+        private, public = imgforge.keygen(world.path / name)
+        return cls(str(private), public.name)
 
 
 class Searches(Reporter):
