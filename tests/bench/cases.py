@@ -129,7 +129,7 @@ class Bench:
 
     def base(self) -> Iterator[Row]:
         """Build the base from nothing."""
-        free, locked, peer, published = [], [], [], []
+        free, locked, peer = [], [], []
         with self._round():
             for number in range(self.count):
                 self.say(f"base from scratch {number + 1}/{self.count}")
