@@ -15,13 +15,16 @@ from imgforge.digest import Digest
 from imgforge.layer.directories import above
 from imgforge.layer.group import Group
 from imgforge.oci.descriptor import Descriptor
+from imgforge.pipeline import reading
 from imgforge.pipeline.blobs import LayerBlob, LayerBlobs
 from imgforge.pipeline.compress import Compression
 from imgforge.pipeline.fragments import Fragments, Made
 from imgforge.report import Reporter, Step, running
+from imgforge.rootfs import facts
+from imgforge.rootfs.facts import Facts
 from imgforge.store.cache import Cache
 from imgforge.store.layout import Layout
-from imgforge.tar import writer
+from imgforge.tar import reader, writer
 from imgforge.tree import Entry
 
 _CHUNK = 1 << 20
@@ -42,6 +45,7 @@ class LayerWriter:
         self, store: Layout, *, cache: Cache, compression: Compression, compressors: Executor, reporter: Reporter
     ) -> None:
         self._store = store
+        self._cache = cache
         self._blobs = LayerBlobs(store, cache=cache, compression=compression)
         self._compression = compression
         self._compressors = compressors
@@ -74,8 +78,11 @@ class LayerWriter:
                 yield partial(_open, tar), partial(_open, compressed)
             yield lambda: io.BytesIO(writer.END), None
 
+        def known() -> Facts:
+            return facts.joined((_scanned(io.BytesIO(directories)), *(_facts_of(one, fragments) for one in members)))
+
         size = sum(piece.size for piece in group.pieces)
-        return self._made_once(key, Step("layer", group.title, size), pieces)
+        return self._made_once(key, Step("layer", group.title, size), pieces, known)
 
     def has_packages(
         self, group: Group, *, made: Mapping[str, Made], decided: Mapping[str, Entry], base: Mapping[str, Entry]
@@ -98,13 +105,18 @@ class LayerWriter:
         def pieces() -> Iterator[tuple[Callable[[], BinaryIO], None]]:
             yield partial(_open, path), None
 
-        return self._made_once(self._blobs.tar_key(key), Step("layer", title), pieces)
+        def known() -> Facts:
+            with path.open("rb") as tar:
+                return _scanned(tar)
+
+        return self._made_once(self._blobs.tar_key(key), Step("layer", title), pieces, known)
 
     def _made_once(
         self,
         key: str,
         step: Step,
         pieces: Callable[[], Iterator[tuple[Callable[[], BinaryIO], Callable[[], BinaryIO] | None]]],
+        known: Callable[[], Facts],
     ) -> LayerBlob:
         recalled = self._blobs.recall(key)
         if recalled is not None:
@@ -117,6 +129,7 @@ class LayerWriter:
             Descriptor(self._compression.media_type, sink.blob.digest, sink.blob.size),
             Digest("sha256", hasher.hexdigest()),
         )
+        reading.remember(blob.diff_id, known(), cache=self._cache)
         self._blobs.remember(key, blob)
         return blob
 
@@ -143,6 +156,19 @@ class LayerWriter:
 
 def _open(path: Path) -> BinaryIO:
     return path.open("rb")
+
+
+def _scanned(tar: BinaryIO) -> Facts:
+    return facts.scan(reader.read(tar, what="a layer that was just written"))
+
+
+def _facts_of(made: Made, fragments: Fragments) -> Facts:
+    """Return what is known of a fragment; its tar is read only where it has a file whose content counts."""
+    entries = made.fragment.entries
+    if any(facts.is_wanted(entry.path) for entry in entries):
+        with fragments.tar(made).open("rb") as tar:
+            return _scanned(tar)
+    return Facts({entry.path: entry for entry in entries}, {})
 
 
 def _directories(members: tuple[Made, ...], *, decided: Mapping[str, Entry], base: Mapping[str, Entry]) -> bytes:

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from imgforge import record
 from imgforge.codec import decompress
+from imgforge.digest import Digest
 from imgforge.errors import IntegrityError
 from imgforge.pipeline.base import Base, chain_id
 from imgforge.report import Reporter, Step, running
@@ -138,8 +139,7 @@ def open_layer(base: Base, number: int) -> BinaryIO:
 def layer_facts(base: Base, number: int, *, cache: Cache, reporter: Reporter) -> Facts:
     """Return what is known of one layer of an image, counted from 0, reading it at most once, ever."""
     diff_id = base.image.config.diff_ids[number]
-    key = f"{diff_id.hex}-{facts.FORMAT}-{record.VERSION}"
-    found = cache.get("layer-facts", key)
+    found = cache.get("layer-facts", _facts_key(diff_id))
     if found is not None:
         return _load(found.read_bytes())
     what = f"{base.name}: layer {number + 1}"
@@ -153,8 +153,17 @@ def layer_facts(base: Base, number: int, *, cache: Cache, reporter: Reporter) ->
         except TarError as error:
             error.add_note("the base image is damaged or hostile; build or pull it again")
             raise
-    cache.put("layer-facts", key, _dump(read))
+    remember(diff_id, read, cache=cache)
     return read
+
+
+def remember(diff_id: Digest, read: Facts, *, cache: Cache) -> None:
+    """Keep what is known of a layer, so that nobody has to read it."""
+    cache.put("layer-facts", _facts_key(diff_id), _dump(read))
+
+
+def _facts_key(diff_id: Digest) -> str:
+    return f"{diff_id.hex}-{facts.FORMAT}-{record.VERSION}"
 
 
 def _dump(read: Facts) -> bytes:

@@ -99,6 +99,16 @@ def scan(members: Iterable[tuple[Entry, BinaryIO]]) -> Facts:
     return Facts(entries, contents)
 
 
+def joined(parts: Iterable[Facts]) -> Facts:
+    """Return the facts of a layer that consists of these parts, one after the other."""
+    entries: dict[str, Entry] = {}
+    contents: dict[str, bytes] = {}
+    for part in parts:
+        entries.update(part.entries)
+        contents.update(part.contents)
+    return Facts(entries, contents)
+
+
 def fold(layers: Iterable[Facts]) -> Facts:
     """Return the facts of the image that these layers, lowest first, make."""
     entries: dict[str, Entry] = {}
