@@ -18,6 +18,7 @@ import attrs
 
 from imgforge.errors import BuildError
 from imgforge.rootfs import attributes
+from imgforge.rootfs.directories import DEPTH
 from imgforge.rootfs.owners import SECOND, Owners
 from imgforge.rootfs.stack import Place, Stack
 from imgforge.rootfs.whiteouts import PREFIX
@@ -70,13 +71,15 @@ class Comparison:
             name: its path in the image.
 
         Raises:
-            BuildError: its name is a whiteout's.
+            BuildError: its name is a whiteout's, or it lies too deep.
         """
         kind = KINDS.get(stat.S_IFMT(status.st_mode))
         if kind is None:
             return None
         if name.rpartition(b"/")[2].startswith(raw(PREFIX)):
             raise BuildError(f"/{text(name)}: no layer can hold it: the name means a deletion there")
+        if name.count(b"/") >= DEPTH:
+            raise BuildError(f"/{text(name[:80])}…: deeper than {DEPTH} directories: no image could be built on it")
         place = self._stack.find(name)
         if place is not None and stat.S_IFMT(place.status.st_mode) != stat.S_IFMT(status.st_mode):
             place = None

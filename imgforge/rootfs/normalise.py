@@ -61,7 +61,7 @@ def normalise(*, epoch: int, is_new: Callable[[str], bool], before: Mapping[str,
         if is_new(path):
             _remove(path)
     if is_new("etc/machine-id"):
-        _replace("etc/machine-id", b"")
+        _edit("etc/machine-id", lambda _: b"")
     for path in SHADOWS:
         if is_new(path):
             _edit(path, lambda text: date_shadow(text, before=tuple(before.values()), epoch=epoch))
@@ -78,10 +78,11 @@ def _volatile() -> Iterator[str]:
 
 
 def _names(directory: str) -> list[str]:
-    try:
-        return sorted(os.listdir("/" + directory))
-    except (FileNotFoundError, NotADirectoryError):
+    """Return what is in a directory; of one behind a link nothing: what a script linked to is not volatile."""
+    absolute = "/" + directory
+    if os.path.realpath(absolute) != absolute or not os.path.isdir(absolute):
         return []
+    return sorted(os.listdir(absolute))
 
 
 def _logs(directory: str) -> Iterator[str]:
@@ -111,6 +112,7 @@ def _replace(path: str, data: bytes) -> None:
 
 
 def _edit(path: str, change: Callable[[bytes], bytes]) -> None:
+    """Change a regular file; whatever else a script put in its place stays."""
     absolute = "/" + path
     status = os.lstat(absolute)
     if not stat.S_ISREG(status.st_mode) or status.st_size > _READ_LIMIT:

@@ -12,6 +12,9 @@ from imgforge.workshop.steps import Append, Divert, Link, Remove, Write
 
 DIVERSIONS = "/var/lib/dpkg/diversions"
 
+# A script may have put a link or a pipe where a file was: neither is followed, and for no other end anybody waits.
+_WRITING = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+
 
 def perform(step: Write | Append | Link | Remove | Divert) -> None:
     """Do one step."""
@@ -36,16 +39,14 @@ def _write(step: Write) -> None:
     if step.keep and os.path.lexists("/" + step.path):
         return
     _parents(step.path)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-    with os.fdopen(os.open("/" + step.path, flags, step.mode), "wb") as file:
+    with os.fdopen(os.open("/" + step.path, _WRITING | os.O_TRUNC, step.mode), "wb") as file:
         file.write(step.text.encode("utf-8", "surrogateescape"))
         os.fchmod(file.fileno(), step.mode)
 
 
 def _append(step: Append) -> None:
     _parents(step.path)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-    with os.fdopen(os.open("/" + step.path, flags, 0o644), "ab") as file:
+    with os.fdopen(os.open("/" + step.path, _WRITING | os.O_APPEND, 0o644), "ab") as file:
         file.write(step.text.encode("utf-8", "surrogateescape"))
 
 
@@ -83,8 +84,12 @@ def _divert(step: Divert) -> None:
 def _diversions() -> list[tuple[str, str, str]]:
     """Return path, diverted path and package of each diversion: three lines each in dpkg's file."""
     try:
-        with open(DIVERSIONS, encoding="utf-8", errors="surrogateescape") as file:
+        with open(DIVERSIONS, encoding="utf-8", errors="surrogateescape", opener=_unblocked) as file:
             lines = file.read().split("\n")
     except FileNotFoundError:
         return []
     return list(zip(lines[0::3], lines[1::3], lines[2::3], strict=False))
+
+
+def _unblocked(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)

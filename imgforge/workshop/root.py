@@ -210,10 +210,17 @@ def _in_child(root: Path, work: Callable[[], None], writing: int) -> None:
         os.chdir("/")
         os.umask(0o022)
         work()
-    except BaseException:  # noqa: BLE001 -- the child must never return into the parent's code
-        os.write(writing, traceback.format_exc(limit=-3).encode(errors="replace")[-4000:])
+    except BaseException as error:  # noqa: BLE001 -- the child must never return into the parent's code
+        os.write(writing, _complaint(error).encode(errors="replace")[-4000:])
         os._exit(1)
     os._exit(0)
+
+
+def _complaint(error: BaseException) -> str:
+    """Return what the parent says: of what the system refuses, the path; of anything else, where it happened."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {(error.strerror or str(error)).lower()}"
+    return "; ".join(line.strip() for line in traceback.format_exc(limit=-2).splitlines()[1:])
 
 
 def clear(directory: Path) -> None:

@@ -43,6 +43,9 @@ ENVIRONMENT = {
 }
 """The whole environment of every script: nothing of the host's passes (docs/determinism.md)."""
 
+_FRAMES_MAX = 3 * 4096 // 2 + 1000
+"""Three for each directory that a path of Linux (PATH_MAX) has room for: a script may dig as deep."""
+
 _PROGRESS = re.compile(r"(?P<what>Setting up|Processing triggers for|Unpacking) (?P<package>\S+) \(")
 _LABELS = {"Setting up": "configure", "Processing triggers for": "trigger", "Unpacking": "unpack"}
 
@@ -226,6 +229,7 @@ def _root_class(error: ImgforgeError) -> str:
 def main() -> None:
     """Enter the first argument's rung, or the best; say which, and serve requests until there are no more."""
     os.umask(0o022)
+    sys.setrecursionlimit(_FRAMES_MAX)
     gc.disable()  # nothing here makes cycles that matter before the worker's end
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="surrogateescape")
     os.dup2(2, 1)  # whatever a library prints must not look like an answer

@@ -93,7 +93,7 @@ class Arena:
 
     def attempt(self, verb: str, *words: str, code: int | tuple[int, ...], says: str) -> Refused:
         """Try any verb; see `refused`."""
-        before = trees.view(self.canary, times=True)
+        before = self.outside()
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             got = main([*self.world.words(verb, *words)[3:], "--quiet"])
@@ -106,9 +106,13 @@ class Arena:
         self.is_untouched(before)
         return refused
 
+    def outside(self) -> dict[str, str]:
+        """Return what must stay as it is."""
+        return trees.view(self.canary, times=True)
+
     def is_untouched(self, before: dict[str, str]) -> None:
         """Check that the canary did not sing, nothing lies about, and what is good still builds."""
-        assert trees.view(self.canary, times=True) == before
+        assert self.outside() == before
         assert {path.name for path in self.world.path.iterdir()} <= {"archive", "canary", "manifests", "store", "base"}
         assert [path.name for path in (self.world.settings.cache / "tmp").iterdir()] == ["gate"]
         assert self.world.build("good").name == "good"

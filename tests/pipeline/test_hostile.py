@@ -162,7 +162,7 @@ HARMLESS = {
 
 @pytest.mark.parametrize("name", HARMLESS)
 def test_a_strange_package_is_built_as_it_is(arena: Arena, name: str) -> None:
-    before = trees.view(arena.canary, times=True)
+    before = arena.outside()
     arena.smuggle("evil", HARMLESS[name])
     arena.world.manifest("strange", packages=["evil"])
     arena.world.path_of("strange").with_suffix(".lock.json").unlink(missing_ok=True)
