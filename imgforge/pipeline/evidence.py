@@ -60,6 +60,7 @@ DOCUMENTS = {
 }
 """The documents, and the predicate type by which each is attached to an image."""
 
+_SBOMS = {"spdx": spdx.document, "cyclonedx": cyclonedx.document}
 _MADE = frozenset({"configure", "layer"})
 _STATUS = "var/lib/dpkg/status"
 
@@ -105,16 +106,34 @@ def document(kind: str, image: Base, *, cache: Cache, reporter: Reporter) -> dic
         UsageError: it tells of a build, and the image was not built with this cache.
     """
     known = knowledge(image, cache=cache, reporter=reporter)
-    if kind == "spdx":
-        return spdx.document(known)
-    if kind == "cyclonedx":
-        return cyclonedx.document(known)
+    if kind in _SBOMS:
+        return _SBOMS[kind](known)
     found = _read(image.digest, cache=cache)
     if found is None:
         error = UsageError(f"{image.name}: nothing is known here of how it was built, got it from elsewhere")
         error.add_note("`imgforge build` it with this cache, or ask for what is attached to it: docker://…")
         raise error
-    measured = _measurements(found, image, cache=cache)
+    return _of_build(kind, known, found, _measurements(found, image, cache=cache))
+
+
+def documents(image: Base, *, cache: Cache, reporter: Reporter) -> dict[str, dict[str, Any]]:
+    """Return all of `DOCUMENTS` about an image that was built with this cache (`is_known`).
+
+    Args:
+        image: about which.
+        cache: holds the records.
+        reporter: hears of layers that must be read.
+    """
+    found = _read(image.digest, cache=cache)
+    if found is None:
+        return {}
+    known, measured = knowledge(image, cache=cache, reporter=reporter), _measurements(found, image, cache=cache)
+    return {
+        kind: _SBOMS[kind](known) if kind in _SBOMS else _of_build(kind, known, found, measured) for kind in DOCUMENTS
+    }
+
+
+def _of_build(kind: str, known: Knowledge, found: dict[str, Any], measured: Measurements) -> dict[str, Any]:
     return report.document(known, measured) if kind == "report" else slsa.predicate(known, _invocation(found), measured)
 
 

@@ -76,8 +76,8 @@ def copy(source: str, target: str, *, settings: Settings, platform: str = "") ->
         RefusedError: the policy does not let the image go there.
         ImgforgeError: what else stood in the way, by class.
     """
-    moved = moving.copy(Reference.parse(source), Reference.parse(target), settings=settings, platform=platform)
-    return Published(target, moved[0])
+    with moving.Carrier(settings) as carrier:
+        return Published(target, carrier.copy(Reference.parse(source), Reference.parse(target), platform=platform)[0])
 
 
 def index(target: str, images: tuple[str, ...], *, settings: Settings, key: str = "", attach: bool = True) -> Published:
@@ -96,10 +96,10 @@ def index(target: str, images: tuple[str, ...], *, settings: Settings, key: str 
         ImgforgeError: what else stood in the way, by class.
     """
     where = registries.in_registry(target) if key else Reference.parse(target)
-    signer = opening.open_key(key) if key else None
-    told = moving.told(images, settings=settings) if attach and signer is not None else {}
-    moved = moving.join(map(Reference.parse, images), where, settings=settings, signer=signer)
-    return _published(where, moved, told, settings=settings, signer=signer)
+    signer, told = moving.prepared(images if attach else (), key=key, settings=settings)
+    with moving.Carrier(settings, signer=signer) as carrier:
+        moved = carrier.join(map(Reference.parse, images), where)
+        return Published(target, moved[0], bool(key), carrier.vouch(where, moved, told))
 
 
 def push(image: str, reference: str, *, settings: Settings, key: str = "", attach: bool = True) -> Published:
@@ -117,17 +117,11 @@ def push(image: str, reference: str, *, settings: Settings, key: str = "", attac
         ImgforgeError: what else stood in the way, by class.
     """
     target = registries.in_registry(reference)
-    signer = opening.open_key(key) if key else None  # a key that cannot be had is said before anything moves
-    told = moving.told((image,), settings=settings) if attach and signer is not None else {}
-    moved = moving.copy(Reference.parse(image), target, settings=settings, signer=signer)
-    return _published(target, moved, told, settings=settings, signer=signer)
-
-
-def _published(
-    target: Reference, moved: tuple[Digest, ...], told: dict[Any, Any], *, settings: Settings, signer: Any
-) -> Published:
-    attached = moving.vouch(target, moved, told, settings=settings, signer=signer) if signer is not None else ()
-    return Published(str(target), moved[0], signer is not None, attached)
+    # a key that cannot be had is said before anything moves
+    signer, told = moving.prepared((image,) if attach else (), key=key, settings=settings)
+    with moving.Carrier(settings, signer=signer) as carrier:
+        moved = carrier.copy(Reference.parse(image), target)
+        return Published(str(target), moved[0], bool(key), carrier.vouch(target, moved, told))
 
 
 def pull(reference: str, name: str = "", *, settings: Settings, platform: str = "") -> Published:
@@ -144,8 +138,8 @@ def pull(reference: str, name: str = "", *, settings: Settings, platform: str = 
     """
     source = registries.in_registry(reference)
     own = name or ":".join(part for part in (source.name.rpartition("/")[2], source.tag) if part)
-    moved = moving.copy(source, Reference.parse(own), settings=settings, platform=platform, is_whole=False)
-    return Published(own, moved[0])
+    with moving.Carrier(settings) as carrier:
+        return Published(own, carrier.copy(source, Reference.parse(own), platform=platform, is_whole=False)[0])
 
 
 def tag(image: str, name: str, *, settings: Settings) -> Published:

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 from imgforge.digest import Digest
 from imgforge.errors import UsageError
+from imgforge.fetch import parallel
 from imgforge.fetch.request import NotFoundError
 from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.manifest import Index, Manifest
@@ -64,9 +65,10 @@ class Beside:
         self._client = talker
         self.repository = Repository.of(reference)
         self.subject = pull.manifest(talker, self.repository, name=reference.digest or reference.tag).descriptor
+        self._known: Found | None = None
 
-    def sign(self, key: KeyService, *, created: int, annotations: tuple[tuple[str, str], ...] = ()) -> None:
-        """Sign the image in both of cosign's formats.
+    def sign(self, key: KeyService, *, created: int, annotations: tuple[tuple[str, str], ...] = ()) -> bool:
+        """Sign the image in both of cosign's formats, unless the key has said the same before; tell whether it was new.
 
         Args:
             key: which signs.
@@ -74,9 +76,23 @@ class Beside:
             annotations: what else the signature says.
         """
         claims = Claims(self.subject.digest, self._docker_reference, annotations)
-        existing = self._tagged(cosign_tag.tag(self.subject.digest))
-        self._attach(sign.with_tag(claims, key, existing=existing))
-        self._attach(sign.with_bundle(claims, key, subject=self.subject, created=created))
+        trust, found = Trust((key.public,), created), self._found()
+        has_tag = self._says(claims, Found(signatures=found.signatures), trust)
+        has_bundle = self._says(claims, Found(referrers=found.referrers), trust)
+        if not has_tag:
+            self._attach(sign.with_tag(claims, key, existing=found.signatures))
+        if not has_bundle:
+            self._attach(sign.with_bundle(claims, key, subject=self.subject, created=created))
+        return not (has_tag and has_bundle)
+
+    def _says(self, claims: Claims, found: Found, trust: Trust) -> bool:
+        """Tell whether a good signature among those found says the same; one in a bundle names no repository."""
+        try:
+            good = verify.image(found, digest=claims.digest, trust=trust, read=self.read, what=str(claims.digest))
+        except SignatureError:
+            return False
+        names = ("", claims.reference)
+        return any(one.claims.annotations == claims.annotations and one.claims.reference in names for one in good)
 
     def verify(self, trust: Trust, *, what: str) -> tuple[Verified, ...]:
         """Return every signature of the image that counts.
@@ -152,9 +168,17 @@ class Beside:
                 yield said
 
     def _found(self) -> Found:
+        """Return what is there, looked for once, and again after something was added."""
+        if self._known is None:
+            self._known = self._looked_up()
+        return self._known
+
+    def _looked_up(self) -> Found:
         digest = self.subject.digest
         listed = referrers.referrers(self._client, self.repository, digest=digest)
-        manifests = (pull.manifest(self._client, self.repository, name=one.digest) for one in listed)
+        places = enumerate(one.digest for one in listed)
+        found = dict(parallel.each(lambda place: (place[0], self.document(place[1])), places, jobs=self._client.jobs))
+        manifests = (found[number] for number in sorted(found))
         return Found(
             signatures=self._tagged(cosign_tag.tag(digest)),
             attestations=self._tagged(cosign_tag.tag(digest, "att")),
@@ -177,6 +201,7 @@ class Beside:
         return pull.read_blob(self._client, self.repository, digest=blob.digest, cap=blob.size)
 
     def _attach(self, attachment: Attachment) -> Pushed:
+        self._known = None
         contents = {descriptor.digest: data for descriptor, data in attachment.blobs}
 
         def open_blob(blob: Descriptor) -> BinaryIO:
