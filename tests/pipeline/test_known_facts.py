@@ -34,7 +34,7 @@ def _facts(world: World, image: str, cache: Cache) -> list[tuple[list[tuple[str,
 @pytest.mark.parametrize("strategy", ["source", "single"])
 def test_remembered_facts_are_those_of_the_bytes(cold_world: World, tmp_path: Path, strategy: str) -> None:
     long = "usr/share/" + "/".join(["a-directory-with-quite-a-long-name"] * 8) + "/file"
-    odd = {
+    odd: dict[str, bytes | Entry] = {
         long: b"long",
         "usr/share/keyrings/odd.gpg": b"a key",
         "usr/lib/odd/\udcff name": b"not UTF-8",
