@@ -31,6 +31,8 @@ _CHUNK = 1 << 20
 
 def facts_of(base: Base, *, cache: Cache, reporter: Reporter) -> Facts:
     """Return what is known of the base's tree, reading each layer at most once, ever."""
+    if not base.image.config.diff_ids:
+        return facts.EMPTY
     key = f"{base.chain_id.replace(':', '-')}-{facts.FORMAT}-{record.VERSION}"
     found = cache.get("image-facts", key)
     if found is not None:
@@ -111,7 +113,10 @@ def _unpack(
         if not target.is_dir():
             with cache.scratch() as scratch:
                 tar = _uncompressed(base, number, scratch / "layer.tar")
-                workshop.extract((tar,), target, lowers=lowers)
+                try:
+                    workshop.extract((tar,), target, lowers=lowers)
+                except IntegrityError as error:
+                    raise IntegrityError(f"{base.name}: layer {number + 1}: {error}") from None
     return target
 
 
