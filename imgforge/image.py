@@ -100,7 +100,10 @@ class Image:
         config = ImageConfig.parse(read(document.config.digest), what=f"{what}: config")
         if platform and not platform.is_met_by(config.platform):
             raise IntegrityError(f"{what}: expected an image for {platform}, got {config.platform}")
-        return cls(document, config)
+        try:
+            return cls(document, config)
+        except IntegrityError as error:
+            raise IntegrityError(f"{what}: {error}") from None
 
     @property
     def digest(self) -> Digest:

@@ -113,11 +113,15 @@ def _unpack(
         if not target.is_dir():
             with cache.scratch() as scratch:
                 tar = _uncompressed(base, number, scratch / "layer.tar")
-                try:
-                    workshop.extract((tar,), target, lowers=lowers)
-                except IntegrityError as error:
-                    raise IntegrityError(f"{base.name}: layer {number + 1}: {error}") from None
+                _extract(tar, target, workshop=workshop, lowers=lowers, what=f"{base.name}: layer {number + 1}")
     return target
+
+
+def _extract(tar: Path, target: Path, *, workshop: Workshop, lowers: tuple[Path, ...], what: str) -> None:
+    try:
+        workshop.extract((tar,), target, lowers=lowers)
+    except IntegrityError as error:
+        raise IntegrityError(f"{what}: {error}") from None
 
 
 def _uncompressed(base: Base, number: int, target: Path) -> Path:

@@ -93,7 +93,7 @@ class Arena:
 
     def attempt(self, verb: str, *words: str, code: int | tuple[int, ...], says: str) -> Refused:
         """Try any verb; see `refused`."""
-        before = self.outside()
+        before, names = self.outside(), self.world.layout.names()
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             got = main([*self.world.words(verb, *words)[3:], "--quiet"])
@@ -104,6 +104,7 @@ class Arena:
         assert len(refused.errors) == 1, refused.words
         assert re.search(says, refused.words), refused.words
         self.is_untouched(before)
+        assert self.world.layout.names() == names
         return refused
 
     def outside(self) -> dict[str, str]:
@@ -116,4 +117,3 @@ class Arena:
         assert {path.name for path in self.world.path.iterdir()} <= {"archive", "canary", "manifests", "store", "base"}
         assert [path.name for path in (self.world.settings.cache / "tmp").iterdir()] == ["gate"]
         assert self.world.build("good").name == "good"
-        assert "image" not in self.world.layout.names()
