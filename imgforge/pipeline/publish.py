@@ -96,10 +96,9 @@ def index(target: str, images: tuple[str, ...], *, settings: Settings, key: str 
         ImgforgeError: what else stood in the way, by class.
     """
     where = registries.in_registry(target) if key else Reference.parse(target)
-    signer, told = moving.prepared(images if attach else (), key=key, settings=settings)
-    with moving.Carrier(settings, signer=signer) as carrier:
+    with moving.Carrier(settings, key=key, is_telling=attach) as carrier:
         moved = carrier.join(map(Reference.parse, images), where)
-        return Published(target, moved[0], bool(key), carrier.vouch(where, moved, told))
+        return Published(target, moved[0], bool(key), carrier.vouch(where, moved))
 
 
 def push(image: str, reference: str, *, settings: Settings, key: str = "", attach: bool = True) -> Published:
@@ -117,11 +116,9 @@ def push(image: str, reference: str, *, settings: Settings, key: str = "", attac
         ImgforgeError: what else stood in the way, by class.
     """
     target = registries.in_registry(reference)
-    # a key that cannot be had is said before anything moves
-    signer, told = moving.prepared((image,) if attach else (), key=key, settings=settings)
-    with moving.Carrier(settings, signer=signer) as carrier:
+    with moving.Carrier(settings, key=key, is_telling=attach) as carrier:
         moved = carrier.copy(Reference.parse(image), target)
-        return Published(str(target), moved[0], bool(key), carrier.vouch(target, moved, told))
+        return Published(str(target), moved[0], bool(key), carrier.vouch(target, moved))
 
 
 def pull(reference: str, name: str = "", *, settings: Settings, platform: str = "") -> Published:

@@ -53,6 +53,21 @@ def in_registry(text: str) -> Reference:
     return reference
 
 
+def attached(talker: Client, reference: Reference) -> frozenset[str]:
+    """Return the digests of what is attached to an image: its referrers, and what the tag of its signatures names.
+
+    Args:
+        talker: to ask with.
+        reference: of the image, by digest.
+    """
+    repository, digest = Repository.of(reference), reference.digest
+    if digest is None:
+        raise UsageError(f"{reference}: expected a digest")
+    listed = referrers.referrers(talker, repository, digest=digest)
+    signatures = pull.find(talker, repository, tag=cosign_tag.tag(digest))
+    return frozenset(str(one) for one in (*(one.digest for one in listed), signatures) if one is not None)
+
+
 class Beside:
     """What a repository has beside one image: signatures and statements.
 

@@ -117,6 +117,18 @@ def open_key(
     return opener(rest, passphrase)
 
 
+def material(uri: str) -> bytes | None:
+    """Return the bytes in which a private key is kept, locked or not; None for a key service, which shows nothing.
+
+    Raises:
+        SigningKeyError: there is no such key.
+    """
+    scheme, rest = _split(uri)
+    if scheme == "file":
+        return _read_file(rest)
+    return _read_variable(rest) if scheme == "env" else None
+
+
 def open_public(uri: str) -> PublicKey:
     """Return a key that verifies: a public key in PEM, or a certificate.
 
