@@ -28,6 +28,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--check", action="store_true", help="only say what a refresh would change, and exit with 3 if it would"
     )
     options.upgrade(which)
+    options.policy(parser)
     options.places(parser)
     options.sources(parser)
     options.work(parser)

@@ -195,6 +195,7 @@ class Builder:
             return Locked(question.file.lock, before), fitting
         if mode.locked:
             locking.refuse_stale(before, question)
+        self.governor.sources(question.file, facts=lambda: self.forge.facts(base))
         made: Locked = self.forge.lock(question, base, before=before, upgrade=mode.upgrade)
         return made, made.lock.platforms[question.platform]
 

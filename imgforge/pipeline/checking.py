@@ -87,7 +87,7 @@ def manifest(chain: Chain, *, builder: Builder, settings: Settings) -> Answer:
         below = _of_image(ground, builder=builder, settings=settings)
     for file in chain.files:
         refusals += judging.from_scratch(found, file)
-        refusals += judging.own_sources(found, file)
+        refusals += check.own_sources(found.policy, file.manifest)
         drawn = sources.of_manifest(file) or below.carried
         locks = tuple(_locks(file, settings=settings)) or (None,)
         for locked in locks:

@@ -61,6 +61,19 @@ class Governor:
         """The policy, a `policy.files.PolicyFile`; one that forbids nothing where there is none."""
         return policies.find(self._settings.policy)
 
+    def sources(self, file: ManifestFile, *, facts: Callable[[], Any]) -> None:
+        """Judge from where a lock would draw, before any of that is asked.
+
+        Args:
+            file: the manifest.
+            facts: returns those of the base, when they are needed.
+
+        Raises:
+            RefusedError: the policy does not allow it.
+        """
+        if self.is_there:
+            refusals.refuse(judging.drawn(self.found, file, facts=facts()))
+
     def manifest(
         self, file: ManifestFile, *, locked: PlatformLock, base: Base | None, facts: Callable[[], Any]
     ) -> Marks:

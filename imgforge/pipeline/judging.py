@@ -15,9 +15,10 @@ from imgforge.pipeline import reading, searching, sources, vouching
 from imgforge.pipeline.base import Base
 from imgforge.pipeline.marks import Marks
 from imgforge.policy import bases, check, images, privacy, taint
+from imgforge.policy import sources as source_rules
 from imgforge.policy.files import PolicyFile
 from imgforge.policy.refusal import Refusal, refuse
-from imgforge.policy.subject import Places
+from imgforge.policy.subject import Places, SourceUse
 from imgforge.policy.taint import Taint
 from imgforge.registry.client import Client
 from imgforge.report import Reporter
@@ -55,6 +56,13 @@ def ground(
     return judged(signers)
 
 
+def drawn(found: PolicyFile, file: ManifestFile, *, facts: Facts) -> tuple[Refusal, ...]:
+    """Judge the sources that a manifest draws from: its own, else those that its base carries."""
+    uses = tuple(map(SourceUse.of, sources.for_image(file, facts)))
+    own = check.own_sources(found.policy, file.manifest)
+    return (*own, *source_rules.refusals(found.policy, uses, places=Places(file.manifest)))
+
+
 def manifest(found: PolicyFile, file: ManifestFile, *, facts: Facts, locked: PlatformLock, base: Base | None) -> Marks:
     """Judge a manifest and its lock, and return what its image has to say of private inputs.
 
@@ -72,7 +80,7 @@ def manifest(found: PolicyFile, file: ManifestFile, *, facts: Facts, locked: Pla
     refuse(
         (
             *from_scratch(found, file),
-            *own_sources(found, file),
+            *check.own_sources(found.policy, file.manifest),
             *check.manifest(found.policy, file.manifest, drawn=drawn, locked=locked, below=None),
         )
     )
@@ -94,16 +102,6 @@ def from_scratch(found: PolicyFile, file: ManifestFile) -> tuple[Refusal, ...]:
     if not file.manifest.is_from_scratch:
         return ()
     return check.base(found.policy, file.manifest, reference=None, signers=frozenset(), config=None, now=0)
-
-
-def own_sources(found: PolicyFile, file: ManifestFile) -> tuple[Refusal, ...]:
-    """Refuse sources of a manifest beside those of its base, unless a policy says which sources there may be."""
-    own = file.manifest
-    if own.is_from_scratch or not own.sources or found.policy.sources is not None:
-        return ()
-    text = f"the sources of the base {own.base!r} are the limit, and no policy allows others"
-    hint = "a policy with `sources:` says which may be named (docs/policy.md)"
-    return (Refusal("sources", own.positions.get("sources"), text, hint=hint),)
 
 
 def image(

@@ -75,6 +75,15 @@ def manifest(
     )
 
 
+def own_sources(policy: Policy, manifest: Manifest) -> tuple[Refusal, ...]:
+    """Refuse sources of a manifest beside those of its base, unless a policy says which sources there may be."""
+    if manifest.is_from_scratch or not manifest.sources or policy.sources is not None:
+        return ()
+    text = f"the sources of the base {manifest.base!r} are the limit, and no policy allows others"
+    hint = "a policy with `sources:` says which may be named (docs/policy.md)"
+    return (Refusal("sources", Places(manifest).at("sources"), text, hint=hint),)
+
+
 def expected(
     manifest: Manifest, drawn: tuple[SourceUse, ...], *, locked: PlatformLock | None, below: ImageUse | None
 ) -> ImageUse:

@@ -129,6 +129,7 @@ def test_a_suite_and_a_component_are_allowed_by_name(world: World, other: Archiv
     known = [rule_of(world.ground), rule_of(world.archive)]
     for changes in ({"suites": ["stable"]}, {"components": ["contrib"]}):
         told = refused(under(world, sources=[*known, {**rule_of(other), **changes}]))
+        assert not world.path_of().with_name("image.lock.json").exists(), "nothing was drawn from it"
         assert "source 'other': no rule allows other main with its keys" in told["sources"]
 
 

@@ -48,6 +48,12 @@ def test_a_manifest_is_judged_before_it_is_built(golden_file: Golden) -> None:
     assert check.manifest(NONE, MANIFEST, drawn=drawn, locked=None, below=below) == ()
 
 
+def test_sources_beside_those_of_a_base_are_what_a_policy_allows(golden_file: Golden) -> None:
+    golden_file.check("policy/sources.own.txt", told(check.own_sources(NONE, MANIFEST)))
+    assert check.own_sources(POLICY, MANIFEST) == ()
+    assert check.own_sources(NONE, attrs.evolve(MANIFEST, base="scratch")) == ()
+
+
 def test_of_a_chain_one_manifest_is_the_next_ones_base() -> None:
     first = check.expected(MANIFEST, (), locked=None, below=None)
     second = check.expected(attrs.evolve(MANIFEST, packages=(), name="web-b"), (), locked=None, below=first)
