@@ -15,7 +15,7 @@ from imgforge import late
 from imgforge.digest import Digest
 from imgforge.oci.platform import Platform
 from imgforge.oci.reference import DOCKER, Reference
-from imgforge.pipeline import registries
+from imgforge.pipeline import registries, whereabouts
 from imgforge.pipeline.base import Base
 from imgforge.pipeline.governing import Governor
 from imgforge.pipeline.joining import Joined, Joiner, Part
@@ -45,6 +45,7 @@ class Carrier:
         self._settings = settings
         self._key = key
         self._is_telling = is_telling
+        self._cache = Cache(settings.cache)
         self._witness: Witness | None = None
         self._resources = contextlib.ExitStack()
 
@@ -84,6 +85,7 @@ class Carrier:
         with table.read(source, table=self._joiner.table, platform=wanted) as opened:
             self._let_out((Part(source, opened),), target)
             table.write(opened.image, opened.open, reference=target, table=self._joiner.table)
+            whereabouts.remember(opened.image.manifest, target, cache=self._cache)
             return (opened.image.digest,)
 
     def join(self, images: Iterable[Reference], target: Reference) -> tuple[Digest, ...]:
@@ -110,6 +112,8 @@ class Carrier:
     def _write(self, joined: Joined, target: Reference) -> tuple[Digest, ...]:
         self._let_out(joined.parts, target)
         self._joiner.write(joined, target)
+        for part in joined.parts:
+            whereabouts.remember(part.manifest, target, cache=self._cache)
         return (joined.index.digest, *(part.manifest.digest for part in joined.parts))
 
     def _let_out(self, parts: tuple[Part, ...], target: Reference) -> None:
@@ -125,6 +129,7 @@ class Carrier:
                 client=self._client,
                 witness=self._witness,
             )
+            whereabouts.recall(part.manifest, target, client=self._client, cache=self._cache)
 
 
 def let_out(

@@ -1,4 +1,4 @@
-"""A second push with a key: nothing is sent, nothing is said again, and the key stays locked."""
+"""What a registry has is not sent again, what was said there is not said again, and the key may stay locked."""
 
 from __future__ import annotations
 
@@ -139,6 +139,20 @@ def test_evidence_is_attached_after_a_push_without_it(world: World, proxy: Proxy
     plain = imgforge.push("image", pusher.reference, settings=world.settings, key=str(key), attach=False)
     assert (plain.signed, plain.attached) == (True, ())
     assert pusher.push() == KINDS
+
+
+def test_layers_of_a_base_that_another_repository_got_are_mounted(world: World, proxy: Proxy) -> None:
+    world.package("hello", files={"usr/share/hello": b"hello" * 1000})
+    world.build(world.manifest(packages=["hello"]))
+    base, image = world.image("ground").manifest, world.image().manifest
+    new = [blob for blob in (*image.layers, image.config) if blob not in base.layers]
+    assert len(new) < len(image.layers)
+    imgforge.push("ground", f"docker://{proxy.host}/bases/{world.word}:1", settings=world.settings)
+    proxy.reset()
+    target = f"docker://{proxy.host}/mounted/{world.word}:1"
+    imgforge.push("image", target, settings=world.settings)
+    assert proxy.sent() == sum(blob.size for blob in new)
+    assert stands_for(proxy.host, f"mounted/{world.word}", tag="1") == image.digest
 
 
 def test_a_key_that_does_not_open_is_said_before_anything_moves(
