@@ -20,7 +20,9 @@ MAGIC = b"\x1f\x8b\x08"
 MEMBER = 4 << 20
 """Bytes of content in each member but the last: part of what a layer's bytes depend on."""
 
-LEVEL = 6
+LEVEL = 4
+"""Layers about as large as those of zlib's usual level, at four times its speed (docs/decisions/0014)."""
+
 COMPRESSOR_ID = f"deflate/0.9.0;l{LEVEL};{MEMBER >> 20}M"
 """Names all that compressed bytes depend on beside the content; caches of compressed layers are keyed by it."""
 
