@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import cast
 
@@ -18,6 +19,7 @@ from imgforge.pipeline.builder import Builder
 from imgforge.pipeline.chain import Chain
 from imgforge.pipeline.gate import called
 from imgforge.pipeline.governing import name_of
+from imgforge.pipeline.joining import Joiner, Part
 from imgforge.pipeline.locking import Question
 from imgforge.policy import check, taint
 from imgforge.policy.files import PolicyFile
@@ -53,7 +55,7 @@ class Ground:
 
 
 def image(name: str, *, builder: Builder, settings: Settings) -> Answer:
-    """Judge an image: what it is like, what is found in it, and where it is.
+    """Judge an image, or all of an index: what it is like, what is found in it, and where it is.
 
     Args:
         name: of the store, or a reference.
@@ -61,14 +63,22 @@ def image(name: str, *, builder: Builder, settings: Settings) -> Answer:
         settings: the time.
     """
     reference = Reference.parse(name)
-    opened = builder.open(name)
-    found: PolicyFile = builder.governor.found
-    refusals = list(builder.governor.faults(opened, name=name_of(opened, otherwise=called(reference))))
+    refusals: list[Refusal] = []
+    with contextlib.ExitStack() as resources:
+        joined = Joiner(builder.store, builder.client, resources).find(reference)
+        images = [_of_part(part) for part in joined.parts] if joined else [builder.open(name)]
+        for one in images:
+            refusals += builder.governor.faults(one, name=name_of(one, otherwise=called(reference)))
     if reference.transport == DOCKER:
         beside = registries.Beside(builder.client, reference)
-        refusals += consuming.judged(found, beside, reference, now=settings.now)[1]
-    held = taint.parse(judging.marks_of(opened))
-    return Answer(name, opened.digest, tuple(refusals), held)
+        refusals += consuming.judged(builder.governor.found, beside, reference, now=settings.now)[1]
+    held = taint.parse(taint.merged(*map(judging.marks_of, images)))
+    digest = joined.index.digest if joined else images[0].digest
+    return Answer(name, digest, tuple(dict.fromkeys(refusals)), held)
+
+
+def _of_part(part: Part) -> Base:
+    return Base(str(part.source), part.opened.image.digest, part.opened.image, part.opened.open)
 
 
 def manifest(chain: Chain, *, builder: Builder, settings: Settings) -> Answer:

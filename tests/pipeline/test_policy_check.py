@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from builders import policies, secrets
+from builders import images, policies, secrets
 from builders.policies import OWN, Searches, Signer, under
 from builders.proxies import Proxy
 from builders.worlds import World
@@ -14,6 +14,8 @@ from builders.worlds import World
 import imgforge
 from imgforge.cli import rendering
 from imgforge.errors import PolicyError, UsageError
+from imgforge.oci.config import Overrides
+from imgforge.oci.platform import Platform
 
 STRICT = {"names": [OWN], "non-root": True, "labels": ["org.example.team"], "forbidden": ["tel*"]}
 
@@ -134,3 +136,29 @@ def test_what_is_neither_manifest_nor_image_is_said(shop: World) -> None:
     for target in ("nothing", "nothing.yaml"):
         with pytest.raises(UsageError):
             imgforge.check(target, settings=shop.settings)
+
+
+@pytest.fixture
+def several(world: World) -> World:
+    """A world with an index of two images, of which the one for another platform has a key and a user that is root."""
+    layout = world.layout
+    layout.create()
+    parts = (("amd64", "1000", b"nothing\n"), ("arm64", "root", secrets.pem("ed25519")))
+    for architecture, user, content in parts:
+        platform = Platform("linux", architecture)
+        made = images.build_image({"srv/file": content}, changes=Overrides(user=user), platform=platform)
+        images.put(made, layout, f"part-{architecture}")
+    imgforge.index("several", ("part-amd64", "part-arm64"), settings=world.settings)
+    return under(world, image=[{"non-root": True}])
+
+
+def test_every_image_of_an_index_is_judged(several: World, registry: Proxy) -> None:
+    assert told(several, "part-amd64") == []
+    assert told(several, "part-arm64") == told(several, "several") == ["image.non-root", "privacy.scan"]
+    target = f"docker://{registry.host}/{several.word}/several:1"
+    with policies.untouched(registry):
+        imgforge.push("several", target, settings=several.settings)
+    with policies.untouched(registry):
+        imgforge.index(target, ("part-amd64", "part-arm64"), settings=several.settings)
+    imgforge.push("several", target, settings=several.with_settings(policy=None).settings)
+    assert told(several.at(several.path / "elsewhere"), target) == ["image.non-root", "privacy.scan"]
