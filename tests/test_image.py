@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from imgforge.digest import Digest, check
 from imgforge.errors import IntegrityError, UsageError
-from imgforge.image import Base, Image, Layer, assemble, open_tar, packages_step, timestamp
+from imgforge.image import Base, Image, Layer, assemble, open_tar, packages_of_step, packages_step, timestamp
 from imgforge.oci import media
 from imgforge.oci.config import Execution, History, ImageConfig, Overrides
 from imgforge.oci.descriptor import Descriptor
@@ -241,3 +241,9 @@ def test_time_is_written_as_rfc_3339(epoch: int, text: str) -> None:
 def test_a_time_that_rfc_3339_cannot_write_is_refused(epoch: int) -> None:
     with pytest.raises(IntegrityError, match="epoch"):
         timestamp(epoch)
+
+
+def test_the_packages_of_a_layer_are_read_back_from_its_step() -> None:
+    assert packages_of_step(packages_step([("b", "2"), ("a", "1:1-1~x=y")])) == {"a", "b"}
+    assert packages_of_step("imgforge: configure 2 packages; imgforge: packages a=1") == frozenset()
+    assert packages_of_step("") == frozenset()

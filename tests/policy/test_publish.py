@@ -59,6 +59,12 @@ def test_without_a_policy_what_is_private_goes_nowhere() -> None:
     assert refusal.text.endswith("is not marked private, and the image holds bytes of the private file 'licence.key'")
 
 
+def test_what_is_private_may_be_on_this_machine_where_no_policy_says_what_may() -> None:
+    here = Reference.parse("docker://127.0.0.1:5000/shop")
+    assert publish.refusals(NONE, here, signers=frozenset(), taints=TAINTS) == ()
+    assert publish.refusals(POLICY, here, signers=frozenset(), taints=TAINTS) != ()
+
+
 def test_an_empty_list_publishes_nowhere_but_here() -> None:
     nothing = policy.load("imgforge-policy: 1\npublish: []\n", file="p.yaml")
     refused = publish.refusals(nothing, Reference.parse(WEB), signers=PUBLISHER, places=Places())

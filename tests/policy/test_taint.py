@@ -82,3 +82,13 @@ def test_what_cannot_be_read_is_private() -> None:
         assert taint.parse({HOLDS: text}) == (unknown,), text
     assert taint.parse({HOLDS: '["source:a","new:b"]'}) == (Taint(SOURCE, "a"), unknown)
     assert taint.private_sources(NONE, (DEBIAN,), manifest=PLAIN, base={CARRIES: "{"}) == ()
+
+
+def test_annotations_and_labels_of_an_image_count_together() -> None:
+    here, there = Taint(SOURCE, "here"), Taint(FILE, "there")
+    marks = taint.merged(dict(taint.dump([here])), {"title": "x"}, dict(taint.dump([there])), {CARRIES: '["sha256:1"]'})
+    assert taint.parse(marks) == (there, here)
+    assert marks[CARRIES] == '["sha256:1"]'
+    assert taint.merged({"title": "x"}) == {}
+    for text in ("", "[]", "nonsense"):
+        assert taint.parse(taint.merged(dict(taint.dump([here])), {HOLDS: text})) == (here, Taint(UNKNOWN, "")), text
