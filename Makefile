@@ -17,7 +17,7 @@ SEED ?= 1
 FOR_DEMO := ca-certificates uidmap
 FOR_TESTS := $(FOR_DEMO) buildah chromium crun diffoscope-minimal docker-registry faketime fish libcap2-bin mmdebstrap podman reprepro \
 	runc skopeo strace umoci zsh
-FOR_BENCH := buildah ca-certificates crun mmdebstrap uidmap
+FOR_BENCH := buildah ca-certificates crun docker-registry mmdebstrap uidmap
 
 .PHONY: help demo test lint bench oracle clean
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import re
+import shutil
 import sys
 import time
 from collections import Counter
@@ -14,7 +15,7 @@ from pathlib import Path
 import attrs
 from oracle.draw import POPULAR
 
-from bench import clock, many, peers, renewed, shares
+from bench import clock, many, peers, pushing, renewed, shares
 from bench.clock import Lap
 from bench.desk import BASE, Desk, Place, status_of
 from bench.peers import Buildah, Resolver
@@ -171,6 +172,14 @@ class Bench:
         return Row(
             f"{many.COUNT} manifests locked", tuple(laps), seconds=10.0, note=f"{answered} of them have an answer"
         )
+
+    def pushes(self) -> Iterator[Row]:
+        """Push an image to a registry that has its base, and again; nothing where there is no docker-registry."""
+        if shutil.which("docker-registry") is None:
+            return
+        with self._round():
+            place = self.desk.clone("warm")
+            yield from pushing.rows(place, self.images[0].name, count=self.count, log=self.desk.log, say=self.say)
 
     def memory(self) -> Iterator[str]:
         """Watch the memory of a cold build of each image: all processes together, and files on tmpfs."""

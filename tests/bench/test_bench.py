@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from builders import images
 from builders.debs import build_deb
 
-from bench import cases, renewed
+from bench import cases, pushing, renewed
 from bench.clock import Lap, measured
-from bench.desk import Desk
+from bench.desk import BASE, Desk, Place
 from bench.rows import Row
 from bench.shares import Course, Share, shares
 from imgforge.deb.package import open_deb
+from imgforge.store.layout import Layout
 
 _IMAGE, _PACKAGE = "python3-bookworm", "libsqlite3-0"
 
@@ -65,6 +68,21 @@ def test_memory_is_that_of_the_command_alone(tmp_path: Path) -> None:
     ballast = bytes(200 << 20)
     lap = measured(["true"], log=tmp_path / "log")
     assert lap.peak < len(ballast) // 4
+
+
+def test_bytes_of_pushes_are_those_that_the_registry_lacks(tmp_path: Path) -> None:
+    if shutil.which("docker-registry") is None:
+        pytest.skip("docker-registry is not installed")
+    place, base = Place(tmp_path), images.build_image({"etc/base": b"base" * 500})
+    image = images.build_image({"etc/image": b"image" * 500}, base=base)
+    layout = Layout(place.store)
+    layout.create()
+    images.put(base, layout, BASE)
+    images.put(image, layout, "image")
+    found = list(pushing.rows(place, "image", count=1, log=tmp_path / "log", say=lambda _text: None))
+    new = sum(blob.size for blob in image.image.manifest.blobs if blob not in base.image.manifest.blobs)
+    assert found[0].note == f"{new} bytes of blobs were sent, {new} are not the base's"
+    assert [row.note for row in found[1:]] == ["0 bytes of blobs were sent"] * 2
 
 
 @pytest.mark.archive
