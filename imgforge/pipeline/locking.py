@@ -7,11 +7,14 @@ from pathlib import Path
 import attrs
 
 from imgforge.digest import Digest
-from imgforge.errors import StaleLockError, StoreError
+from imgforge.errors import StaleLockError, StoreError, UsageError
 from imgforge.lock import Lock, PlatformLock, differences
 from imgforge.manifest import question
 from imgforge.manifest.files import ManifestFile
 from imgforge.pipeline import sources
+
+_CHARACTERS_MAX = 16 << 20
+"""A longer text is refused as a lock when it is parsed."""
 
 
 @attrs.frozen
@@ -55,9 +58,16 @@ def read(file: ManifestFile) -> Lock | None:
 
     Raises:
         ManifestError: it is no lock.
+        UsageError: it is no file.
+        StoreError: it cannot be read.
     """
+    if not file.lock.exists():
+        return None
+    if not file.lock.is_file():  # of a pipe or a device nobody would ever see the end
+        raise UsageError(f"{file.lock}: expected a file, got a directory, pipe or device")
     try:
-        text = file.lock.read_text(encoding="utf-8")
+        with file.lock.open(encoding="utf-8") as stream:
+            text = stream.read(_CHARACTERS_MAX + 1)
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:

@@ -54,14 +54,20 @@ def walk(file: ManifestFile, item: CopyFiles) -> Iterator[tuple[str, Path]]:
     with other bytes.
     """
     root = file.source(item.source, position=item.position)
+    _expect_copyable(root, item)
     yield "", root
     if root.is_dir():
         for path in sorted(root.rglob("*"), key=lambda path: bytes(path.relative_to(root))):
             if _LEFT_OUT in path.relative_to(root).parts:
                 continue
-            if not (path.is_symlink() or path.is_dir() or path.is_file()):
-                raise problem(item.position, f"from: {path}: expected files, directories and links")
+            _expect_copyable(path, item)
             yield str(path.relative_to(root)), path
+
+
+def _expect_copyable(path: Path, item: CopyFiles) -> None:
+    """Refuse what is no content: of a pipe nobody would ever see the end."""
+    if not (path.is_symlink() or path.is_dir() or path.is_file()):
+        raise problem(item.position, f"from: {path}: expected files, directories and links")
 
 
 def _content_digest(path: Path) -> str:

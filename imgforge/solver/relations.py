@@ -15,6 +15,7 @@ from imgforge.apt.universe import ANY
 from imgforge.deb.relation import Relation
 from imgforge.deb.relation import parse as parse_relation
 from imgforge.deb.version import OPERATORS, sort_key
+from imgforge.errors import IntegrityError
 
 FIELDS = ("Pre-Depends", "Depends", "Conflicts", "Breaks", "Recommends")
 """The relation fields that decide, in the order in which APT reads and walks them."""
@@ -94,9 +95,12 @@ def groups(package: Package, architecture: str) -> tuple[Group, ...]:
     """
     found: list[Group] = []
     texts = (package.pre_depends, package.depends, package.conflicts, package.breaks, package.recommends)
-    for field, text in zip(FIELDS, texts, strict=True):
-        if text:
-            found += _groups_of(package.name, field, parse_relation(text, architecture=architecture), architecture)
+    try:
+        for field, text in zip(FIELDS, texts, strict=True):
+            if text:
+                found += _groups_of(package.name, field, parse_relation(text, architecture=architecture), architecture)
+    except IntegrityError as error:
+        raise IntegrityError(f"{package.name} {package.version}: {error}") from None
     return tuple(found)
 
 
