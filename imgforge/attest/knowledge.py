@@ -174,11 +174,26 @@ class Timing:
 
 @attrs.frozen
 class ScriptRun:
-    """What ran inside the image, how long, and which paths it changed."""
+    """What ran inside the image, how long, and which paths it changed; nothing where that is known of all together."""
 
     label: str
     seconds: float
     changed: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Effects:
+    """What all scripts of an image's packages together did to its tree: paths, sorted.
+
+    Attributes:
+        made: that no layer below has.
+        changed: that one has; content or values differ.
+        removed: that are gone.
+    """
+
+    made: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -192,6 +207,7 @@ class Measurements:
         runs: in order.
         cached: what was taken from the cache.
         made: what had to be made.
+        effects: of the scripts.
     """
 
     started: int
@@ -200,6 +216,7 @@ class Measurements:
     runs: tuple[ScriptRun, ...] = ()
     cached: tuple[str, ...] = ()
     made: tuple[str, ...] = ()
+    effects: Effects = Effects()
 
 
 def rfc3339(when: int) -> str:

@@ -7,6 +7,7 @@ numbers are numbers, and the page's own policy forbids scripts and connections.
 from __future__ import annotations
 
 import html
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -230,14 +231,33 @@ def _build(build: Entry) -> str:
     counted = (
         f"<p>Made: {_text(', '.join(made)) or 'nothing'}. From the cache: {_text(', '.join(hits)) or 'nothing'}.</p>"
     )
-    return counted + "".join(
-        f"<details><summary>{title}</summary>{_table((head, '>Time'), map(row, rows))}</details>"
-        for title, head, row, rows in (
-            ("Time of each stage", "Stage", _stage, lenient.entries(build, "stages")),
-            ("Scripts that ran", "Script", _script, lenient.entries(build, "scripts")),
+    return (
+        counted
+        + "".join(
+            f"<details><summary>{title}</summary>{_table((head, '>Time'), map(row, rows))}</details>"
+            for title, head, row, rows in (
+                ("Time of each stage", "Stage", _stage, lenient.entries(build, "stages")),
+                ("Scripts that ran", "Script", _script, lenient.entries(build, "scripts")),
+            )
+            if rows
         )
-        if rows
+        + _effects(lenient.entry(build, "effects"))
     )
+
+
+def _effects(effects: Entry) -> str:
+    """Return what scripts did, by the uppermost two directories: a runtime's scripts make a thousand files."""
+    counts = Counter(
+        ("/".join(("", *path.split("/")[:2])), kind)
+        for kind in ("made", "changed", "removed")
+        for path in lenient.texts(effects, kind)
+    )
+    rows = (
+        f'<tr><td class="name">{_code(place)}</td><td>{kind}</td><td class="amount">{count}</td></tr>'
+        for (place, kind), count in sorted(counts.items())
+    )
+    table = _table(("Below", "What", ">Paths"), rows)
+    return f"<details><summary>What scripts did</summary>{table}</details>" if counts else ""
 
 
 def _stage(one: Entry) -> str:

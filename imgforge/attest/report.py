@@ -88,8 +88,17 @@ def _build(measured: Measurements) -> dict[str, Any]:
             {"stage": one.stage, "subject": one.subject, "seconds": round(one.seconds, 3)} for one in measured.timings
         ],
         "scripts": [
-            {"label": run.label, "seconds": round(run.seconds, 3), "changed": list(run.changed)}
+            {
+                "label": run.label,
+                "seconds": round(run.seconds, 3),
+                **({"changed": list(run.changed)} if run.changed else {}),
+            }
             for run in measured.runs
         ],
+        "effects": {
+            "made": list(measured.effects.made),
+            "changed": list(measured.effects.changed),
+            "removed": list(measured.effects.removed),
+        },
         "cache": {"hits": list(measured.cached), "made": list(measured.made)},
     }

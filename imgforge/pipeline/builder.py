@@ -263,6 +263,7 @@ class Builder:
             options=(("locked", "true"),) if mode.locked else (),
             started=self._settings.now,
             lap=lap,
+            sandbox=self.forge.workshop.rung.value if any(step.stage == "configure" for step, _ in lap.steps) else "",
         )
         evidence.remember(image, work, cache=self.cache)
 

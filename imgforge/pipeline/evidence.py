@@ -21,6 +21,7 @@ from imgforge.attest import cyclonedx, dpkg, report, slsa, spdx
 from imgforge.attest.knowledge import (
     BaseImage,
     Distribution,
+    Effects,
     Knowledge,
     Layer,
     Measurements,
@@ -43,8 +44,9 @@ from imgforge.pipeline.base import Base
 from imgforge.pipeline.locking import Locked
 from imgforge.pipeline.stopwatch import Lap
 from imgforge.report import Reporter, Step
-from imgforge.rootfs.facts import Facts
+from imgforge.rootfs.facts import OPAQUE, Facts
 from imgforge.store.cache import Cache
+from imgforge.tree import WHITEOUT
 
 KIND = "evidence"
 """Of the records, in the cache."""
@@ -62,6 +64,9 @@ DOCUMENTS = {
 
 _SBOMS = {"spdx": spdx.document, "cyclonedx": cyclonedx.document}
 _MADE = frozenset({"configure", "layer"})
+_STATE = "state"
+"""What the history says of the layer of what scripts did."""
+
 _STATUS = "var/lib/dpkg/status"
 
 
@@ -77,6 +82,7 @@ class Work:
         options: what the caller asked for.
         started: when the whole run started, in seconds since 1970.
         lap: when in the run this image was made, and its steps.
+        sandbox: the rung on which packages were configured; empty where none were.
     """
 
     file: ManifestFile
@@ -86,6 +92,7 @@ class Work:
     options: tuple[tuple[str, str], ...]
     started: int
     lap: Lap
+    sandbox: str = ""
 
 
 def remember(image: Image, work: Work, *, cache: Cache) -> None:
@@ -113,7 +120,7 @@ def document(kind: str, image: Base, *, cache: Cache, reporter: Reporter) -> dic
         error = UsageError(f"{image.name}: nothing is known here of how it was built, got it from elsewhere")
         error.add_note("`imgforge build` it with this cache, or ask for what is attached to it: docker://…")
         raise error
-    return _of_build(kind, known, found, _measurements(found, image, cache=cache))
+    return _of_build(kind, known, found, _measurements(found, image, cache=cache, reporter=reporter))
 
 
 def documents(image: Base, *, cache: Cache, reporter: Reporter) -> dict[str, dict[str, Any]]:
@@ -127,7 +134,8 @@ def documents(image: Base, *, cache: Cache, reporter: Reporter) -> dict[str, dic
     found = _read(image.digest, cache=cache)
     if found is None:
         return {}
-    known, measured = knowledge(image, cache=cache, reporter=reporter), _measurements(found, image, cache=cache)
+    known = knowledge(image, cache=cache, reporter=reporter)
+    measured = _measurements(found, image, cache=cache, reporter=reporter)
     return {
         kind: _SBOMS[kind](known) if kind in _SBOMS else _of_build(kind, known, found, measured) for kind in DOCUMENTS
     }
@@ -194,7 +202,10 @@ def _record(image: Image, work: Work) -> dict[str, Any]:
             for one in work.packages.packages
         ],
         "options": work.options,
-        "internal": [("compression", work.file.manifest.compression)],
+        "internal": [
+            ("compression", work.file.manifest.compression),
+            *([("sandbox", work.sandbox)] if work.sandbox else []),
+        ],
         "times": [work.started + int(moment) for moment in (work.lap.began, work.lap.ended)],
         "timings": [(one.stage, one.subject, one.seconds) for one in _timings(work.lap.steps)],
         "made": [step.subject for step, _ in work.lap.steps if step.stage in _MADE],
@@ -267,7 +278,7 @@ def _distribution(facts: Facts) -> Distribution:
     return Distribution(said.get("ID", "debian"), said.get("VERSION_ID", ""))
 
 
-def _measurements(record: dict[str, Any], image: Base, *, cache: Cache) -> Measurements:
+def _measurements(record: dict[str, Any], image: Base, *, cache: Cache, reporter: Reporter) -> Measurements:
     own = image.image.config.diff_ids[record["below"] :]
     runs = (run for diff_id in own for run in installed.runs_of(diff_id, cache=cache))
     made, (started, finished) = set(record["made"]), record["times"]
@@ -278,7 +289,27 @@ def _measurements(record: dict[str, Any], image: Base, *, cache: Cache) -> Measu
         runs=tuple(ScriptRun(run.label, run.seconds) for run in runs),
         cached=tuple(title for title in record["titles"][record["below"] :] if title not in made),
         made=tuple(record["made"]),
+        effects=_effects(record, image, cache=cache, reporter=reporter),
     )
+
+
+def _effects(record: dict[str, Any], image: Base, *, cache: Cache, reporter: Reporter) -> Effects:
+    """Return what scripts did: the state layer holds that, and nothing else (docs/layout.md)."""
+    below: set[str] = set()
+    for number, title in enumerate(record["titles"]):
+        entries = reading.layer_facts(image, number, cache=cache, reporter=reporter).entries
+        if title == _STATE and number >= record["below"]:
+            whiteouts = {path for path in entries if path.rpartition("/")[2].startswith(WHITEOUT)}
+            shown, removed = entries.keys() - whiteouts, {_hidden(path) for path in whiteouts}
+            return Effects(tuple(sorted(shown - below)), tuple(sorted(shown & below)), tuple(sorted(removed)))
+        below |= entries.keys()
+    return Effects()
+
+
+def _hidden(whiteout: str) -> str:
+    """Return what a whiteout hides; of an opaque one, the directory whose earlier content it hides."""
+    directory, _, name = whiteout.rpartition("/")
+    return directory if name == OPAQUE else f"{directory}/{name.removeprefix(WHITEOUT)}".lstrip("/")
 
 
 def _invocation(record: dict[str, Any]) -> Invocation:

@@ -6,6 +6,7 @@ from imgforge.attest import dpkg
 from imgforge.attest.knowledge import (
     BaseImage,
     Distribution,
+    Effects,
     Knowledge,
     Layer,
     Measurements,
@@ -113,6 +114,7 @@ MEASURED = Measurements(
     runs=(ScriptRun("libc6 postinst", 0.1234, ("etc/ld.so.cache",)),),
     cached=("fragment libc6",),
     made=("state",),
+    effects=Effects(("etc/ld.so.cache",), ("var/lib/dpkg/status",), ("etc/gone",)),
 )
 
 INVOCATION = Invocation(

@@ -80,6 +80,38 @@ def test_the_report_says_what_the_build_did(world: World) -> None:
     assert told["cache"]["hits"] == []
 
 
+def test_the_report_says_which_paths_scripts_made_changed_and_removed(world: World) -> None:
+    files = {"usr/share/novel/kept": b"kept", "usr/share/novel/gone": b"gone", "usr/share/novel/other": b"one"}
+    script = "mkdir -p /srv/novel; echo two > /usr/share/novel/other; rm /usr/share/novel/gone; rm -r /usr/share/older"
+    world.package("older", files={"usr/share/older/file": b"x"})
+    world.build(world.manifest("below", packages=["older"]))
+    world.package("novel", files=files, scripts={"postinst": script})
+    world.build(world.manifest(base="below", packages=["novel"]))
+    told = tell(world, "report")["build"]["effects"]
+    assert "srv/novel" in told["made"]
+    assert "usr/share/novel/other" in told["changed"]
+    assert "var/lib/dpkg/status" in told["changed"]
+    assert told["removed"] == ["usr/share/novel/gone", "usr/share/older"]
+    assert not any("kept" in path for paths in told.values() for path in paths)
+
+
+def test_an_image_without_scripts_has_no_effects_and_no_sandbox(world: World) -> None:
+    made(world)
+    world.build(world.manifest("above", base="image", config={"user": "7"}))
+    assert tell(world, "report", "above")["build"]["effects"] == {"made": [], "changed": [], "removed": []}
+    assert tell(world, "provenance", "above")["buildDefinition"]["internalParameters"] == {"compression": "gzip"}
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("rung", ["root", "chroot"])
+def test_provenance_names_the_rung_on_which_scripts_ran(world: World, rung: str) -> None:
+    world.package(f"on-{rung}", scripts={"postinst": f"touch /etc/on-{rung}"})
+    world = world.with_settings(sandbox=rung)
+    world.build(world.manifest(packages=[f"on-{rung}"]))
+    told = tell(world, "provenance")["buildDefinition"]["internalParameters"]
+    assert told == {"compression": "gzip", "sandbox": rung}
+
+
 def test_provenance_names_manifest_lock_base_and_debs_by_digest(world: World) -> None:
     told = tell(made(world), "provenance")["buildDefinition"]
     manifest = told["externalParameters"]["manifest"]
