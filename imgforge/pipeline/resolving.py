@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from imgforge.apt.sources import Source
 from imgforge.apt.status import parse_status
-from imgforge.errors import StoreError
+from imgforge.errors import ResolveError, StoreError
 from imgforge.lock import Lock, LockedPackage, LockedSource, PlatformLock, changes
 from imgforge.manifest.model import debian_architecture
 from imgforge.pipeline import archive as archives
@@ -18,6 +19,8 @@ from imgforge.report import Reporter, Step, running
 from imgforge.rootfs.facts import Facts
 from imgforge.solver.solve import solve
 from imgforge.solver.values import Request, Solution
+
+_Resolved = tuple[Solution, tuple[Source, ...]]
 
 STATUS = "var/lib/dpkg/status"
 
@@ -57,7 +60,8 @@ def propose(
 ) -> Locked:
     """Resolve a manifest without writing anything; see `make`."""
     old = before.platforms.get(asked.platform) if before else None
-    solution, drawn = resolve(asked, facts=facts, archive=archive, prefer=_kept_versions(old, upgrade))
+    kept = _kept_versions(old, upgrade)
+    solution, drawn = _keeping(kept, lambda prefer: resolve(asked, facts=facts, archive=archive, prefer=prefer))
     locked = PlatformLock(
         platform=asked.platform,
         asked=asked.lines,
@@ -68,6 +72,41 @@ def propose(
     others = tuple(entry for entry in (before.locked if before else ()) if entry.platform != asked.platform)
     lock = Lock(name=asked.file.manifest.name, locked=(*others, locked))
     return Locked(asked.file.lock, lock, changes(old, locked))
+
+
+def _keeping(kept: dict[str, str], attempt: Callable[[dict[str, str]], _Resolved]) -> _Resolved:
+    """Return what an attempt gives that keeps the versions of a lock, but those that stand in the way.
+
+    A package that is new, or upgraded, may need others newer than the lock has them: those give way, the others stay.
+
+    Args:
+        kept: versions by package.
+        attempt: resolves with versions to prefer.
+
+    Raises:
+        ResolveError: there is no answer, whatever gives way.
+    """
+    try:
+        return attempt(kept)
+    except ResolveError:
+        if not kept:
+            raise
+    found = [attempt({})]
+
+    def keepable(before: dict[str, str], names: list[str]) -> dict[str, str]:
+        """Add names, or as many of them as there is an answer with, by halves."""
+        more = before | {name: kept[name] for name in names}
+        try:
+            found.append(attempt(more))
+        except ResolveError:
+            half = len(names) // 2
+            return keepable(keepable(before, names[:half]), names[half:]) if half else before
+        return more
+
+    names = sorted(kept)
+    half = (len(names) + 1) // 2
+    keepable(keepable({}, names[:half]), names[half:])
+    return found[-1]
 
 
 def versions(before: Lock | None, asked: Question) -> dict[str, str]:
