@@ -172,6 +172,21 @@ def test_with_a_key_the_index_and_each_image_are_signed(host: str, settings: Set
     assert imgforge.verify(reference, keys=(str(public),), settings=settings)
 
 
+@pytest.mark.archive
+@pytest.mark.slow
+def test_cosign_verifies_the_index_and_each_image(
+    host: str, settings: Settings, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    assert request.config.cache is not None
+    program = cosigns.fixture("trixie", Path(request.config.cache.mkdir("cosign")) / "trixie")
+    cosign = cosigns.at_work(program, tmp_path / "cosign")
+    key, public = imgforge.keygen(tmp_path / "own")
+    done = imgforge.index(f"docker://{host}/cosigned/both:1", ("amd", "arm"), settings=settings, key=str(key))
+    for digest in (str(done.digest), *DIGESTS.values()):
+        answer = cosign.verify(f"{host}/cosigned/both@{digest}", public, bundle=False)
+        assert answer.code == 0, answer.text
+
+
 def test_a_key_is_for_a_registry(settings: Settings) -> None:
     with pytest.raises(UsageError, match="got another transport"):
         imgforge.index("oci:out:both", ("amd", "arm"), settings=settings, key="own.key")
