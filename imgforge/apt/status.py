@@ -5,6 +5,8 @@ Source: https://www.debian.org/doc/debian-policy/ch-relationships.html and dpkg(
 
 from __future__ import annotations
 
+import functools
+
 from imgforge.apt.package import Package, StanzaError, fields, parse
 
 _ABSENT = frozenset({"not-installed", "config-files"})
@@ -13,6 +15,7 @@ _STATES = _ABSENT | {
 }  # fmt: skip
 
 
+@functools.lru_cache(maxsize=2)
 def parse_status(text: bytes | str, *, what: str = "dpkg/status") -> tuple[Package, ...]:
     """Return the installed packages, in the order of the file.
 

@@ -20,6 +20,16 @@ def manifest(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def manifests(parser: argparse.ArgumentParser) -> None:
+    """Add the manifests that a verb reads, at least one."""
+    parser.add_argument(
+        "manifest",
+        nargs="+",
+        metavar="MANIFEST",
+        help="manifests' files, or their names when they are found in the manifests' directories",
+    )
+
+
 def image(parser: argparse.ArgumentParser) -> None:
     """Add the image that a verb reads."""
     parser.add_argument("image", metavar="IMAGE", help="a name in the store, a digest, or oci:DIR[:TAG]")

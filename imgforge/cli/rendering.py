@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -100,6 +101,11 @@ def failure(error: Exception) -> tuple[tuple[str, ...], tuple[str, ...]]:
     An error that imgforge did not raise on purpose is a bug of imgforge, unless the operating system said no.
     """
     hints = tuple(getattr(error, "__notes__", ()))
+    if isinstance(error, ExceptionGroup):
+        said = [failure(one) for one in error.exceptions]
+        return tuple(text for texts, _ in said for text in texts), tuple(
+            dict.fromkeys(h for _, own in said for h in own)
+        )
     if isinstance(error, imgforge.ManifestError):
         return tuple(str(problem) for problem in error.problems), hints
     if isinstance(error, imgforge.ImgforgeError):
@@ -114,7 +120,12 @@ def failure(error: Exception) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def exit_code(error: Exception) -> int:
-    """Return the exit code of an error: its class's own, 1 when the operating system said no, or `UNEXPECTED`."""
+    """Return the exit code of an error: its class's own, 1 when the operating system said no, or `UNEXPECTED`.
+
+    Of several errors it is the first one's.
+    """
+    if isinstance(error, ExceptionGroup):
+        return exit_code(error.exceptions[0])
     if isinstance(error, imgforge.ImgforgeError):
         return error.exit_code
     return 1 if isinstance(error, OSError) else UNEXPECTED

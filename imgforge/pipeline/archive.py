@@ -44,6 +44,7 @@ class Archive:
         self._settings = settings
         self._cache = cache
         self._indices: dict[tuple[str, tuple[str, ...], str], tuple[Index, ...]] = {}
+        self._universes: dict[tuple[tuple[int, ...], str, tuple[Pin, ...]], Universe] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -60,7 +61,7 @@ class Archive:
         preferences: Iterable[Pin] = (),
         prefer: Mapping[str, str] | None = None,
     ) -> Universe:
-        """Return what the sources offer now.
+        """Return what the sources offer now; without versions to prefer it is the same for many manifests.
 
         Args:
             wanted: the sources, in APT's order, with their keys.
@@ -72,8 +73,14 @@ class Archive:
             FetchError: an index cannot be had.
             IntegrityError: an index or its signature is not to be trusted.
         """
-        indices = [index for source in wanted for index in self._opened(source, architecture)]
-        return Universe(indices, architecture=architecture, pins=tuple(preferences), prefer=prefer)
+        indices = tuple(index for source in wanted for index in self._opened(source, architecture))
+        pins = tuple(preferences)
+        if prefer:
+            return Universe(indices, architecture=architecture, pins=pins, prefer=prefer)
+        key = (tuple(map(id, indices)), architecture, pins)
+        if key not in self._universes:
+            self._universes[key] = Universe(indices, architecture=architecture, pins=pins)
+        return self._universes[key]
 
     def _opened(self, source: Source, architecture: str) -> tuple[Index, ...]:
         """Return a source's indices, opened once: many manifests draw from the same sources."""

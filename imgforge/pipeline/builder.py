@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
@@ -106,6 +107,7 @@ class Builder:
         self.cache = Cache(settings.cache)
         self.governor = Governor(self._settings, cache=self.cache)
         self._resources = contextlib.ExitStack()
+        self._bases: dict[tuple[Path, ...], Base] = {}
 
     def __enter__(self) -> Self:
         self.store.create()
@@ -150,11 +152,14 @@ class Builder:
         return self._locked(self.question(chain.files[-1], base), base, mode)[0]
 
     def base_of(self, chain: Chain, mode: Mode | None = None) -> Base | None:
-        """Build what the last manifest of a chain stands on; None from scratch."""
+        """Build what the last manifest of a chain stands on, once; None from scratch."""
         if len(chain.files) == 1:
             return self._ground(chain, mode or Mode())
-        built = self.build(attrs.evolve(chain, files=chain.files[:-1]), Mode())
-        return self._as_base(built.image, built.name)
+        key = tuple(file.path for file in chain.files[:-1])
+        if key not in self._bases:
+            built = self.build(attrs.evolve(chain, files=chain.files[:-1]), Mode())
+            self._bases[key] = self._as_base(built.image, built.name)
+        return self._bases[key]
 
     def question(self, file: ManifestFile, base: Base | None) -> Question:
         """Return what a lock of the manifest has to answer for the platform of this machine.

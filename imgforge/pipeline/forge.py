@@ -52,6 +52,7 @@ class Forge:
         self._reporter = settings.reporter
         self._resources = contextlib.ExitStack()
         self._threads = self._resources.enter_context(threads.started(settings.jobs))
+        self._facts: dict[str, Facts] = {}
         self._archive = Archive(settings=settings, cache=cache)
         self.workshop = Workshop(settings.sandbox)
         self._installer = Installer(
@@ -72,7 +73,11 @@ class Forge:
 
     def facts(self, base: Base | None) -> Facts:
         """Return what is known of a base's tree."""
-        return reading.facts_of(base, cache=self._cache, reporter=self._reporter) if base else EMPTY
+        if base is None:
+            return EMPTY
+        if base.chain_id not in self._facts:
+            self._facts[base.chain_id] = reading.facts_of(base, cache=self._cache, reporter=self._reporter)
+        return self._facts[base.chain_id]
 
     def lock(
         self, question: Question, base: Base | None, *, before: Lock | None, upgrade: tuple[str, ...] | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import attrs
 
 from imgforge import late
 from imgforge.digest import Digest
+from imgforge.errors import ImgforgeError
 from imgforge.image import Image
 from imgforge.manifest import files
 from imgforge.manifest.files import ManifestFile
@@ -55,6 +57,28 @@ def lock(manifest: str | Path, *, settings: Settings, upgrade: tuple[str, ...] |
     chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
     with Builder(settings) as builder:
         return builder.lock(chain, Mode(upgrade=upgrade))
+
+
+def lock_each(
+    manifests: Iterable[str | Path], *, settings: Settings, upgrade: tuple[str, ...] | None = None
+) -> Iterator[tuple[str | Path, Locked | ImgforgeError]]:
+    """Lock many manifests; what they share, indices and bases, is read once.
+
+    Args:
+        manifests: their paths or names.
+        settings: places and mirrors.
+        upgrade: packages whose locked versions are given up; empty for all.
+
+    Yields:
+        Each manifest as it was given, and its lock or why it has none; an error stops none of the others.
+    """
+    with Builder(settings) as builder:
+        for manifest in manifests:
+            try:
+                chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
+                yield manifest, builder.lock(chain, Mode(upgrade=upgrade))
+            except ImgforgeError as error:
+                yield manifest, error
 
 
 def freshness(manifest: str | Path, *, settings: Settings) -> Freshness:

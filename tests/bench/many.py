@@ -28,11 +28,11 @@ def main() -> None:
     store, cache, directory = map(Path, sys.argv[1:4])
     settings = imgforge.Settings.default(store=store, cache=cache, offline=True)
     answered = 0
-    for path in sorted(directory.glob("many-*.yaml")):
-        try:
-            imgforge.lock(path, settings=settings)
-        except ResolveError as error:
-            print(f"{path.name}: {error}")
+    for path, made in imgforge.lock_each(sorted(directory.glob("many-*.yaml")), settings=settings):
+        if isinstance(made, ResolveError):
+            print(f"{path}: {made}")
+        elif isinstance(made, imgforge.ImgforgeError):
+            raise made
         else:
             answered += 1
     print(answered)

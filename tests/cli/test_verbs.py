@@ -86,6 +86,26 @@ def test_lock_says_where_it_is(bench: Bench) -> None:
     assert "nothing changed" in bench.perform("lock", bench.manifest)[2]
 
 
+def test_several_manifests_are_locked_and_one_that_fails_stops_none(bench: Bench) -> None:
+    names = []
+    for name, packages in (
+        ("first", ""),
+        ("second", "packages: [no-such-package]\n"),
+        ("third", "color: red\n"),
+        ("last", ""),
+    ):
+        path = bench.directory / f"{name}.yaml"
+        path.write_text(MANIFEST.replace("name: tiny", f"name: {name}") + packages)
+        names.append(str(path))
+    code, out, err = bench.perform("lock", *names, "--json")
+    assert [row["manifest"] for row in json.loads(out)] == [names[0], names[3]]
+    assert code != 0
+    assert "third.yaml:" in err
+    assert "second.yaml: is not locked" in err
+    assert (bench.directory / "last.lock.json").exists()
+    assert not (bench.directory / "second.lock.json").exists()
+
+
 def test_plan_makes_no_image(bench: Bench) -> None:
     code, out, _ = bench.perform("plan", bench.manifest)
     assert (code, out.splitlines()[-1]) == (0, "0 packages, 0 B to fetch")
