@@ -102,10 +102,8 @@ def failure(error: Exception) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """
     hints = tuple(getattr(error, "__notes__", ()))
     if isinstance(error, ExceptionGroup):
-        said = [failure(one) for one in error.exceptions]
-        return tuple(text for texts, _ in said for text in texts), tuple(
-            dict.fromkeys(h for _, own in said for h in own)
-        )
+        texts, notes = zip(*map(failure, error.exceptions), strict=True)
+        return tuple(itertools.chain(*texts)), tuple(dict.fromkeys(itertools.chain(*notes)))
     if isinstance(error, imgforge.ManifestError):
         return tuple(str(problem) for problem in error.problems), hints
     if isinstance(error, imgforge.ImgforgeError):
