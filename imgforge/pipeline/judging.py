@@ -10,7 +10,7 @@ import attrs
 from imgforge.lock import PlatformLock
 from imgforge.manifest.files import ManifestFile
 from imgforge.manifest.model import Manifest
-from imgforge.oci.reference import Reference
+from imgforge.oci.reference import DOCKER, Reference
 from imgforge.pipeline import reading, searching, sources, vouching
 from imgforge.pipeline.base import Base
 from imgforge.pipeline.marks import Marks
@@ -41,7 +41,8 @@ def ground(
         cache: remembers who has signed.
         now: seconds since 1970.
     """
-    reference = attrs.evolve(Reference.parse(base.name), digest=base.digest)
+    given = Reference.parse(base.name)
+    reference = attrs.evolve(given, digest=base.digest)
     among = vouching.keys(found, bases.keys_for(found.policy, reference))
 
     def judged(signers: frozenset[str]) -> tuple[Refusal, ...]:
@@ -52,6 +53,8 @@ def ground(
     if not among or not any(refusal.rule == "bases.signed-by" for refusal in refusals):
         return refusals
     signers = vouching.signers(among, reference=reference, client=client, now=now)
+    if judged(signers) and given.transport == DOCKER:
+        signers |= vouching.signers_of_index(among, reference=given, digest=base.digest, client=client, now=now)
     vouching.remember(signers, among, reference, cache=cache)
     return judged(signers)
 

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 from collections.abc import Iterable
 
+from imgforge.digest import Digest
 from imgforge.fetch.request import NotFoundError
 from imgforge.oci.config import ImageConfig
 from imgforge.oci.manifest import Index, Manifest
@@ -70,6 +71,29 @@ def signers(among: dict[str, PublicKey], *, reference: Reference, client: Client
     try:
         beside = registries.Beside(client, reference)
     except NotFoundError:
+        return frozenset()
+    good = signatures(beside, among, now=now, what=str(reference))
+    return named(among, (one.key for one in good))
+
+
+def signers_of_index(
+    among: dict[str, PublicKey], *, reference: Reference, digest: Digest, client: Client, now: int
+) -> frozenset[str]:
+    """Return the names of the keys that have signed an index which names an image: who signs a tag signs the index.
+
+    Args:
+        among: the keys that count.
+        reference: what may stand for an index.
+        digest: of the image.
+        client: to ask with.
+        now: seconds since 1970.
+    """
+    try:
+        beside = registries.Beside(client, reference)
+    except NotFoundError:
+        return frozenset()
+    top = beside.document(beside.digest)
+    if not isinstance(top, Index) or digest not in {one.digest for one in top.manifests}:
         return frozenset()
     good = signatures(beside, among, now=now, what=str(reference))
     return named(among, (one.key for one in good))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from builders import policies
+from builders import images, policies
 from builders.archives import Archive
 from builders.debs import build_deb
 from builders.policies import Signer, refused, under
@@ -13,6 +13,7 @@ from builders.proxies import Proxy
 from builders.worlds import World
 
 import imgforge
+from imgforge.oci.platform import Platform
 
 DAY = 86_400
 
@@ -72,6 +73,21 @@ def test_a_base_is_signed_by_whom_the_policy_names(based: tuple[World, str], reg
     offline = ruled.with_settings(offline=True)
     assert offline.build().digest == digest, "a good signature of a digest stays one"
     assert registry.asked == []
+
+
+def test_who_signed_an_index_has_signed_its_images(based: tuple[World, str], registry: Proxy) -> None:
+    world, _ = based
+    operations = Signer.of(world, "operations")
+    made = images.build_image({"srv/file": b"nothing\n"}, platform=Platform("linux", "arm64"))
+    images.put(made, world.layout, "foreign")
+    reference = f"docker://{registry.host}/{world.word}/several:1"
+    imgforge.index(reference, ("ground", "foreign"), settings=world.settings)
+    world.manifest(base=reference, packages=["hello"])
+    rule = {"image": reference.removesuffix(":1"), "signed-by": ["operations"]}
+    ruled = under(world, keys={"operations": operations.public}, bases=[rule])
+    refused(ruled)
+    imgforge.sign(reference, key=operations.private, settings=world.settings)
+    ruled.build()
 
 
 def test_a_base_is_not_too_old(based: tuple[World, str]) -> None:
