@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import attrs
 
+from imgforge.image import packages_of_step
 from imgforge.lock import PlatformLock
 from imgforge.manifest.files import ManifestFile
 from imgforge.manifest.model import Manifest
@@ -144,7 +145,9 @@ def secrets(
     """Judge what is found in an image's config and in some of its layers; see `searching.image`."""
     hosts = searching.of_this_machine(found.policy.privacy.hosts)
     findings = searching.image(image, layers=layers, hosts=hosts, cache=cache, reporter=reporter)
-    return privacy.refusals(found.policy, findings, places=Places(manifest))
+    steps = enumerate(layer.created_by for layer in image.image.layers)
+    packages = {searching.title(number): packages_of_step(step) for number, step in steps}
+    return privacy.refusals(found.policy, findings, places=Places(manifest), packages=packages)
 
 
 def marks_of(base: Base) -> dict[str, str]:

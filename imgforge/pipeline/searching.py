@@ -58,6 +58,11 @@ def image(image: Base, *, layers: Iterable[int], hosts: Hosts, cache: Cache, rep
     return tuple(finding for searched in found for finding in searched.findings)
 
 
+def title(number: int) -> str:
+    """Return what findings call a layer, counted from 0."""
+    return f"layer {number + 1}"
+
+
 def of_this_machine(patterns: Iterable[str]) -> Hosts:
     """Return what tells on this machine: its names and proxies, and host names that a policy adds."""
     name = os.uname().nodename
@@ -77,21 +82,21 @@ def _full_names(name: str) -> tuple[str, ...]:
 
 
 def _layer(image: Base, layer: Layer, number: int, *, hosts: Hosts, cache: Cache, reporter: Reporter) -> Searched:
-    title = f"layer {number + 1}"
+    called = title(number)
     words = [(word.kind, word.text) for word in hosts.words]
     question = json.dumps([scan.FORMAT, str(layer.descriptor.digest), words])
     key = hashlib.sha256(question.encode()).hexdigest()
     known = cache.get("searches", key)
     if known is None:
-        with running(reporter, Step("search", f"{image.name} {title}", layer.descriptor.size)):
-            known = cache.put("searches", key, _dump(_search(image, layer, title, hosts)))
-    return _load(known.read_bytes(), title)
+        with running(reporter, Step("search", f"{image.name} {called}", layer.descriptor.size)):
+            known = cache.put("searches", key, _dump(_search(image, layer, called, hosts)))
+    return _load(known.read_bytes(), called)
 
 
-def _search(image: Base, layer: Layer, title: str, hosts: Hosts) -> Searched:
+def _search(image: Base, layer: Layer, called: str, hosts: Hosts) -> Searched:
     with open_tar(layer, image.open_blob) as stream:
-        members = _and_the_rest(reader.read(stream, what=f"{image.name}: {title}"), stream)
-        found = scan.layer(members, name=title, hosts=hosts)
+        members = _and_the_rest(reader.read(stream, what=f"{image.name}: {called}"), stream)
+        found = scan.layer(members, name=called, hosts=hosts)
         drain(stream)
     return found
 
@@ -112,16 +117,16 @@ def _dump(searched: Searched) -> bytes:
     return json.dumps([findings, [(place.path, place.inside) for place in searched.unread]]).encode()
 
 
-def _load(data: bytes, title: str) -> Searched:
+def _load(data: bytes, called: str) -> Searched:
     findings, unread = json.loads(data)
     return Searched(
         tuple(
-            Finding(kind, _place(title, path, inside), sha256, shown, encoding, line)
+            Finding(kind, _place(called, path, inside), sha256, shown, encoding, line)
             for kind, path, inside, sha256, shown, encoding, line in findings
         ),
-        tuple(_place(title, path, inside) for path, inside in unread),
+        tuple(_place(called, path, inside) for path, inside in unread),
     )
 
 
-def _place(title: str, path: str, inside: list[Any]) -> Place:
-    return Place(title, path, tuple(inside))
+def _place(called: str, path: str, inside: list[Any]) -> Place:
+    return Place(called, path, tuple(inside))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from imgforge.errors import Position
 from imgforge.policy.model import Policy
@@ -15,18 +16,25 @@ from imgforge.privacy.finding import Finding
 _HINT = "a secret that was in a layer is known to everybody who can pull it: replace it, then build without it"
 
 
-def refusals(policy: Policy, findings: Iterable[Finding], *, places: Places) -> tuple[Refusal, ...]:
+def refusals(
+    policy: Policy,
+    findings: Iterable[Finding],
+    *,
+    places: Places,
+    packages: Mapping[str, frozenset[str]] = MappingProxyType({}),
+) -> tuple[Refusal, ...]:
     """Return what was found and is not allowed, in the order of places.
 
     Args:
         policy: the policy; where there is none, nothing is allowed.
         findings: of `privacy.scan`.
         places: of the image's manifest.
+        packages: names of the packages that a layer holds, by what findings call the layer.
     """
     return tuple(
         Refusal(
             "privacy.scan",
-            _where(finding, places),
+            _where(finding, places, packages.get(finding.place.layer, frozenset())),
             f"{finding}{f' [sha256 {finding.sha256}]' if finding.sha256 else ''}",
             policy.privacy.position,
             _HINT,
@@ -45,7 +53,10 @@ def _allows(allowance: Allowance, finding: Finding) -> bool:
     return is_there and is_it and matches_any((allowance.finding,), finding.kind)
 
 
-def _where(finding: Finding, places: Places) -> Position | None:
+def _where(finding: Finding, places: Places, packages: frozenset[str]) -> Position | None:
+    if len(packages) == 1:
+        (package,) = packages
+        return places.package(package)
     if finding.place.layer:
         return places.file(finding.place.path)
     kind, _, name = finding.place.path.partition(" ")

@@ -117,6 +117,13 @@ def test_a_key_is_found_in_a_package_in_a_package_and_in_a_label(world: World) -
         assert token.decode() not in told["privacy.scan"]
 
 
+def test_a_key_in_a_package_is_said_at_the_line_that_asks_for_it(world: World) -> None:
+    world.package("keyed", files=keyed())
+    world.manifest(packages=["keyed"])
+    line = world.path_of().read_text().split("\n").index('  "keyed"') + 1
+    assert refused(under(world))["privacy.scan"].startswith(f"{world.path_of()}:{line}:")
+
+
 def test_a_key_that_an_upper_layer_deletes_is_found_in_the_layer_below(world: World) -> None:
     world.package("keyed", files=keyed())
     world.package("cleaner", scripts={"postinst": "rm /srv/key.pem"})
