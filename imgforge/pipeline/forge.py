@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from imgforge import late
 from imgforge.apt.pool import VanishedError
 from imgforge.apt.sources import Source
 from imgforge.digest import Digest
@@ -15,25 +17,30 @@ from imgforge.errors import UsageError
 from imgforge.lock import Lock, differences
 from imgforge.manifest.files import ManifestFile
 from imgforge.manifest.model import debian_architecture
-from imgforge.pipeline import comparing, content, locking, planning, reading, resolving, sources, threads
+from imgforge.pipeline import locking, planning, reading, resolving, sources
 from imgforge.pipeline.archive import Archive
 from imgforge.pipeline.base import Base
 from imgforge.pipeline.blobs import LayerBlob
 from imgforge.pipeline.compress import COMPRESSIONS
 from imgforge.pipeline.freshness import Freshness
-from imgforge.pipeline.install import Installer
 from imgforge.pipeline.installed import Installed
-from imgforge.pipeline.layers import LayerWriter
 from imgforge.pipeline.locking import Locked, Question
 from imgforge.pipeline.planning import Plan
-from imgforge.pipeline.view import View
 from imgforge.pipeline.wish import Wish
 from imgforge.rootfs.facts import EMPTY, Facts
 from imgforge.settings import Settings
 from imgforge.solver.values import Reason
 from imgforge.store.cache import Cache
 from imgforge.store.layout import Layout
-from imgforge.workshop.client import Workshop
+
+# What a lock does not need is imported when something is made (docs/decisions/0001).
+comparing = late.module("imgforge.pipeline.comparing")
+content = late.module("imgforge.pipeline.content")
+install = late.module("imgforge.pipeline.install")
+layers = late.module("imgforge.pipeline.layers")
+threads = late.module("imgforge.pipeline.threads")
+view = late.module("imgforge.pipeline.view")
+workshops = late.module("imgforge.workshop.client")
 
 
 class Forge:
@@ -51,25 +58,33 @@ class Forge:
         self._cache = cache
         self._reporter = settings.reporter
         self._resources = contextlib.ExitStack()
-        self._threads = self._resources.enter_context(threads.started(settings.jobs))
         self._facts: dict[str, Facts] = {}
-        self._archive = Archive(settings=settings, cache=cache)
-        self.workshop = Workshop(settings.sandbox)
-        self._installer = Installer(
-            store=store,
-            cache=cache,
-            workshop=self.workshop,
-            threads=self._threads,
-            reporter=settings.reporter,
-        )
+        self._archive = self._resources.enter_context(Archive(settings=settings, cache=cache))
 
     def __enter__(self) -> Self:
-        for resource in (self.workshop, self._archive):
-            self._resources.enter_context(resource)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._resources.close()
+
+    @functools.cached_property
+    def workshop(self) -> Any:
+        """Where root filesystems are put together: a `workshop.client.Workshop`."""
+        return self._resources.enter_context(workshops.Workshop(self._settings.sandbox))
+
+    @functools.cached_property
+    def _threads(self) -> Any:
+        return self._resources.enter_context(threads.started(self._settings.jobs))
+
+    @functools.cached_property
+    def _installer(self) -> Any:
+        return install.Installer(
+            store=self._store,
+            cache=self._cache,
+            workshop=self.workshop,
+            threads=self._threads,
+            reporter=self._reporter,
+        )
 
     def facts(self, base: Base | None) -> Facts:
         """Return what is known of a base's tree."""
@@ -98,7 +113,8 @@ class Forge:
         def debs() -> Mapping[Digest, Path]:
             return self._fetched(wish, lambda: sources.for_image(file, self.facts(wish.base)))
 
-        return self._installer.install(wish, debs=debs)
+        installed: Installed = self._installer.install(wish, debs=debs)
+        return installed
 
     def own_layer(self, file: ManifestFile, below: Base | None, *, key: str, epoch: int) -> LayerBlob:
         """Write the layer of what a manifest itself brings.
@@ -109,17 +125,18 @@ class Forge:
             key: names the layer, see `material.key_of`.
             epoch: seconds since 1970, the time of every file.
         """
-        layers = LayerWriter(
+        writer = layers.LayerWriter(
             self._store,
             cache=self._cache,
             compression=COMPRESSIONS[file.manifest.compression],
             compressors=self._threads.compressors,
             reporter=self._reporter,
         )
-        view = View(below, cache=self._cache, reporter=self._reporter)
+        below_it = view.View(below, cache=self._cache, reporter=self._reporter)
         with self._cache.scratch() as scratch:
-            content.write(file, view, target=scratch / "files.tar", epoch=epoch)
-            return layers.tar(scratch / "files.tar", key=key, title="files")
+            content.write(file, below_it, target=scratch / "files.tar", epoch=epoch)
+            written: LayerBlob = writer.tar(scratch / "files.tar", key=key, title="files")
+            return written
 
     def plan(self, question: Question, base: Base | None) -> Plan:
         """Say what a build would install and make."""
