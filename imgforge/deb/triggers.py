@@ -28,7 +28,7 @@ def parse(text: str, *, what: str) -> tuple[tuple[str, str], ...]:
     """
     found = []
     for number, line in enumerate(text.split("\n"), start=1):
-        words = line.partition("#")[0].split()
+        words = re.findall(r"[^ \t]+", line.partition("#")[0])
         if not words:
             continue
         if len(words) != 2 or words[0] not in DIRECTIVES:

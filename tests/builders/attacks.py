@@ -96,7 +96,7 @@ class Arena:
         before, names = self.outside(), self.world.layout.names()
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            got = main([*self.world.words(verb, *words)[3:], "--quiet"])
+            got = main(self.world.words(verb, "--quiet", *words)[3:])
         refused = Refused(got, err.getvalue())
         assert got in ((code,) if isinstance(code, int) else code), refused.words
         assert not [word for word in _UNCERTAIN if word in refused.words], refused.words

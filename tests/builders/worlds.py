@@ -209,7 +209,7 @@ class World:
         if verb == "build" and not any(word.endswith(".yaml") for word in words):
             words = (str(self.path_of()), *words)
         places = (f"--store={self.settings.store}", f"--cache={self.settings.cache}")
-        return [sys.executable, "-m", "imgforge", verb, *words, *places]
+        return [sys.executable, "-m", "imgforge", verb, *places, *words]
 
     def start(self, verb: str, *words: str) -> subprocess.Popen[str]:
         """Start a verb of the command line in a process of its own."""
