@@ -98,7 +98,7 @@ def test_the_environment_is_the_configurations_and_nothing_of_the_hosts(built: W
     assert "GREETING=hello world\n" in out
 
 
-@pytest.mark.parametrize("code", [0, 1, 7, 125, 255])
+@pytest.mark.parametrize("code", [0, 7, 255])
 def test_an_exit_code_is_the_programs(built: World, code: int) -> None:
     assert run(built, "ground", "--", "sh", "-c", f"exit {code}") == (code, "")
 
