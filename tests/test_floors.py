@@ -35,7 +35,8 @@ FLOORS = (
 PURE = re.compile(
     r"""imgforge\.(
         errors | digest | tree | record | lock | plan | image
-        | (codec | compare | deb | document | layer | oci | privacy | solver | tar)(\..+)?
+        | (codec | compare | deb | layer | oci | privacy | solver | tar)(\..+)?
+        | document(?!\.disk)(\..+)?
         | (manifest | policy)(?!\.files)(\..+)?
         | apt\.(index | openpgp | package | pins | release | sources | status | universe | values)
         | rootfs\.(accounts | facts | ini)

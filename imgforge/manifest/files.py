@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import attrs
 
+from imgforge.document import disk
 from imgforge.document.node import quoted
 from imgforge.errors import ManifestError, Position, Problem, UsageError
 from imgforge.manifest import load
@@ -59,7 +60,7 @@ class ManifestFile:
         """
         where = position or Position(str(self.path), 1, 1)
         path = _below((self.path.parent, self.tree), name, where)
-        return _bytes(path, most=_KEYS_MAX, position=where)
+        return disk.read(path, most=_KEYS_MAX, position=where)
 
 
 def tree_of(path: Path) -> Path:
@@ -82,7 +83,7 @@ def read(path: Path) -> ManifestFile:
         path = found[0]
     start = Position(str(path), 1, 1)
     try:
-        text = _bytes(path, most=_BYTES_MAX, position=start).decode()
+        text = disk.read(path, most=_BYTES_MAX, position=start).decode()
     except UnicodeDecodeError as error:
         before = error.object[: error.start]
         line, column = before.count(b"\n") + 1, len(before) - (before.rfind(b"\n") + 1) + 1
@@ -164,22 +165,3 @@ def _below(directories: tuple[Path, ...], name: PurePosixPath, position: Positio
         return real
     places = " or ".join(str(directory) for directory in dict.fromkeys(directories))
     raise ManifestError((Problem(position, f"{quoted(str(name))} is not below {places}"),))
-
-
-def _bytes(path: Path, *, most: int, position: Position) -> bytes:
-    """Return the content of a file.
-
-    Raises:
-        ManifestError: it is larger than allowed.
-        UsageError: it cannot be read.
-    """
-    if path.exists() and not path.is_file():
-        raise UsageError(f"{path}: expected a file, got a directory, pipe or device")
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(most + 1)
-    except OSError as error:
-        raise UsageError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-    if len(data) > most:
-        raise ManifestError((Problem(position, f"{path}: expected at most {most} bytes, got more"),))
-    return data

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import attrs
 
+from imgforge.document import disk
 from imgforge.document.node import quoted
 from imgforge.errors import ManifestError, Position, Problem, UsageError
 from imgforge.policy import load
@@ -54,7 +55,7 @@ class PolicyFile:
             raise ManifestError((Problem(where, f"{quoted(str(found.file))} leads out of {self.path.parent}"),))
         if not path.exists():
             raise ManifestError((Problem(where, f"{quoted(str(found.file))} is not below {self.path.parent}"),))
-        return _bytes(path, most=_KEY_MAX, position=where)
+        return disk.read(path, most=_KEY_MAX, position=where)
 
 
 def find(given: Path | None = None) -> PolicyFile:
@@ -83,23 +84,10 @@ def read(path: Path) -> PolicyFile:
         ManifestError: it is no policy.
     """
     start = Position(str(path), 1, 1)
-    data = _bytes(path, most=_BYTES_MAX, position=start)
+    data = disk.read(path, most=_BYTES_MAX, position=start)
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
         position = Position(str(path), data.count(b"\n", 0, error.start) + 1, 1)
         raise ManifestError((Problem(position, "is not UTF-8"),)) from None
     return PolicyFile(path.absolute(), load(text, file=str(path)))
-
-
-def _bytes(path: Path, *, most: int, position: Position) -> bytes:
-    if path.exists() and not path.is_file():
-        raise UsageError(f"{path}: expected a file, got a directory, pipe or device")
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(most + 1)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}") from None
-    if len(data) > most:
-        raise ManifestError((Problem(position, f"{path}: expected at most {most} bytes, got more"),))
-    return data

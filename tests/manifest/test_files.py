@@ -81,7 +81,7 @@ def test_a_directory_stands_for_the_manifest_in_it(tmp_path: Path) -> None:
 
 
 def test_a_manifest_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"x\.yaml: no such file or directory$"):
+    with pytest.raises(UsageError, match=r"x\.yaml: cannot be read: no such file or directory$"):
         files.read(tmp_path / "x.yaml")
 
 
