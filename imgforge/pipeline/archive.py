@@ -90,11 +90,18 @@ class Archive:
             self._indices[key] = tuple(open_index(file, cache=self._cache) for file in files)
         return self._indices[key]
 
-    def successors(self, names: Iterable[str], wanted: tuple[Source, ...], *, architecture: str) -> tuple[str, ...]:
-        """Say which version the archive has now of each package that it has no more in another."""
+    def successors(
+        self, vanished: Iterable[LockedPackage], wanted: tuple[Source, ...], *, architecture: str
+    ) -> tuple[str, ...]:
+        """Say of packages that no mirror has what the archive lists instead."""
         universe = self.universe(wanted, architecture=architecture)
-        candidates = ((name, universe.candidate(name)) for name in names)
-        return tuple(f"the archive has {name} {found.version} now" for name, found in candidates if found)
+        return tuple(
+            f"the archive has {package.name} {found.version} now"
+            if found.version != package.version
+            else f"the archive still lists {package.name} {found.version}: a mirror may be behind, try again later"
+            for package in vanished
+            if (found := universe.candidate(package.name)) is not None
+        )
 
     def debs(
         self, packages: tuple[LockedPackage, ...], find_sources: Callable[[], tuple[Source, ...]]

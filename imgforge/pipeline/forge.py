@@ -164,8 +164,8 @@ class Forge:
         Raises:
             UsageError: the image does not get the package, or its base has it.
         """
-        prefer = resolving.versions(locking.read(question.file), question)
-        solution, _ = resolving.resolve(question, facts=self.facts(base), archive=self._archive, prefer=prefer)
+        kept = resolving.versions(locking.read(question.file), question)
+        solution, _ = resolving.answer(question, kept=kept, facts=self.facts(base), archive=self._archive)
         found = solution.reason(package)
         if not found:
             is_kept = any(kept.name == package for kept in solution.keep)
@@ -184,6 +184,7 @@ class Forge:
         try:
             return self._archive.debs(wish.packages, find_sources)
         except VanishedError as error:
-            for line in self._archive.successors(error.names, find_sources(), architecture=wish.architecture):
+            vanished = tuple(package for package in wish.packages if package.name in error.names)
+            for line in self._archive.successors(vanished, find_sources(), architecture=wish.architecture):
                 error.add_note(line)
             raise

@@ -61,7 +61,7 @@ def propose(
     """Resolve a manifest without writing anything; see `make`."""
     old = before.platforms.get(asked.platform) if before else None
     kept = _kept_versions(old, upgrade)
-    solution, drawn = _keeping(kept, lambda prefer: resolve(asked, facts=facts, archive=archive, prefer=prefer))
+    solution, drawn = answer(asked, kept=kept, facts=facts, archive=archive)
     locked = PlatformLock(
         platform=asked.platform,
         asked=asked.lines,
@@ -72,6 +72,15 @@ def propose(
     others = tuple(entry for entry in (before.locked if before else ()) if entry.platform != asked.platform)
     lock = Lock(name=asked.file.manifest.name, locked=(*others, locked))
     return Locked(asked.file.lock, lock, changes(old, locked))
+
+
+def answer(asked: Question, *, kept: dict[str, str], facts: Facts, archive: Archive) -> _Resolved:
+    """Return the packages that answer a question now, and their sources; versions stay where they can.
+
+    Raises:
+        ResolveError: no packages answer.
+    """
+    return _keeping(kept, lambda prefer: _resolve(asked, facts=facts, archive=archive, prefer=prefer))
 
 
 def _keeping(kept: dict[str, str], attempt: Callable[[dict[str, str]], _Resolved]) -> _Resolved:
@@ -114,10 +123,7 @@ def versions(before: Lock | None, asked: Question) -> dict[str, str]:
     return _kept_versions(before.platforms.get(asked.platform) if before else None, None)
 
 
-def resolve(
-    asked: Question, *, facts: Facts, archive: Archive, prefer: dict[str, str]
-) -> tuple[Solution, tuple[Source, ...]]:
-    """Return the packages that answer a question now, and the sources that they come from."""
+def _resolve(asked: Question, *, facts: Facts, archive: Archive, prefer: dict[str, str]) -> _Resolved:
     manifest = asked.file.manifest
     drawn = sources.for_image(asked.file, facts)
     universe = archive.universe(

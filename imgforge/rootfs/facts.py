@@ -113,19 +113,30 @@ def fold(layers: Iterable[Facts]) -> Facts:
     """Return the facts of the image that these layers, lowest first, make."""
     entries: dict[str, Entry] = {}
     contents: dict[str, bytes] = {}
+    implied: set[str] = set()  # directories that no layer has an entry for
     for layer in layers:
         _apply_whiteouts(layer, entries, contents)
         for path, entry in layer.entries.items():
             if path.rpartition("/")[2].startswith(WHITEOUT) or path == ROOT:
                 continue
             before = entries.get(path)
-            if before is not None and before.kind is Kind.DIRECTORY and entry.kind is not Kind.DIRECTORY:
+            was_directory = path in implied if before is None else before.kind is Kind.DIRECTORY
+            if was_directory and entry.kind is not Kind.DIRECTORY:
                 _forget_below(path, entries, contents)
             entries[path] = entry
+            implied.update(_without_entries(path, entries))
             contents.pop(path, None)
             if path in layer.contents:
                 contents[path] = layer.contents[path]
     return Facts(entries, contents)
+
+
+def _without_entries(path: str, entries: Mapping[str, Entry]) -> Iterator[str]:
+    """Yield the directories right above a path that have no entry, the deepest first."""
+    while path := path.rpartition("/")[0]:
+        if path in entries:
+            return
+        yield path
 
 
 def _apply_whiteouts(layer: Facts, entries: dict[str, Entry], contents: dict[str, bytes]) -> None:

@@ -147,6 +147,8 @@ def layer(*paths: str, **contents: bytes) -> Facts:
         ([layer("a/", "a/b"), layer("a/", "a/.wh..wh..opq", "a/c")], ["a", "a/c"]),
         ([layer("a/", "a/b"), layer("a")], ["a"]),
         ([layer("a/", "ab"), layer(".wh.a")], ["ab"]),
+        ([layer("a/b/c"), layer("a")], ["a"]),
+        ([layer("a/b/c", "d"), layer("a/b"), layer("a/e")], ["a/b", "a/e", "d"]),
         ([layer("a/", "a/b"), layer("a/", "a/.wh.b", "a/b")], ["a", "a/b"]),
         ([layer(".wh.nothing", "a")], ["a"]),
     ],
