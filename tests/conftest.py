@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,11 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "imgforge"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files anew; read the diff after")
+
+
+def pytest_configure() -> None:
+    """Heed the keyboard's interrupt, as programs that tests start inherit it: a shell's background jobs ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _has_archive() -> bool:

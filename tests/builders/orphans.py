@@ -41,12 +41,18 @@ def _descendants() -> set[int]:
     found: set[int] = set()
     queue = [os.getpid()]
     while queue:
-        process = queue.pop()
-        for children in Path(f"/proc/{process}/task").glob("*/children"):
-            with contextlib.suppress(OSError):
-                news = {int(child) for child in children.read_text().split()} - found
-                found |= news
-                queue += news
+        news = children(queue.pop()) - found
+        found |= news
+        queue += news
+    return found
+
+
+def children(process: int) -> set[int]:
+    """Return the children of a process; none of one that ends meanwhile."""
+    found: set[int] = set()
+    with contextlib.suppress(OSError):
+        for thread in Path(f"/proc/{process}/task").iterdir():
+            found.update(map(int, (thread / "children").read_text().split()))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import random
 import shutil
@@ -115,10 +116,10 @@ def _child_of(process: int, word: str) -> int:
     """Wait for a child whose command line has a word."""
     until = time.monotonic() + 30
     while time.monotonic() < until:
-        for children in Path(f"/proc/{process}/task").glob("*/children"):
-            for child in children.read_text().split():
+        for child in orphans.children(process):
+            with contextlib.suppress(OSError):
                 if word.encode() in Path(f"/proc/{child}/cmdline").read_bytes():
-                    return int(child)
+                    return child
         time.sleep(0.01)
     raise AssertionError(word)
 
