@@ -7,7 +7,6 @@ namespaces, mounts and processes with it.
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import subprocess
 import sys
@@ -37,6 +36,7 @@ class Workshop:
         self._wanted = rung
         self._turn = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
+        self._greeted: tuple[subprocess.Popen[str], Rung] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -63,7 +63,7 @@ class Workshop:
             )
         return self._process
 
-    @functools.cached_property
+    @property
     def rung(self) -> Rung:
         """The rung of the sandbox that this machine allows; the worker finds it out when it starts.
 
@@ -71,13 +71,19 @@ class Workshop:
             SandboxError: none; the text says why each failed.
         """
         with self._turn:
+            return self._ready()[1]
+
+    def _ready(self) -> tuple[subprocess.Popen[str], Rung]:
+        """Return the worker and the rung that its first line says."""
+        if self._greeted is None:
             worker = self._started()
             try:
-                return Rung[_checked("start", self._read(worker))["rung"]]
+                self._greeted = worker, Rung[_checked("start", self._read(worker))["rung"]]
             except ImgforgeError:
                 self._process = None  # there is no namespace in which anything could be cleared
                 worker.communicate()
                 raise
+        return self._greeted
 
     @property
     def tree_kind(self) -> str:
@@ -125,12 +131,11 @@ class Workshop:
             if self._process is None:
                 return
             self._process.communicate()
-            self._process = None
+            self._process = self._greeted = None
 
     def _ask(self, verb: str, **arguments: Any) -> dict[str, Any]:
-        self.rung  # noqa: B018 -- the worker's first line says it
         with self._turn:
-            worker = self._started()
+            worker, _ = self._ready()
             if worker.stdin is None:
                 raise SandboxError("the workshop's worker has no pipes")
             with contextlib.suppress(BrokenPipeError):  # its status, which is read then, says more
