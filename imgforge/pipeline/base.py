@@ -9,7 +9,7 @@ import attrs
 
 from imgforge.digest import Digest
 from imgforge.image import Image
-from imgforge.transport.place import OpenBlob
+from imgforge.transport.place import OpenBlob, Opened
 
 
 @attrs.frozen
@@ -27,6 +27,11 @@ class Base:
     digest: Digest
     image: Image
     open_blob: OpenBlob
+
+    @classmethod
+    def of(cls, opened: Opened, name: object) -> Base:
+        """Return an image that was opened at some place, by the name that it has there."""
+        return cls(str(name), opened.image.digest, opened.image, opened.open)
 
     @property
     def chain_id(self) -> str:

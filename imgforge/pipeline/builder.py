@@ -173,7 +173,7 @@ class Builder:
         """Open an image of the store, or one that a reference names; of an index, the one for the platform."""
         parsed = Reference.parse(reference)
         opened = self._resources.enter_context(transports.read(parsed, table=self.places, platform=platform))
-        return Base(reference, opened.image.digest, opened.image, opened.open)
+        return Base.of(opened, reference)
 
     def _build(self, file: ManifestFile, base: Base | None, mode: Mode) -> Built:
         with running(self._settings.reporter, Step("build", file.manifest.name)):

@@ -19,7 +19,7 @@ from imgforge.pipeline.builder import Builder
 from imgforge.pipeline.chain import Chain
 from imgforge.pipeline.gate import called
 from imgforge.pipeline.governing import name_of
-from imgforge.pipeline.joining import Joiner, Part
+from imgforge.pipeline.joining import Joiner
 from imgforge.pipeline.locking import Question
 from imgforge.policy import check, taint
 from imgforge.policy.files import PolicyFile
@@ -66,7 +66,7 @@ def image(name: str, *, builder: Builder, settings: Settings) -> Answer:
     refusals: list[Refusal] = []
     with contextlib.ExitStack() as resources:
         joined = Joiner(builder.store, builder.client, resources).find(reference)
-        images = [_of_part(part) for part in joined.parts] if joined else [builder.open(name)]
+        images = [Base.of(part.opened, part.source) for part in joined.parts] if joined else [builder.open(name)]
         for one in images:
             refusals += builder.governor.faults(one, name=name_of(one, otherwise=called(reference)))
     if reference.transport == DOCKER:
@@ -75,10 +75,6 @@ def image(name: str, *, builder: Builder, settings: Settings) -> Answer:
     held = taint.parse(taint.merged(*map(judging.marks_of, images)))
     digest = joined.index.digest if joined else images[0].digest
     return Answer(name, digest, tuple(dict.fromkeys(refusals)), held)
-
-
-def _of_part(part: Part) -> Base:
-    return Base(str(part.source), part.opened.image.digest, part.opened.image, part.opened.open)
 
 
 def manifest(chain: Chain, *, builder: Builder, settings: Settings) -> Answer:

@@ -13,6 +13,7 @@ from typing import Self
 
 from imgforge import late
 from imgforge.digest import Digest
+from imgforge.oci.host import is_loopback
 from imgforge.oci.platform import Platform
 from imgforge.oci.reference import DOCKER, Reference
 from imgforge.pipeline import registries, whereabouts
@@ -22,7 +23,6 @@ from imgforge.pipeline.joining import Joined, Joiner, Part
 from imgforge.pipeline.marks import is_marked
 from imgforge.pipeline.witness import Witness
 from imgforge.registry.client import Client
-from imgforge.registry.repository import is_loopback
 from imgforge.settings import Settings
 from imgforge.store.cache import Cache
 from imgforge.store.layout import Layout
@@ -119,7 +119,7 @@ class Carrier:
     def _let_out(self, parts: tuple[Part, ...], target: Reference) -> None:
         """Ask everything that may be refused, before anything moves."""
         if self._witness is not None:
-            self._witness.prepare(target, (_image(part.opened, part.source) for part in parts))
+            self._witness.prepare(target, (Base.of(part.opened, part.source) for part in parts))
         for part in parts:
             let_out(
                 part.opened,
@@ -160,9 +160,5 @@ def let_out(
     is_free = is_loopback(target.location) and not is_marked(opened.image)
     if Governor(settings, cache=cache).is_there or not is_free:
         signer = witness.signer if witness else None
-        leaving = gate.Exit(_image(opened, source), source, target, signer)
+        leaving = gate.Exit(Base.of(opened, source), source, target, signer)
         gate.allow(leaving, settings=settings, client=client, cache=cache)
-
-
-def _image(opened: Opened, source: Reference) -> Base:
-    return Base(str(source), opened.image.digest, opened.image, opened.open)

@@ -10,6 +10,7 @@ import re
 
 import attrs
 
+from imgforge.oci import host as hosts
 from imgforge.oci import reference
 from imgforge.oci.reference import Reference
 
@@ -17,7 +18,6 @@ SCRATCH = "scratch"
 _WILD = re.compile(r"\*\*|\*|\?")
 _MEANING = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
 _PREFIXES = (reference.OCI, reference.OCI_ARCHIVE, reference.DOCKER_ARCHIVE)
-_LOOPBACK = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?")
 
 
 @functools.lru_cache(maxsize=1024)
@@ -98,4 +98,4 @@ def _of_registry(text: str) -> ImagePattern:
 
 def is_loopback(wanted: Reference) -> bool:
     """Tell whether a reference is of a registry on this machine."""
-    return wanted.transport == reference.DOCKER and bool(_LOOPBACK.fullmatch(wanted.location.lower()))
+    return wanted.transport == reference.DOCKER and hosts.is_loopback(wanted.location)

@@ -17,7 +17,8 @@ from imgforge import late
 from imgforge.fetch import parallel
 from imgforge.fetch.request import PassingError, Patience, RefusedError
 from imgforge.fetch.response import reason
-from imgforge.registry.repository import canonical, is_loopback
+from imgforge.oci.host import is_loopback
+from imgforge.registry.repository import canonical
 from imgforge.registry.trust import Authority
 
 requests = late.module("requests")

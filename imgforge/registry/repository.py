@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import threading
 from collections.abc import Iterable
 
@@ -59,17 +58,6 @@ def canonical(host: str) -> str:
     """Return the one name of a registry that has several, in lower case."""
     lower = host.lower()
     return _HUB if lower in _HUB_NAMES else lower
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether a host, with a port or not, is this machine: RFC 6761, section 6.3; RFC 6890."""
-    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    if name.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 class Seen:

@@ -59,6 +59,7 @@ def test_stars_and_newlines() -> None:
         ("localhost:5000", True),
         ("127.0.0.1:5000", True),
         ("127.1.2.3", True),
+        ("127.999.1.1", False),
         ("[::1]:5000", True),
         ("localhost.example.org", False),
         ("127.0.0.1.example.org", False),

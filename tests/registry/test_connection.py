@@ -15,12 +15,13 @@ from imgforge.digest import Digest
 from imgforge.errors import FetchError
 from imgforge.fetch.request import PassingError, Patience, RefusedError
 from imgforge.oci.descriptor import Descriptor
+from imgforge.oci.host import is_loopback
 from imgforge.oci.reference import Reference
 from imgforge.registry import pull, trust
 from imgforge.registry.client import Call, Client
 from imgforge.registry.connection import CertificateError, Connections
 from imgforge.registry.credentials import Credentials, given
-from imgforge.registry.repository import Repository, is_loopback
+from imgforge.registry.repository import Repository
 
 DATA = b"some bytes"
 BLOB = Descriptor("application/octet-stream", Digest.of(DATA), len(DATA))
@@ -60,6 +61,7 @@ def fetch(host: str) -> bytes:
         ("LocalHost:5000", True),
         ("127.0.0.1:5000", True),
         ("127.9.9.9", True),
+        ("127.999.1.1", False),
         ("[::1]:5000", True),
         ("[::1]", True),
         ("localhost.example.org", False),
