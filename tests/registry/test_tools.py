@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ import pytest
 from builders import images
 from builders.pushes import MADE, QUICK, Place, check_pulled, push, reference
 from builders.registries import PASSWORD, USER
+from builders.tools import run
 
 from imgforge.image import Image
 from imgforge.oci.reference import Reference
@@ -24,15 +23,6 @@ from imgforge.transport import table
 from imgforge.transport.registry import publish
 
 DIFF_IDS = [str(diff_id) for diff_id in MADE.image.config.diff_ids]
-
-
-def run(*argv: str | Path) -> str:
-    tool = shutil.which(str(argv[0]))
-    if tool is None:
-        pytest.skip(f"{argv[0]} is not installed")
-    done = subprocess.run([tool, *map(str, argv[1:])], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def copy(source: str, target: str, *options: str) -> None:

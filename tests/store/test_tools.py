@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 from builders import images
+from builders.tools import run
 
 from imgforge.image import Image
 from imgforge.oci.config import Overrides
@@ -19,15 +18,6 @@ MADE = images.build_image(
     {"etc/.wh.hello": b"", "etc/new": b"new\n"},
     changes=Overrides(user="1000", env=(("A", "1"),), cmd=("sh",), ports=("80/tcp",), labels=(("k", "v"),)),
 )
-
-
-def run(*argv: str | Path) -> str:
-    tool = shutil.which(str(argv[0]))
-    if tool is None:
-        pytest.skip(f"{argv[0]} is not installed")
-    done = subprocess.run([tool, *map(str, argv[1:])], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.fixture

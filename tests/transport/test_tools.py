@@ -5,13 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from builders import images
+from builders.tools import run
 
 from imgforge.image import Image
 from imgforge.oci.config import Overrides
@@ -28,15 +28,6 @@ MADE = images.build_image(
     changes=Overrides(user="1000", env=(("A", "1"),), cmd=("sh",), labels=(("k", "v"),)),
 )
 DIFF_IDS = [str(diff_id) for diff_id in MADE.image.config.diff_ids]
-
-
-def run(*argv: str | Path) -> str:
-    tool = shutil.which(str(argv[0]))
-    if tool is None:
-        pytest.skip(f"{argv[0]} is not installed")
-    done = subprocess.run([tool, *map(str, argv[1:])], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.fixture
