@@ -60,6 +60,6 @@ def test_a_rung_that_the_machine_refuses_is_an_error_each_time(
 
 _WITHOUT_SYS_ADMIN = (
     "import sys; from imgforge.sandbox import syscalls; "
-    "syscalls.limit_capabilities(frozenset(range(41)) - {21}); "
+    "syscalls.limit_capabilities(frozenset(range(41)) - {{21}}); "
     "from imgforge.workshop.{} import main; sys.exit(main())"
 )
