@@ -8,7 +8,9 @@ Reads lines of JSON, lists of names, and writes one line for each:
 from __future__ import annotations
 
 import json
+import os
 import sys
+from collections.abc import Sequence
 
 import apt_pkg  # type: ignore[import-not-found]  # of the system, not of a virtual environment
 
@@ -19,11 +21,12 @@ def answer(depcache: apt_pkg.DepCache, cache: apt_pkg.Cache, names: list[str]) -
         problem = mark(depcache, cache, names)
     if problem:
         return {"error": problem}
+    packages = [package for package in cache.packages if package.has_versions]
     # What a failed alternative left behind, and nothing leads to (private-install.cc, DoAutomaticRemove).
-    for package in cache.packages:
-        if depcache.is_garbage(package) and depcache.marked_install(package):
+    for package in packages:
+        if depcache.marked_install(package) and depcache.is_garbage(package):
             depcache.mark_keep(package)
-    return {"result": changes(depcache, cache)}
+    return {"result": changes(depcache, packages)}
 
 
 def mark(depcache: apt_pkg.DepCache, cache: apt_pkg.Cache, names: list[str]) -> str:
@@ -48,10 +51,10 @@ def mark(depcache: apt_pkg.DepCache, cache: apt_pkg.Cache, names: list[str]) -> 
     return "broken packages" if depcache.broken_count else ""
 
 
-def changes(depcache: apt_pkg.DepCache, cache: apt_pkg.Cache) -> list[str]:
+def changes(depcache: apt_pkg.DepCache, packages: Sequence[apt_pkg.Package]) -> list[str]:
     """List what would be installed or removed."""
     found = []
-    for package in cache.packages:
+    for package in packages:
         if depcache.marked_delete(package):
             found.append("-" + package.name)
         elif depcache.marked_install(package) or depcache.marked_upgrade(package) or depcache.marked_downgrade(package):
@@ -68,8 +71,12 @@ def main() -> None:
     cache = apt_pkg.Cache(None)
     depcache = apt_pkg.DepCache(cache)
     for line in sys.stdin:
-        depcache.init()
-        print(json.dumps(answer(depcache, cache, json.loads(line))), flush=True)
+        # A child's marks are gone with it; init() would compute anew what has not changed.
+        child = os.fork()
+        if not child:
+            print(json.dumps(answer(depcache, cache, json.loads(line))), flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
 
 
 main()

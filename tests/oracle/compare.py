@@ -158,10 +158,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--start", choices=STARTS, action="append", help="repeatable; default: all")
     parser.add_argument("--release", choices=tuple(RUNTIMES), default="bookworm", help="whose packages to ask for")
     parser.add_argument("--chroot", type=Path, help="ask the APT that lives there instead of the host's")
-    parser.add_argument("--judge", choices=("apt-get", "batch"), default="batch" if judges.has_batch() else "apt-get")
+    parser.add_argument("--judge", choices=("apt-get", "batch"), help="default: batch where there is python3-apt")
     parser.add_argument("--at-least", type=float, default=0.0, help="the share of agreement below which to exit with 1")
     options = parser.parse_args()
     options.start = options.start or list(STARTS)
-    if options.chroot:
-        options.judge = "apt-get"
+    options.judge = options.judge or ("batch" if judges.has_batch(options.chroot) else "apt-get")
     return options

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ _NEW = re.compile(
     r"^The following (?:NEW packages will be installed|packages will be upgraded):\n((?: .*\n)+)", re.MULTILINE
 )
 _STEP = re.compile(r"^(Inst|Conf) ([^ :]+)")
+_PYTHON = "/usr/bin/python3"
 _REMOVE = re.compile(r"^(?:Remv|Purg) (\S+) ")
 
 
@@ -63,22 +63,23 @@ def _unordered(text: str) -> frozenset[str]:
     return frozenset(name for block in _NEW.findall(text) for name in block.replace("*", "").split())
 
 
-def has_batch() -> bool:
-    """Tell whether the system's Python has python3-apt."""
-    python = shutil.which("python3", path="/usr/bin")
-    return (
-        python is not None
-        and not subprocess.run([python, "-c", "import apt_pkg"], check=False, capture_output=True).returncode
-    )
+def has_batch(chroot: Path | None) -> bool:
+    """Tell whether the Python of the system, or of a chroot, has python3-apt."""
+    command = ["chroot", str(chroot)] if chroot else []
+    try:
+        done = subprocess.run([*command, _PYTHON, "-c", "import apt_pkg"], check=False, capture_output=True)
+    except FileNotFoundError:
+        return False
+    return not done.returncode
 
 
 def by_batch(root: Root, questions: Iterable[Sequence[str]], *, recommends: bool) -> Iterator[Verdict]:
     """Ask libapt about many requests in one process."""
-    command = ["/usr/bin/python3", str(Path(__file__).parent / "batch.py"), "true" if recommends else "false"]
-    environment = {"APT_CONFIG": str(root.config), "LC_ALL": "C.UTF-8"}
+    script = (Path(__file__).parent / "batch.py").read_text()  # as text: a chroot does not have the file
+    command = root.command(_PYTHON, "-c", script, "true" if recommends else "false")
     pipe = subprocess.PIPE
     with subprocess.Popen(
-        command, env=environment, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
+        command, env=root.environment, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
     ) as asked:
         assert asked.stdin is not None
         assert asked.stdout is not None

@@ -144,10 +144,17 @@ class Root:
 
     def run(self, *argv: str, check: bool = False) -> subprocess.CompletedProcess[str]:
         """Run one of APT's programs in this root."""
+        return subprocess.run(self.command(*argv), env=self.environment, check=check, capture_output=True, text=True)
+
+    def command(self, *argv: str) -> tuple[str, ...]:
+        """Return what runs a program where this root's APT lives."""
+        return ("chroot", str(self._chroot), *argv) if self._chroot else argv
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment in which APT reads this root."""
         config = inside(self.config, self._chroot)
-        environment = {"APT_CONFIG": str(config), "LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]}
-        command = ("chroot", str(self._chroot), *argv) if self._chroot else argv
-        return subprocess.run(command, env=environment, check=check, capture_output=True, text=True)
+        return {"APT_CONFIG": str(config), "LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]}
 
 
 _CONFIG = """\
