@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from imgforge.cli.main import main as perform
 
+_ALLOCATIONS = 50_000
+"""Objects after which Python looks for garbage in cycles. What a run makes it mostly keeps until it ends;
+looking at it over and over costs a short run a twentieth of its time."""
+
 
 def main() -> int:
     """Do what the process's command line says and return its exit code."""
+    gc.set_threshold(_ALLOCATIONS)
     return perform(sys.argv[1:])
 
 

@@ -6,8 +6,9 @@ times faster than JSON; their keys carry the interpreter's marshal version.
 
 from __future__ import annotations
 
+import functools
 import marshal
-from collections.abc import Iterable
+from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from typing import Any
 
 from imgforge.errors import StoreError
@@ -30,6 +31,41 @@ def rows(entries: Iterable[Entry]) -> tuple[Row, ...]:
 def entries(rows: Iterable[Row]) -> tuple[Entry, ...]:
     """Return the entries that `rows` made."""
     return tuple(Entry(row[0], _KINDS[row[1]], *row[2:]) for row in rows)
+
+
+class Entries(Mapping[str, Entry]):
+    """Entries by path, in their order, which are read from a record when one of them is first asked for.
+
+    Args:
+        data: what `dump` made of `rows`.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    @functools.cached_property
+    def _found(self) -> dict[str, Entry]:
+        return {entry.path: entry for entry in entries(load(self._data))}
+
+    def __getitem__(self, path: str) -> Entry:
+        return self._found[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._found
+
+    def get(self, path: str, default: Any = None) -> Any:
+        """Return the entry of a path, or else the default."""
+        return self._found.get(path, default)
+
+    def items(self) -> ItemsView[str, Entry]:
+        """Return paths and entries."""
+        return self._found.items()
 
 
 def dump(value: Any) -> bytes:

@@ -205,7 +205,7 @@ class _Site:
         return tuple(found[number] for number, _ in numbered)
 
     def _index(self, wanted: _Wanted) -> IndexFile:
-        listed = wanted.release.files.get(wanted.path)
+        listed = wanted.release.file(wanted.path)
         packing, packed = _packed(wanted)
         key = f"of-{packed[0].hex}" if listed is None else listed[0].hex
         with self._cache.lock("indices", key):
@@ -231,8 +231,8 @@ class _Site:
 
     def _unpack(self, wanted: _Wanted, packing: str, *, key: str) -> None:
         """Fetch the packed index and write what it holds to the cache, if that is what the Release lists."""
-        digest, size = wanted.release.files[wanted.path + packing]
-        listed = wanted.release.files.get(wanted.path)
+        _, (digest, size) = _packed(wanted)
+        listed = wanted.release.file(wanted.path)
         urls = tuple(join(base, name) for name in _names(wanted, packing, digest) for base in wanted.bases)
         request = Request(urls, what=wanted.what, cap=INDEX_MAX, digest=digest, size=size)
         packed = self._fetcher.fetch(request, self._cache.place("packed", digest.hex))
@@ -271,7 +271,7 @@ def _directory(suite: str) -> str:
 
 def _packed(wanted: _Wanted) -> tuple[str, tuple[Digest, int]]:
     for packing in _PACKINGS:
-        entry = wanted.release.files.get(wanted.path + packing)
+        entry = wanted.release.file(wanted.path + packing)
         if entry is not None:
             return packing, entry
     raise MissingIndexError(f"Release of {wanted.suite!r}: lists no {wanted.path!r}")

@@ -74,23 +74,28 @@ def certificates(keys: bytes, *, what: str) -> tuple[Any, ...]:
     """
     if len(keys) > KEYS_MAX:
         raise KeyringError(f"{what}: {len(keys)} bytes of keys, expected at most {KEYS_MAX}")
-    # Text between armored blocks is commentary (RFC 9580, section 6.2); a binary packet has its highest bit set.
-    binary = (piece.lstrip(b"\r\n") for piece in _KEY_BLOCK.split(keys))
-    blocks = [*_KEY_BLOCK.findall(keys), *(piece for piece in binary if piece and piece[0] & 0x80)]
-    found: dict[str, Any] = {}
     try:
-        for block in blocks:
-            for certificate in pysequoia.Cert.split_bytes(block):
-                same = found.get(certificate.fingerprint)
-                found[certificate.fingerprint] = same.merge(certificate) if same else certificate
+        found = _parsed(keys)
     except (RuntimeError, ValueError) as error:
         raise KeyringError(f"{what}: not OpenPGP certificates: {_first_line(error)}") from None
     if not found:
         raise KeyringError(f"{what}: expected OpenPGP certificates, got none")
-    return tuple(found[fingerprint] for fingerprint in sorted(found))
+    return found
 
 
 @functools.lru_cache(maxsize=64)
+def _parsed(keys: bytes) -> tuple[Any, ...]:
+    # Text between armored blocks is commentary (RFC 9580, section 6.2); a binary packet has its highest bit set.
+    binary = (piece.lstrip(b"\r\n") for piece in _KEY_BLOCK.split(keys))
+    blocks = [*_KEY_BLOCK.findall(keys), *(piece for piece in binary if piece and piece[0] & 0x80)]
+    found: dict[str, Any] = {}
+    for block in blocks:
+        for certificate in pysequoia.Cert.split_bytes(block):
+            same = found.get(certificate.fingerprint)
+            found[certificate.fingerprint] = same.merge(certificate) if same else certificate
+    return tuple(found[fingerprint] for fingerprint in sorted(found))
+
+
 def fingerprints(keys: bytes, *, what: str) -> tuple[str, ...]:
     """Return the fingerprints of the certificates' primary keys, lower case, sorted."""
     return tuple(certificate.fingerprint for certificate in certificates(keys, what=what))
@@ -209,10 +214,11 @@ def _trusted(keys: bytes, *, now: int | None, what: str) -> list[Any]:
     return [one for one in every if moment is None or one.expiration is None or one.expiration > moment]
 
 
-def _keys(certificate: Any) -> set[str]:
+@functools.lru_cache(maxsize=256)
+def _keys(certificate: Any) -> frozenset[str]:
     """Return the names of a certificate's keys: fingerprints and, for old signatures, key ids."""
     named = [one for one in packet.PacketPile.from_bytes(bytes(certificate)) if one.fingerprint]
-    return {name for one in named for name in (one.fingerprint, one.key_id)}
+    return frozenset(name for one in named for name in (one.fingerprint, one.key_id))
 
 
 def _all_keys(every: Iterable[Any]) -> set[str]:

@@ -30,8 +30,8 @@ _FIELDS = (
     "Pre-Depends", "Depends", "Recommends", "Suggests", "Conflicts", "Breaks", "Replaces", "Provides", "Filename",
     "Size", "SHA256", "Source", "Installed-Size", "Status",
 )  # fmt: skip
-_FIELD = re.compile(rb"^(" + "|".join(_FIELDS).encode() + rb"):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE | re.IGNORECASE)
-_CANONICAL = {name.lower(): name for name in _FIELDS}
+_FIELD = re.compile(rb"^([!-9;-~]+):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
+_CANONICAL = {name.lower().encode(): name for name in _FIELDS}
 _NAME = re.compile(r"[a-z0-9A-Z][a-zA-Z0-9+.-]*")
 _ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]*")
 _SOURCE = re.compile(r"(\S+)(?:\s+\(([^)\s]+)\))?")
@@ -109,7 +109,9 @@ def fields(stanza: bytes, *, what: str) -> dict[str, str]:
         raise StanzaError(f"{what}: expected a stanza of at most {STANZA_MAX} bytes, got {len(stanza)}")
     found: dict[str, str] = {}
     for raw_name, raw_value in _FIELD.findall(stanza):
-        name = _CANONICAL[raw_name.decode("ascii").lower()]
+        name = _CANONICAL.get(raw_name.lower())
+        if name is None:
+            continue
         if name in found:
             raise StanzaError(f"{what}: field '{name}' is given twice")
         try:
@@ -130,12 +132,17 @@ def parse(stanza: bytes, *, what: str, index: IndexFile | None) -> Package:
     Raises:
         StanzaError: a field is absent or malformed, or the file's name would leave the mirror.
     """
-    found = fields(stanza, what=what)
+    return described(fields(stanza, what=what), stanza, what=what, index=index)
+
+
+def described(found: dict[str, str], stanza: bytes, *, what: str, index: IndexFile | None) -> Package:
+    """Return the package that the `fields` of a stanza describe; see `parse`."""
     name = _matching(found, "Package", _NAME, what=what)
     what = f"{what}: {name}"
     version = _version(found, what=what)
     source_name, source_version = _source(found, name, what=what)
-    package = Package(
+    filename, size, digest = ("", 0, None) if index is None else _file(found, what=what)
+    return Package(
         name=name,
         version=version,
         architecture=_matching(found, "Architecture", _ARCHITECTURE, what=what),
@@ -152,15 +159,19 @@ def parse(stanza: bytes, *, what: str, index: IndexFile | None) -> Package:
         breaks=found.get("Breaks", ""),
         replaces=found.get("Replaces", ""),
         provides=found.get("Provides", ""),
+        filename=filename,
+        size=size,
+        digest=digest,
         source_name=source_name,
         source_version=source_version or version,
         installed_size=_number(found, "Installed-Size", what=what),
+        index=index,
         control=stanza,
     )
-    return package if index is None else _with_file(package, found, what=what, index=index)
 
 
-def _with_file(package: Package, found: dict[str, str], *, what: str, index: IndexFile) -> Package:
+def _file(found: dict[str, str], *, what: str) -> tuple[str, int, Digest]:
+    """Return path, bytes and digest of the ``.deb``."""
     for required in ("Filename", "Size", "SHA256"):
         if not found.get(required):
             raise StanzaError(f"{what}: field '{required}' is absent")
@@ -169,7 +180,7 @@ def _with_file(package: Package, found: dict[str, str], *, what: str, index: Ind
         digest = Digest("sha256", found["SHA256"].lower())
     except IntegrityError as error:
         raise StanzaError(f"{what}: {error}") from error
-    return attrs.evolve(package, filename=filename, size=_number(found, "Size", what=what), digest=digest, index=index)
+    return filename, _number(found, "Size", what=what), digest
 
 
 def _matching(found: dict[str, str], field: str, pattern: re.Pattern[str], *, what: str) -> str:

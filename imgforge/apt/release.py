@@ -35,8 +35,8 @@ SIZE_MAX = 8 << 30
 FUTURE = 24 * 3600
 """Seconds by which a Date may be ahead of this machine's clock: a clock is often an hour wrong, seldom a day."""
 
-
-_SIZE = re.compile(r"[0-9]{1,12}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_FILE = re.compile(r"\s*(?P<hash>\S+)\s+(?P<size>[0-9]{1,12})\s+(?P<path>\S+)\s*")
 
 
 class ReleaseError(IntegrityError):
@@ -73,7 +73,7 @@ class Release:
 
     Attributes:
         suite: its identity.
-        files: digest and size in bytes by path, relative to the suite's directory.
+        files: sha256 in hexadecimal and size in bytes by path, relative to the suite's directory; see `file`.
         by_hash: files can be had under a name that is their hash.
         date: when it was made, seconds since the epoch.
         valid_until: after when it must not be used; None when it does not say.
@@ -84,7 +84,7 @@ class Release:
     """
 
     suite: Suite
-    files: Mapping[str, tuple[Digest, int]]
+    files: Mapping[str, tuple[str, int]]
     by_hash: bool
     date: int
     valid_until: int | None = None
@@ -92,6 +92,11 @@ class Release:
     components: tuple[str, ...] = ()
     separates_all: bool = False
     signers: tuple[str, ...] = ()
+
+    def file(self, path: str) -> tuple[Digest, int] | None:
+        """Return digest and size in bytes of a file that is listed; None when it is not."""
+        found = self.files.get(path)
+        return None if found is None else (Digest("sha256", found[0]), found[1])
 
 
 def verify(
@@ -180,31 +185,34 @@ def _fields(data: bytes, *, what: str) -> Mapping[str, str]:
     return stanzas[0]
 
 
-def _files(text: str, *, what: str) -> Mapping[str, tuple[Digest, int]]:
+def _files(text: str, *, what: str) -> Mapping[str, tuple[str, int]]:
     """Read lines ``HASH SIZE PATH``."""
-    files: dict[str, tuple[Digest, int]] = {}
+    files: dict[str, tuple[str, int]] = {}
     lines = [line for line in text.splitlines() if line.strip()]
     if len(lines) > FILES_MAX:
         raise MalformedReleaseError(f"{what}: expected at most {FILES_MAX} files, got {len(lines)}")
     for line in lines:
-        path, entry = _file(line, what=what)
+        match = _FILE.fullmatch(line)
+        if match is None or int(match["size"]) > SIZE_MAX:
+            raise MalformedReleaseError(f"{what}: expected a hash, a size and a path, got {line[:160]!r}")
+        if not _SHA256.fullmatch(match["hash"]):
+            raise MalformedReleaseError(
+                f"{what}: {match['path'][:160]!r}: expected sha256, got {match['hash'][:140]!r}"
+            )
+        path, entry = _plain(match["path"], what=what), (match["hash"], int(match["size"]))
         if files.setdefault(path, entry) != entry:
             raise MalformedReleaseError(f"{what}: {path!r} is listed twice, with different bytes")
     return MappingProxyType(files)
 
 
-def _file(line: str, *, what: str) -> tuple[str, tuple[Digest, int]]:
-    columns = line.split()
-    if len(columns) != 3 or not _SIZE.fullmatch(columns[1]) or int(columns[1]) > SIZE_MAX:
-        raise MalformedReleaseError(f"{what}: expected a hash, a size and a path, got {line[:160]!r}")
-    hexadecimal, size, path = columns
+def _plain(path: str, *, what: str) -> str:
     try:
-        plain, digest = safe_path(path, what=what), Digest("sha256", hexadecimal)
+        plain = safe_path(path, what=what)
     except IntegrityError as error:
-        raise MalformedReleaseError(f"{what}: {line[:160]!r}: {error}") from None
+        raise MalformedReleaseError(str(error)) from None
     if plain != path:
         raise MalformedReleaseError(f"{what}: {path[:160]!r}: expected a plain relative path")
-    return path, (digest, int(size))
+    return path
 
 
 def _time(text: str, *, field: str, what: str) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 
-from imgforge.apt.package import Package, StanzaError, fields, parse
+from imgforge.apt.package import Package, StanzaError, described, fields
 
 _ABSENT = frozenset({"not-installed", "config-files"})
 _STATES = _ABSENT | {
@@ -30,15 +30,17 @@ def parse_status(text: bytes | str, *, what: str = "dpkg/status") -> tuple[Packa
     """
     data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
     installed: dict[tuple[str, str], Package] = {}
-    for stanza in data.split(b"\n\n"):
+    for part in data.split(b"\n\n"):
+        stanza = part.strip(b"\n")
         if not stanza.strip():
             continue
-        words = fields(stanza.strip(b"\n"), what=what).get("Status", "install ok installed").split()
+        found = fields(stanza, what=what)
+        words = found.get("Status", "install ok installed").split()
         if len(words) != 3 or words[2] not in _STATES:
             raise StanzaError(f"{what}: field 'Status': expected three words and a known state, got {words!r}")
         if words[2] in _ABSENT:
             continue
-        package = parse(stanza.strip(b"\n"), what=what, index=None)
+        package = described(found, stanza, what=what, index=None)
         if installed.setdefault((package.name, package.architecture), package) is not package:
             raise StanzaError(f"{what}: {package.name}:{package.architecture}: is there twice")
     return tuple(installed.values())

@@ -7,6 +7,7 @@ A class that uses `checked` cannot postpone its annotations (``from __future__ i
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
@@ -122,13 +123,13 @@ def checked(_owner: type, fields: list[attrs.Attribute[Any]]) -> list[attrs.Attr
 
 
 def _validator(hint: Any) -> Callable[[object, attrs.Attribute[Any], object], None]:
-    holds = _test(hint)
-    marks = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-    rule = next((mark for mark in marks if isinstance(mark, Rule)), None)
+    test = functools.cache(lambda: _test(hint))  # most classes of a document are never used in a run
 
     def check(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        if holds(value):
+        if test()(value):
             return
+        marks = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+        rule = next((mark for mark in marks if isinstance(mark, Rule)), None)
         if rule is None:
             raise ValueError(f"{attribute.name}: must be of its type and keep the rules of that")
         got = rule.shown(value) if isinstance(value, str) else value

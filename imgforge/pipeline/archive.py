@@ -1,12 +1,14 @@
 """The APT side of a build: which sources count, what they offer, and the .debs of a lock.
 
-The host's APT configuration is read and connections are opened only when something must be fetched.
+The host's APT configuration is read beside other work from the beginning: it is APT's own program that prints it.
+Connections are opened only when something must be fetched.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -45,11 +47,14 @@ class Archive:
         self._cache = cache
         self._indices: dict[tuple[str, tuple[str, ...], str], tuple[Index, ...]] = {}
         self._universes: dict[tuple[tuple[int, ...], str, tuple[Pin, ...]], Universe] = {}
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="hosts")
+        self._host_read = self._aside.submit(hosts.read)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._aside.shutdown()
         if "_fetcher" in self.__dict__:
             self._fetcher.close()
 
@@ -151,9 +156,9 @@ class Archive:
     def _bases_of(self, source: Source, suite: str) -> tuple[str, ...]:
         return mirrors.candidates(source, suite, overrides=self._settings.mirrors, host=self._host)
 
-    @functools.cached_property
+    @property
     def _host(self) -> Host:
-        return hosts.read()
+        return self._host_read.result()
 
     @functools.cached_property
     def _fetcher(self) -> Fetcher:

@@ -12,7 +12,7 @@ from imgforge.image import Layer
 from imgforge.oci.descriptor import Descriptor
 from imgforge.store.cache import Cache
 from imgforge.store.layout import Layout
-from imgforge.workshop.steps import ScriptRun
+from imgforge.workshop.runs import ScriptRun
 
 
 @attrs.frozen

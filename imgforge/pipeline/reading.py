@@ -176,9 +176,9 @@ def _facts_key(diff_id: Digest) -> str:
 
 
 def _dump(read: Facts) -> bytes:
-    return record.dump((record.rows(read.entries.values()), dict(read.contents)))
+    return record.dump((record.dump(record.rows(read.entries.values())), dict(read.contents)))
 
 
 def _load(data: bytes) -> Facts:
-    rows, contents = record.load(data)
-    return Facts({entry.path: entry for entry in record.entries(rows)}, contents)
+    entries, contents = record.load(data)
+    return Facts(record.Entries(entries), contents)  # who only locks asks for no entry

@@ -24,7 +24,7 @@ from imgforge.tree import Entry, Kind
 from imgforge.workshop import configure, steps
 from imgforge.workshop.client import Workshop
 from imgforge.workshop.configure import Job
-from imgforge.workshop.steps import ScriptRun
+from imgforge.workshop.runs import ScriptRun
 
 
 @attrs.frozen

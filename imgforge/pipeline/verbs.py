@@ -29,7 +29,7 @@ from imgforge.store.cache import Cache
 from imgforge.store.layout import Layout
 from imgforge.store.listing import Stored
 from imgforge.transport.place import Opened
-from imgforge.workshop.steps import ScriptRun
+from imgforge.workshop.runs import ScriptRun
 
 differing = late.module("imgforge.pipeline.differing")
 inspecting = late.module("imgforge.pipeline.inspecting")

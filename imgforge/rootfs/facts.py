@@ -14,8 +14,8 @@ import attrs
 
 from imgforge.tree import ROOT, WHITEOUT, Entry, Kind
 
-FORMAT = 1
-"""Raise it when facts of the same layer change."""
+FORMAT = 2
+"""Raise it when facts of the same layer, or how they are kept, change."""
 
 OPAQUE = ".wh..wh..opq"
 

@@ -19,7 +19,8 @@ import imgforge.errors
 from imgforge.errors import BuildError, ImgforgeError, SandboxError
 from imgforge.sandbox.rung import Rung
 from imgforge.store.atomic import remove_tree
-from imgforge.workshop.steps import ScriptRun, Step, dump
+from imgforge.workshop.runs import ScriptRun
+from imgforge.workshop.steps import Step, dump
 
 _PACKAGES = str(Path(imgforge.errors.__file__).parent.parent)
 _START = f"import sys; sys.path.insert(0, {_PACKAGES!r}); from imgforge.workshop.{{}} import main; sys.exit(main())"

@@ -105,16 +105,3 @@ def load(text: str) -> tuple[Step, ...]:
     return tuple(
         _KINDS[row["step"]](**{key: _tuples(value) for key, value in row.items() if key != "step"}) for row in rows
     )
-
-
-@attrs.frozen
-class ScriptRun:
-    """One thing that ran in the image while its packages were configured.
-
-    Attributes:
-        label: ``preinst NAME``, ``configure NAME``, ``trigger NAME``, or the command's own label.
-        seconds: wall clock.
-    """
-
-    label: str
-    seconds: float

@@ -36,7 +36,9 @@ def released(**fields: str) -> bytes:
 def test_a_good_release_is_read() -> None:
     found = accept(GOOD)
     assert (found.suite.archive, found.suite.codename, found.suite.origin) == ("stable", "stable", "Test")
-    assert found.files == {path: (Digest.of(data), len(data)) for path, data in FILES.items()}
+    assert {path: found.file(path) for path in found.files} == {
+        path: (Digest.of(data), len(data)) for path, data in FILES.items()
+    }
     assert (found.date, found.valid_until, found.by_hash) == (NOW, NOW + 7 * 86400, True)
     assert found.signers == (KEY.fingerprint,)
     assert not found.separates_all or "all" not in found.architectures
