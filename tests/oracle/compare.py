@@ -89,7 +89,13 @@ class Comparison:
         options = self._options
         installed = starting_point(start, self._plain, release=options.release)
         sources = local_sources(self._archive, self._suites, chroot=options.chroot)
-        root = Root(self._place / start, sources=sources, status=status_of(installed), chroot=options.chroot)
+        root = Root(
+            self._place / start,
+            sources=sources,
+            status=status_of(installed),
+            chroot=options.chroot,
+            solver=options.solver,
+        )
         count = len(range(options.start.index(start), options.number, len(options.start)))
         source = random.Random(f"{options.seed} {start}")
         questions = list(draw.requests(self._names, count=count, seed=source.getrandbits(32)))
@@ -158,9 +164,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--start", choices=STARTS, action="append", help="repeatable; default: all")
     parser.add_argument("--release", choices=tuple(RUNTIMES), default="bookworm", help="whose packages to ask for")
     parser.add_argument("--chroot", type=Path, help="ask the APT that lives there instead of the host's")
+    parser.add_argument("--solver", choices=("internal", "3.0"), default="internal", help="which of APT 3's to ask")
     parser.add_argument("--judge", choices=("apt-get", "batch"), help="default: batch where there is python3-apt")
     parser.add_argument("--at-least", type=float, default=0.0, help="the share of agreement below which to exit with 1")
     options = parser.parse_args()
     options.start = options.start or list(STARTS)
+    if options.solver != "internal":
+        options.judge = "apt-get"  # which marks for it in another way than batch.py does
     options.judge = options.judge or ("batch" if judges.has_batch(options.chroot) else "apt-get")
     return options

@@ -117,7 +117,15 @@ def local_sources(archive: Path, suites: Sequence[str], *, chroot: Path | None =
 class Root:
     """One private APT root with one starting point."""
 
-    def __init__(self, path: Path, *, sources: Sequence[str], status: str, chroot: Path | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        sources: Sequence[str],
+        status: str,
+        chroot: Path | None = None,
+        solver: str = "internal",
+    ) -> None:
         """Write the root and let its APT read its sources.
 
         Args:
@@ -125,6 +133,7 @@ class Root:
             sources: lines of sources.list; see `local_sources`.
             status: dpkg's status of the starting point.
             chroot: where another APT lives that is to be asked; `path` lies below it.
+            solver: ``APT::Solver``; since APT 3 there is ``3.0`` beside ``internal``.
         """
         self._chroot = chroot
         self.path = path
@@ -134,7 +143,7 @@ class Root:
         self.prefer("")
         (path / "etc/sources.list").write_text("".join(sources))
         self.config = path / "etc/apt.conf"
-        self.config.write_text(_CONFIG.format(path=inside(path, chroot)))
+        self.config.write_text(_CONFIG.format(path=inside(path, chroot), solver=solver))
         self.run("apt-get", "update", check=True)
         self.run("apt-cache", "gencaches", check=True)
 
@@ -177,6 +186,7 @@ Dir::Log "{path}";
 APT::Architecture "amd64";
 APT::Architectures {{ "amd64"; }};
 APT::Sandbox::User "root";
+APT::Solver "{solver}";
 APT::Get::List-Cleanup "false";
 Acquire::Languages "none";
 Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
