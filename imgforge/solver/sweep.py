@@ -1,13 +1,14 @@
 """Tidying up: no new package stays that nothing leads to.
 
 An alternative that failed half way leaves behind what it had brought in. APT drops it (depcache.cc, MarkRequired and
-Sweep), and for that Suggests count too: what is suggested by something that stays, stays.
+Sweep), and for that Suggests count too: what is suggested by something that stays, stays. So does what is Protected.
 """
 
 from __future__ import annotations
 
 from imgforge.apt.package import Package
 from imgforge.apt.universe import is_vital
+from imgforge.deb.version import sort_key
 from imgforge.solver.marking import Marking
 from imgforge.solver.relations import Group, suggestions
 from imgforge.solver.state import State
@@ -50,17 +51,27 @@ def _reached(state: State) -> set[str]:
         package = state.chosen(name)
         if package is not None:
             there[name] = package
-    roots = [name for name in there if name in state.installed or name in state.protected or is_vital(there[name])]
+    kept = state.installed.keys() | state.protected
+    roots = [name for name, package in there.items() if name in kept or is_vital(package) or package.protected]
     reached = set(roots)
     queue = roots
     while queue:
         package = there[queue.pop()]
         for group in every_positive(state, package):
             for link in group.links:
-                found = [name for name in state.final_answers(group, link) if name not in reached]
+                found = _newest([there[name] for name in state.final_answers(group, link)])
+                queue += [name for name in found if name not in reached]
                 reached.update(found)
-                queue += found
     return reached
+
+
+def _newest(answers: list[Package]) -> list[str]:
+    """Return the names, of packages from one source only those of its newest version (depcache.cc, MarkPackage)."""
+    newest: dict[str, bytes] = {}
+    for package in answers:
+        key = sort_key(package.source_version)
+        newest[package.source_name] = max(newest.get(package.source_name, key), key)
+    return [one.name for one in answers if sort_key(one.source_version) == newest[one.source_name]]
 
 
 def every_positive(state: State, package: Package) -> list[Group]:

@@ -50,6 +50,32 @@ def test_what_a_failed_alternative_brought_in_does_not_stay() -> None:
     assert chosen("app", made=made) == {"app=1", "b=1"}
 
 
+def test_what_a_failed_alternative_brought_in_stays_when_it_is_protected_or_suggested() -> None:
+    made = universe(
+        "app 1 || Depends: a | b || Suggests: hint",
+        "a 1 || Depends: crypt, hint, helper, deep",
+        "crypt 1 || Protected: yes",
+        "hint 1",
+        "helper 1",
+        "deep 1 || Depends: gone",
+        "b 1",
+    )
+    assert chosen("app", made=made) == {"app=1", "b=1", "crypt=1", "hint=1"}
+
+
+def test_of_two_providers_from_one_source_only_the_newer_is_a_reason_to_stay() -> None:
+    answers = (
+        "jpeg-dev 1 || Source: jpeg || Depends: jpeg62-dev",
+        "jpeg62-dev 2 || Source: jpeg || Provides: jpeg-dev",
+    )
+    assert chosen("app", made=universe("app 1 || Depends: jpeg-dev", *answers)) == {"app=1", "jpeg62-dev=2"}
+    same = [line.replace("dev 2", "dev 1") for line in answers]
+    assert chosen("app", made=universe("app 1 || Depends: jpeg-dev", *same)) == {"app=1", "jpeg-dev=1", "jpeg62-dev=1"}
+    other = [line.replace("Source: jpeg", "Source: other", 1) for line in answers[:1]] + [answers[1]]
+    made = universe("app 1 || Depends: jpeg-dev", *other)
+    assert chosen("app", made=made) == {"app=1", "jpeg-dev=1", "jpeg62-dev=2"}
+
+
 def test_of_several_versions_only_the_candidate_counts() -> None:
     made = universe("app 1 || Depends: lib (<< 2)", "lib 1", "lib 2")
     with pytest.raises(ResolveError, match=r"app 1 Depends: lib \(<< 2\): lib is 2"):
