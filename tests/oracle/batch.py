@@ -15,13 +15,14 @@ from collections.abc import Sequence
 import apt_pkg  # type: ignore[import-not-found]  # of the system, not of a virtual environment
 
 
-def answer(depcache: apt_pkg.DepCache, cache: apt_pkg.Cache, names: list[str]) -> dict[str, object]:
-    """Mark as apt-get does and list the changes."""
+def answer(
+    depcache: apt_pkg.DepCache, cache: apt_pkg.Cache, packages: Sequence[apt_pkg.Package], names: list[str]
+) -> dict[str, object]:
+    """Mark as apt-get does and list the changes to `packages`, which are all that the cache has."""
     with apt_pkg.ActionGroup(depcache):
         problem = mark(depcache, cache, names)
     if problem:
         return {"error": problem}
-    packages = [package for package in cache.packages if package.has_versions]
     # What a failed alternative left behind, and nothing leads to (private-install.cc, DoAutomaticRemove).
     for package in packages:
         if depcache.marked_install(package) and depcache.is_garbage(package):
@@ -70,11 +71,12 @@ def main() -> None:
     apt_pkg.init_system()
     cache = apt_pkg.Cache(None)
     depcache = apt_pkg.DepCache(cache)
+    packages = [package for package in cache.packages if package.has_versions]
     for line in sys.stdin:
         # A child's marks are gone with it; init() would compute anew what has not changed.
         child = os.fork()
         if not child:
-            print(json.dumps(answer(depcache, cache, json.loads(line))), flush=True)
+            print(json.dumps(answer(depcache, cache, packages, json.loads(line))), flush=True)
             os._exit(0)
         os.waitpid(child, 0)
 
