@@ -45,7 +45,7 @@ class Archive:
     def __init__(self, *, settings: Settings, cache: Cache) -> None:
         self._settings = settings
         self._cache = cache
-        self._indices: dict[tuple[str, tuple[str, ...], str], tuple[Index, ...]] = {}
+        self._indices: dict[tuple[Source, str], tuple[Index, ...]] = {}
         self._universes: dict[tuple[tuple[int, ...], str, tuple[Pin, ...]], Universe] = {}
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="hosts")
         self._host_read = self._aside.submit(hosts.read)
@@ -89,7 +89,7 @@ class Archive:
 
     def _opened(self, source: Source, architecture: str) -> tuple[Index, ...]:
         """Return a source's indices, opened once: many manifests draw from the same sources."""
-        key = (source.identity, source.uris, architecture)
+        key = (source, architecture)
         if key not in self._indices:
             files = self._acquired(source, architecture)
             self._indices[key] = tuple(open_index(file, cache=self._cache) for file in files)
