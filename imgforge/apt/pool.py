@@ -25,6 +25,9 @@ DEB_MAX = 8 << 30
 KIND = "debs"
 """The kind of cache entry that a `.deb` is; its key is the hexadecimal part of its SHA-256."""
 
+_IN_A_SNAPSHOT = "a dated copy of the archive may still have it: name one with `--snapshot URI`"
+_IN_NO_SNAPSHOT = "the dated copies that `--snapshot` names do not have it either: one of another day may"
+
 
 class Wanted(Protocol):
     """What is asked of a package here; a lock's packages have it."""
@@ -121,7 +124,7 @@ def arriving(
     missing.sort(key=lambda package: (-package.size, package.name))
     if missing:
         with contextlib.closing(fetcher.each(fetch, missing)) as arrivals:
-            yield from _explained(arrivals, missing)
+            yield from _explained(arrivals, missing, has_snapshots=bool(snapshots))
 
 
 def _fetched(package: Wanted, urls: tuple[str, ...], *, cache: Cache, fetcher: Fetcher) -> Path:
@@ -137,7 +140,9 @@ def _fetched(package: Wanted, urls: tuple[str, ...], *, cache: Cache, fetcher: F
             raise VanishedError(str(error), names=(package.name,)) from None
 
 
-def _explained(arrivals: Iterator[tuple[Package, Path]], missing: list[Package]) -> Iterator[tuple[Package, Path]]:
+def _explained(
+    arrivals: Iterator[tuple[Package, Path]], missing: list[Package], *, has_snapshots: bool
+) -> Iterator[tuple[Package, Path]]:
     """Pass arrivals on, and add to the error at their end what to do about it."""
     arrived: set[Digest] = set()
     try:
@@ -149,8 +154,7 @@ def _explained(arrivals: Iterator[tuple[Package, Path]], missing: list[Package])
     except VanishedError as error:
         gone = tuple(sorted({package.name for package in missing if package.digest not in arrived}))
         vanished = VanishedError(str(error), names=gone)
-        vanished.add_note(f"an update has taken its place: `imgforge lock --upgrade {' '.join(gone)}` takes that")
-        vanished.add_note("a dated snapshot of the archive still has it, if one is configured")
+        vanished.add_note(_IN_NO_SNAPSHOT if has_snapshots else _IN_A_SNAPSHOT)
         raise vanished from None
     except FetchError as error:
         error.add_note("run it again: what is there stays, and what was begun is resumed")

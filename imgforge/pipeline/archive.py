@@ -96,17 +96,12 @@ class Archive:
         return self._indices[key]
 
     def successors(
-        self, vanished: Iterable[LockedPackage], wanted: tuple[Source, ...], *, architecture: str
-    ) -> tuple[str, ...]:
-        """Say of packages that no mirror has what the archive lists instead."""
-        universe = self.universe(wanted, architecture=architecture)
-        return tuple(
-            f"the archive has {package.name} {found.version} now"
-            if found.version != package.version
-            else f"the archive still lists {package.name} {found.version}: a mirror may be behind, try again later"
-            for package in vanished
-            if (found := universe.candidate(package.name)) is not None
-        )
+        self, names: Iterable[str], wanted: tuple[Source, ...], *, architecture: str, preferences: Iterable[Pin]
+    ) -> Mapping[str, str]:
+        """Return the versions that packages would get now, by name, of those that are there and that no pin forbids."""
+        universe = self.universe(wanted, architecture=architecture, preferences=preferences)
+        found = {name: universe.candidate(name) for name in names}
+        return {name: package.version for name, package in found.items() if package is not None}
 
     def debs(
         self, packages: tuple[LockedPackage, ...], find_sources: Callable[[], tuple[Source, ...]]

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from imgforge import late
 from imgforge.apt.pool import VanishedError
-from imgforge.apt.sources import Source
 from imgforge.digest import Digest
-from imgforge.errors import UsageError
-from imgforge.lock import Lock, differences
+from imgforge.errors import FetchError, IntegrityError, UsageError
+from imgforge.lock import Lock, LockedPackage, differences
 from imgforge.manifest.files import ManifestFile
 from imgforge.manifest.model import debian_architecture
 from imgforge.pipeline import locking, planning, reading, resolving, sources
-from imgforge.pipeline.archive import Archive
+from imgforge.pipeline.archive import Archive, preferences_of
 from imgforge.pipeline.base import Base
 from imgforge.pipeline.blobs import LayerBlob
 from imgforge.pipeline.compress import COMPRESSIONS
@@ -26,6 +25,7 @@ from imgforge.pipeline.freshness import Freshness
 from imgforge.pipeline.installed import Installed
 from imgforge.pipeline.locking import Locked, Question
 from imgforge.pipeline.planning import Plan
+from imgforge.pipeline.vanished import hints
 from imgforge.pipeline.wish import Wish
 from imgforge.rootfs.facts import EMPTY, Facts
 from imgforge.settings import Settings
@@ -109,11 +109,7 @@ class Forge:
 
     def install(self, wish: Wish, file: ManifestFile) -> Installed:
         """Turn locked packages into layers; see `Installer.install`."""
-
-        def debs() -> Mapping[Digest, Path]:
-            return self._fetched(wish, lambda: sources.for_image(file, self.facts(wish.base)))
-
-        installed: Installed = self._installer.install(wish, debs=debs)
+        installed: Installed = self._installer.install(wish, debs=lambda: self._fetched(wish, file))
         return installed
 
     def own_layer(self, file: ManifestFile, below: Base | None, *, key: str, epoch: int) -> LayerBlob:
@@ -180,11 +176,26 @@ class Forge:
             question, before=before, upgrade=upgrade, facts=self.facts(base), archive=self._archive
         )
 
-    def _fetched(self, wish: Wish, find_sources: Callable[[], tuple[Source, ...]]) -> Mapping[Digest, Path]:
+    def _fetched(self, wish: Wish, file: ManifestFile) -> Mapping[Digest, Path]:
         try:
-            return self._archive.debs(wish.packages, find_sources)
+            return self._archive.debs(wish.packages, lambda: sources.for_image(file, self.facts(wish.base)))
         except VanishedError as error:
-            vanished = tuple(package for package in wish.packages if package.name in error.names)
-            for line in self._archive.successors(vanished, find_sources(), architecture=wish.architecture):
+            vanished = [package for package in wish.packages if package.name in error.names]
+            try:
+                listed = self._listed(vanished, wish, file)
+            except (FetchError, IntegrityError) as unread:  # a whole release may have moved away
+                listed = {}
+                error.add_note(f"what the archive has now cannot be told: {' '.join(str(unread).split())}")
+            for line in hints(vanished, listed=listed, manifest=file.path):
                 error.add_note(line)
             raise
+
+    def _listed(self, packages: Iterable[LockedPackage], wish: Wish, file: ManifestFile) -> Mapping[str, str]:
+        """Return the versions of packages that a lock would get now."""
+        facts = self.facts(wish.base)
+        return self._archive.successors(
+            (package.name for package in packages),
+            sources.for_image(file, facts),
+            architecture=wish.architecture,
+            preferences=preferences_of(file, facts),
+        )

@@ -136,17 +136,27 @@ def test_a_package_that_all_mirrors_lost_comes_from_a_snapshot(
         assert len(empty.asked) == 1
 
 
-def test_a_package_that_is_gone_is_named_with_the_way_out(
-    archive: Archive, debs: list[Deb], server: Server, desk: Desk
-) -> None:
+def test_packages_that_are_gone_are_named(archive: Archive, debs: list[Deb], server: Server, desk: Desk) -> None:
     packages = [lock(deb) for deb in debs]
     archive.remove(debs[1])
     archive.remove(debs[2])
     with pytest.raises(VanishedError, match=r"p1_1:1.0\+b~c_amd64.deb") as caught:
         desk.get(packages, server.url)
     assert caught.value.names == ("p1", "p3")
-    assert "`imgforge lock --upgrade p1 p3`" in caught.value.__notes__[0]
+    assert caught.value.__notes__ == ["a dated copy of the archive may still have it: name one with `--snapshot URI`"]
     assert len(desk.get([one for one in packages if one.name not in caught.value.names], offline=True)) == 3
+
+
+def test_a_package_that_no_snapshot_has_either_is_not_said_to_be_in_one(
+    debs: list[Deb], server: Server, desk: Desk, tmp_path: Path
+) -> None:
+    server.always(debs[0].path, Fault(status=404))
+    with serve(tmp_path) as empty, pytest.raises(VanishedError) as caught:
+        desk.get([lock(debs[0])], server.url, snapshots=(empty.url,))
+    assert len(empty.asked) == 1
+    assert caught.value.__notes__ == [
+        "the dated copies that `--snapshot` names do not have it either: one of another day may"
+    ]
 
 
 def test_a_failure_that_may_pass_does_not_say_that_a_package_is_gone(

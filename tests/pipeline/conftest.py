@@ -10,6 +10,7 @@ import pytest
 from builders import grounds
 from builders.archives import Archive
 from builders.attacks import Arena
+from builders.releases import DAY, release
 from builders.worlds import World
 
 
@@ -47,6 +48,14 @@ def world(ground: Archive, warm_cache: Path, place: Path) -> World:
 def cold_world(ground: Archive, place: Path) -> World:
     """A world with an empty cache."""
     return World.on(ground, place)
+
+
+@pytest.fixture
+def pair(world: World) -> World:
+    """A world whose image holds two packages, a month after their release."""
+    release(world, "1.0", "apple", "pear")
+    world.manifest(packages=["apple", "pear"])
+    return world.with_settings(now=world.settings.now + 30 * DAY)
 
 
 @pytest.fixture(scope="module")

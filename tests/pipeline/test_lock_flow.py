@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 from builders import servers
 from builders.debs import build_deb
+from builders.releases import DAY, release, versions
 from builders.servers import Fault
 from builders.worlds import World
 
@@ -19,43 +17,6 @@ from imgforge.errors import BuildError
 pytestmark = pytest.mark.root
 
 STALE = 3
-DAY = 86_400
-
-
-def changelog(name: str, *entries: tuple[str, str]) -> bytes:
-    """Return a package's changelog, packed, of versions and urgencies, the newest first."""
-    text = "".join(
-        f"{name} ({version}) stable; urgency={urgency}\n\n  * A change.\n\n -- A <a@example.org>  "
-        f"Tue, 14 Nov 2023 22:13:20 +0000\n\n"
-        for version, urgency in entries
-    )
-    return gzip.compress(text.encode(), mtime=0)
-
-
-def release(world: World, version: str, *names: str, urgency: str = "low") -> None:
-    """Publish a version of packages, beside those that are there, as another day's archive has it."""
-    unique = str(world.path).encode()  # or the cache would have the package from another test
-    for name in names:
-        log = changelog(name, (version, urgency), ("1.0", "low"))
-        own = {"file": version.encode(), "unique": unique}
-        files = {f"usr/share/doc/{name}/changelog.gz": log} | {f"usr/share/{name}/{path}": own[path] for path in own}
-        world.archive.add(build_deb(name, version, architecture="all", files=files, compression="gzip"), suite="extra")
-    world.archive.suite("extra").date += DAY
-    world.archive.publish()
-
-
-@pytest.fixture
-def pair(world: World) -> World:
-    """A world whose image holds two packages."""
-    release(world, "1.0", "apple", "pear")
-    world.manifest(packages=["apple", "pear"])
-    return world.with_settings(now=world.settings.now + 30 * DAY)
-
-
-def versions(world: World, name: str = "image") -> dict[str, str]:
-    """Return what the lock says."""
-    locked = json.loads(world.path_of(name).with_suffix(".lock.json").read_text())["platforms"]
-    return {one["name"]: one["version"] for platform in locked.values() for one in platform["packages"]}
 
 
 def test_a_build_makes_a_lock_and_then_keeps_to_it(pair: World) -> None:
@@ -207,74 +168,6 @@ def test_a_directory_that_refuses_a_lock_is_no_reason_not_to_build(pair: World) 
     )
     assert done.returncode == 0, done.stderr
     assert "image.lock.json: the directory is not writable" in done.stderr
-
-
-def test_a_check_says_versions_and_urgencies_and_writes_nothing(pair: World) -> None:
-    pair.build()
-    lock = pair.path_of().with_suffix(".lock.json").read_bytes()
-    fresh = pair.command("lock", str(pair.path_of()), "--check")
-    assert (fresh.returncode, fresh.stdout) == (0, "")
-    release(pair, "2.0", "apple", urgency="high")
-    behind = pair.command("lock", str(pair.path_of()), "--check")
-    assert (behind.returncode, behind.stdout) == (STALE, "apple: 1.0 -> 2.0 (urgency high)\n"), behind.stderr
-    assert pair.path_of().with_suffix(".lock.json").read_bytes() == lock
-
-
-def test_outdated_names_every_lock_below_a_directory(pair: World) -> None:
-    release(pair, "1.0", "plum")
-    pair.manifest("fresh", packages=["plum"])
-    pair.manifest("unlocked", packages=["plum"])
-    pair.build()
-    pair.build("fresh")
-    assert pair.command("outdated", str(pair.manifests)).returncode == 0
-    release(pair, "2.0", "apple", urgency="medium")
-    done = pair.command("outdated", str(pair.manifests))
-    assert done.returncode == STALE, done.stderr
-    assert [line.split() for line in done.stdout.splitlines()] == [
-        ["IMAGE", "PACKAGE", "LOCKED", "NOW", "URGENCY"],
-        ["image", "apple", "1.0", "2.0", "medium"],
-    ]
-    told = json.loads(pair.command("outdated", str(pair.manifests), "--json").stdout)
-    assert {one["name"]: len(one["changes"]) for one in told} == {"fresh": 0, "ground": 0, "image": 1}
-
-
-def vanish(world: World, name: str) -> Path:
-    """Let an update take the place of a package, in the pool too; return a copy of the archive as it was."""
-    snapshot = world.path / "snapshot"
-    shutil.copytree(world.archive.path, snapshot)
-    old = next(deb for deb in world.archive.suite("extra").debs["main"] if deb.field("Package") == name)
-    world.archive.remove(old, suite="extra")
-    release(world, "2.0", name)
-    return snapshot
-
-
-def test_a_vanished_package_that_is_cached_is_not_missed(pair: World) -> None:
-    first = pair.build()
-    vanish(pair, "apple")
-    shutil.rmtree(pair.settings.store)
-    assert pair.build(locked=True).digest == first.digest
-
-
-def test_a_vanished_package_is_told_with_its_successor_and_the_command(pair: World) -> None:
-    assert pair.command("lock", str(pair.path_of())).returncode == 0
-    vanish(pair, "apple")
-    done = pair.command("build", str(pair.path_of()))
-    assert done.returncode == 5, done.stderr
-    assert "apple_1.0_all.deb" in done.stderr
-    assert "hint: the archive has apple 2.0 now" in done.stderr
-    assert "`imgforge lock --upgrade apple`" in done.stderr
-    assert pair.command("lock", str(pair.path_of()), "--upgrade", "apple").returncode == 0
-    assert pair.command("build", str(pair.path_of()), "--locked").returncode == 0
-    assert versions(pair) == {"apple": "2.0", "pear": "1.0"}
-
-
-@pytest.mark.parametrize("option", ["--snapshot={url}", "--mirror=extra={url}"])
-def test_a_vanished_package_is_found_elsewhere(pair: World, option: str) -> None:
-    assert pair.command("lock", str(pair.path_of())).returncode == 0
-    with servers.serve(vanish(pair, "apple")) as server:
-        done = pair.command("build", str(pair.path_of()), "--locked", option.format(url=server.url))
-    assert done.returncode == 0, done.stderr
-    assert pair.image().text("usr/share/apple/file") == "1.0"
 
 
 def test_an_archive_that_is_published_meanwhile_heals_by_itself(pair: World) -> None:
