@@ -21,7 +21,7 @@ import attrs
 from imgforge.apt import release as releases
 from imgforge.apt.kept import Kept, Shelf
 from imgforge.apt.mirrors import join
-from imgforge.apt.release import Release
+from imgforge.apt.release import Release, Waived
 from imgforge.apt.sources import Source
 from imgforge.apt.values import IndexFile
 from imgforge.codec import decompress
@@ -62,6 +62,15 @@ class _Wanted:
         return " ".join(part for part in (self.suite, self.component, self.architecture, "Packages") if part)
 
 
+@attrs.frozen
+class _Found:
+    """A Release that a mirror has, verified."""
+
+    base: str
+    file: Kept
+    release: Release
+
+
 def acquire(
     source: Source,
     *,
@@ -70,7 +79,7 @@ def acquire(
     fetcher: Fetcher,
     bases_of: BasesOf,
     now: int,
-    allow_expired: bool = False,
+    waived: Waived = Waived.NOTHING,
 ) -> tuple[IndexFile, ...]:
     """Return the indices of a source, in the order of its suites and components; ``all`` behind the architecture's own.
 
@@ -81,7 +90,8 @@ def acquire(
         fetcher: when it is offline, the Releases and indices in the cache are used, whatever their age.
         bases_of: says where to fetch from.
         now: seconds since the epoch.
-        allow_expired: for archives that are frozen on purpose, see `release.verify`.
+        waived: times that do not count on this machine; a Release that is overdue is taken only when no mirror has a
+            better one, and with a warning. None counts where the source is frozen on purpose.
 
     Raises:
         UsageError: a suite does not have the component or the architecture.
@@ -90,7 +100,7 @@ def acquire(
     """
     if source.architectures and architecture not in source.architectures:
         return ()
-    site = _Site(source, cache=cache, fetcher=fetcher, bases_of=bases_of, now=now, allow_expired=allow_expired)
+    site = _Site(source, cache=cache, fetcher=fetcher, bases_of=bases_of, now=now, waived=waived)
     numbered = list(enumerate(source.suites))
     found = dict(fetcher.each(lambda one: (one[0], site.indices(one[1], architecture)), numbered))
     return tuple(index for number, _ in numbered for index in found[number])
@@ -107,14 +117,14 @@ class _Site:
         fetcher: Fetcher,
         bases_of: BasesOf,
         now: int,
-        allow_expired: bool,
+        waived: Waived,
     ) -> None:
         self._source = source
         self._cache = cache
         self._fetcher = fetcher
         self._bases_of = bases_of
         self._now = now
-        self._allow_expired = allow_expired or not source.check_valid_until
+        self._waived = waived if source.check_valid_until else Waived.ALL
         self._shelf = Shelf(cache, source)
 
     def indices(self, suite: str, architecture: str) -> tuple[IndexFile, ...]:
@@ -136,17 +146,32 @@ class _Site:
         if self._fetcher.offline and not any(base.startswith("file:") for base in bases):
             return self._offline(suite, kept), bases
         failures: list[FetchError | IntegrityError] = []
+        overdue: list[_Found] = []
         for base in bases:
             try:
-                found, release = self._fetch_release(suite, base, kept=kept, past_caches=past_caches)
+                found = self._fetch_release(suite, base, kept=kept, past_caches=past_caches)
             except (FetchError, IntegrityError) as error:
                 failures.append(error)
                 continue
-            if kept is None or release.date >= kept.date:
-                self._shelf.put(suite, attrs.evolve(found, date=release.date))
-            self._tell(suite, failures)
-            return release, (base, *(other for other in bases if other != base))
-        raise _summed(suite, failures)
+            if not self._is_late(found.release):
+                break
+            overdue.append(found)
+        else:
+            if not overdue:
+                raise _summed(suite, failures)
+            found = overdue[0]
+            self._tell_overdue(suite, found.release)
+        if kept is None or found.release.date >= kept.date:
+            self._shelf.put(suite, attrs.evolve(found.file, date=found.release.date))
+        self._tell(suite, failures)
+        return found.release, (found.base, *(other for other in bases if other != found.base))
+
+    def _is_late(self, release: Release) -> bool:
+        return self._waived is Waived.VALID_UNTIL and releases.is_overdue(release, now=self._now)
+
+    def _tell_overdue(self, suite: str, release: Release) -> None:
+        said = releases.overdue(release, what=f"Release of {suite!r}")
+        self._fetcher.reporter.warned(f"{said}; taken, for this machine's APT says Check-Valid-Until: false")
 
     def _tell(self, suite: str, failures: list[FetchError | IntegrityError]) -> None:
         """Warn of mirrors that serve what is not to be trusted; that one is not there is a fact and no more."""
@@ -155,7 +180,7 @@ class _Site:
             tell = reporter.warned if isinstance(failure, IntegrityError) else reporter.noted
             tell(f"{suite}: mirror passed over: {failure}")
 
-    def _fetch_release(self, suite: str, base: str, *, kept: Kept | None, past_caches: bool) -> tuple[Kept, Release]:
+    def _fetch_release(self, suite: str, base: str, *, kept: Kept | None, past_caches: bool) -> _Found:
         """Fetch from one mirror: signed in itself, or else with its signature beside it."""
         known = None if kept is None or past_caches else kept.known
         try:
@@ -170,7 +195,7 @@ class _Site:
         if kept is not None and found.data is None:
             found = attrs.evolve(kept, known=found.known)
         last_seen = None if kept is None else kept.date
-        return found, self._verified(suite, found, last_seen=last_seen, allow_expired=self._allow_expired)
+        return _Found(base, found, self._verified(suite, found, last_seen=last_seen, waived=self._waived))
 
     def _read(self, suite: str, base: str, name: str, *, known: Known | None, past_caches: bool) -> Kept:
         url = join(base, f"{_directory(suite)}{name}")
@@ -178,14 +203,14 @@ class _Site:
         answer = self._fetcher.read(request, known, past_caches=past_caches)
         return Kept(data=answer.data, known=answer.known)
 
-    def _verified(self, suite: str, found: Kept, *, last_seen: int | None, allow_expired: bool) -> Release:
+    def _verified(self, suite: str, found: Kept, *, last_seen: int | None, waived: Waived) -> Release:
         return releases.verify(
             found.data or b"",
             self._source.keys,
             suite=suite,
             now=self._now,
             last_seen=last_seen,
-            allow_expired=allow_expired,
+            waived=waived,
             detached=found.detached,
         )
 
@@ -194,8 +219,8 @@ class _Site:
             error = OfflineError(f"Release of {suite!r}: not in the cache, and offline")
             error.add_note("run once without `--offline` to fetch it")
             raise error
-        release = self._verified(suite, kept, last_seen=None, allow_expired=True)
-        if release.valid_until is not None and release.valid_until < self._now:
+        release = self._verified(suite, kept, last_seen=None, waived=Waived.ALL)
+        if releases.is_overdue(release, now=self._now):
             self._fetcher.reporter.warned(f"{suite}: offline, with a Release that is out of date")
         return release
 

@@ -8,6 +8,7 @@ Source: https://wiki.debian.org/DebianRepository/Format#A.22Release.22_files; ap
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -37,6 +38,22 @@ FUTURE = 24 * 3600
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FILE = re.compile(r"\s*(?P<hash>\S+)\s+(?P<size>[0-9]{1,12})\s+(?P<path>\S+)\s*")
+
+
+class Waived(enum.Enum):
+    """Which times of a Release do not count.
+
+    Attributes:
+        NOTHING: all count.
+        VALID_UNTIL: it may be overdue, and nothing else: what ``Acquire::Check-Valid-Until: false`` means to APT, which
+            keeps the newer of two Releases and asks for a good key all the same (apt-pkg/acquire-item.cc).
+        ALL: any Date and Valid-Until is taken, and expired keys: for an archive that is frozen on purpose, such as a
+            dated copy, which is older than what its suite was seen to be elsewhere, and outlives the keys that sign it.
+    """
+
+    NOTHING = enum.auto()
+    VALID_UNTIL = enum.auto()
+    ALL = enum.auto()
 
 
 class ReleaseError(IntegrityError):
@@ -106,7 +123,7 @@ def verify(
     suite: str,
     now: int,
     last_seen: int | None = None,
-    allow_expired: bool = False,
+    waived: Waived = Waived.NOTHING,
     detached: bytes | None = None,
 ) -> Release:
     """Return what a suite's Release file says, when a trusted key vouches for it and it is the newest.
@@ -117,7 +134,7 @@ def verify(
         suite: the suite as the source names it; one that ends in a slash is a flat archive and has no name to check.
         now: seconds since the epoch.
         last_seen: the Date of the newest Release of this suite that was seen before.
-        allow_expired: for archives that are frozen on purpose: accept any Date and Valid-Until, and expired keys.
+        waived: times that do not count.
         detached: the bytes of ``Release.gpg``.
 
     Raises:
@@ -128,16 +145,28 @@ def verify(
     what = f"Release of {suite!r}"
     if len(data) > RELEASE_MAX or len(detached or b"") > RELEASE_MAX:
         raise MalformedReleaseError(f"{what}: expected at most {RELEASE_MAX} bytes")
-    moment = None if allow_expired else now
+    moment = None if waived is Waived.ALL else now
     if detached is None:
         signed = openpgp.clear_signed(data, keys, now=moment, what=what)
     else:
         signed = openpgp.detached(data, detached, keys, now=moment, what=what)
     release = attrs.evolve(parse(signed.text, what=what), signers=signed.signers)
     _check_name(release.suite, suite, what=what)
-    if not allow_expired:
-        _check_times(release, now=now, last_seen=last_seen, what=what)
+    if waived is not Waived.ALL:
+        _check_times(release, now=now, last_seen=last_seen, waived=waived, what=what)
     return release
+
+
+def is_overdue(release: Release, *, now: int) -> bool:
+    """Say whether its Valid-Until has passed."""
+    return release.valid_until is not None and release.valid_until < now
+
+
+def overdue(release: Release, *, what: str) -> ExpiredError:
+    """Return the error that says until when it was valid."""
+    error = ExpiredError(f"{what}: made {_day(release.date)}, valid until {_day(release.valid_until or release.date)}")
+    error.add_note("the mirror is out of date; for an archive that is frozen on purpose, allow it explicitly")
+    return error
 
 
 def parse(data: bytes, *, what: str) -> Release:
@@ -239,19 +268,18 @@ def _check_name(found: Suite, wanted: str, *, what: str) -> None:
     raise WrongSuiteError(f"{what}: got that of {listed}")
 
 
-def _check_times(release: Release, *, now: int, last_seen: int | None, what: str) -> None:
+def _check_times(release: Release, *, now: int, last_seen: int | None, waived: Waived, what: str) -> None:
     if release.date > now + FUTURE:
         error: ReleaseError = FutureError(f"{what}: made {_day(release.date)}, which is yet to come")
         error.add_note("is this machine's clock right?")
         raise error
-    if release.valid_until is not None and release.valid_until < now:
-        error = ExpiredError(f"{what}: made {_day(release.date)}, valid until {_day(release.valid_until)}")
-        error.add_note("the mirror is out of date; for an archive that is frozen on purpose, allow it explicitly")
-        raise error
+    # Before Valid-Until: who serves an old Release must not get away with one that is overdue besides.
     if last_seen is not None and release.date < last_seen:
         error = ReplayError(f"{what}: made {_day(release.date)}, expected none older than {_day(last_seen)}")
         error.add_note("the mirror is behind another that was used before, or somebody serves old files on purpose")
         raise error
+    if waived is Waived.NOTHING and is_overdue(release, now=now):
+        raise overdue(release, what=what)
 
 
 def _day(moment: int) -> str:

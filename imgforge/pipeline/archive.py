@@ -20,7 +20,7 @@ from imgforge.apt.index import Index
 from imgforge.apt.opening import open_index
 from imgforge.apt.pins import Pin
 from imgforge.apt.pool import fetch_packages
-from imgforge.apt.release import ExpiredError
+from imgforge.apt.release import Waived
 from imgforge.apt.sources import Source
 from imgforge.apt.universe import Universe
 from imgforge.apt.values import IndexFile
@@ -130,23 +130,16 @@ class Archive:
         )
 
     def _acquired(self, source: Source, architecture: str) -> tuple[IndexFile, ...]:
-        """Return a source's indices; expired ones only where this machine's own APT takes them, and never silently."""
-        get = functools.partial(
-            acquire,
+        """Return a source's indices; overdue ones only where this machine's own APT takes them, and never silently."""
+        return acquire(
             source,
             architecture=architecture,
             cache=self._cache,
             fetcher=self._fetcher,
             bases_of=self._bases_of,
             now=self._settings.now,
+            waived=Waived.NOTHING if self._host.check_valid_until else Waived.VALID_UNTIL,
         )
-        try:
-            return get()
-        except ExpiredError as error:
-            if self._host.check_valid_until:
-                raise
-            self._settings.reporter.warned(f"{error}; taken, for this machine's APT says Check-Valid-Until: false")
-            return get(allow_expired=True)
 
     def _bases_of(self, source: Source, suite: str) -> tuple[str, ...]:
         return mirrors.candidates(source, suite, overrides=self._settings.mirrors, host=self._host)

@@ -16,6 +16,7 @@ from builders.desks import Desk
 
 from imgforge.apt import hosts, mirrors, openpgp
 from imgforge.apt.acquire import MissingIndexError, acquire
+from imgforge.apt.release import Waived
 from imgforge.apt.sources import Source
 from imgforge.digest import Digest
 from imgforge.errors import UsageError
@@ -206,7 +207,7 @@ def test_the_hosts_own_archive_is_acquired(desk: Desk) -> None:
             fetcher=fetcher,
             bases_of=functools.partial(mirrors.candidates, host=host),
             now=int(time.time()),
-            allow_expired=not host.check_valid_until,
+            waived=Waived.NOTHING if host.check_valid_until else Waived.VALID_UNTIL,
         )
     assert {one.requested_suite for one in found} == set(source.suites)
     assert all(Digest.of(one.path.read_bytes()) == one.digest for one in found)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
 import pytest
 from builders.archives import NOW, Archive, Fault, Key, Server, sign
 from builders.debs import build_deb
 from builders.desks import Desk
 
 from imgforge.apt import openpgp, release
+from imgforge.apt.release import Waived
 from imgforge.apt.sources import Source
 from imgforge.codec import BombError
 from imgforge.errors import FetchError
@@ -44,9 +46,18 @@ def test_a_mirror_that_goes_back_in_time_is_refused(archive: Archive, server: Se
     desk.get(source)
     archive.suite().date = NOW - 86400
     archive.publish()
-    with pytest.raises(release.ReplayError, match=r"made 2023-11-13 22:13 UTC, expected none older than 2023-11-14"):
-        desk.get(source)
-    assert len(desk.get(source, allow_expired=True)) == 1
+    for waived in (Waived.NOTHING, Waived.VALID_UNTIL):
+        with pytest.raises(
+            release.ReplayError, match=r"made 2023-11-13 22:13 UTC, expected none older than 2023-11-14"
+        ):
+            desk.get(source, waived=waived)
+
+
+def test_an_archive_that_is_frozen_on_purpose_may_be_an_older_copy(archive: Archive, desk: Desk) -> None:
+    desk.get(archive.source())
+    archive.suite().date = NOW - 86400
+    archive.publish()
+    assert len(desk.get(attrs.evolve(archive.source(), check_valid_until=False))) == 1
 
 
 def test_what_was_seen_is_remembered_for_another_set_of_components(archive: Archive, desk: Desk) -> None:
@@ -76,7 +87,23 @@ def test_an_expired_release_is_refused_unless_allowed(archive: Archive, desk: De
     archive.publish()
     with pytest.raises(release.ExpiredError):
         desk.get(archive.source(), now=NOW + 3601)
-    assert len(desk.get(archive.source(), now=NOW + 3601, allow_expired=True)) == 1
+    assert len(desk.get(archive.source(), now=NOW + 3601, waived=Waived.VALID_UNTIL)) == 1
+    (warning,) = desk.listener.warnings
+    assert warning.endswith(
+        "valid until 2023-11-14 23:13 UTC; taken, for this machine's APT says Check-Valid-Until: false"
+    )
+
+
+def test_a_mirror_that_is_up_to_date_is_better_than_one_that_is_overdue(
+    archive: Archive, server: Server, desk: Desk, tmp_path: Path
+) -> None:
+    overdue = Archive(tmp_path / "overdue", keys=archive.keys)
+    overdue.suite().valid_for = 3600
+    overdue.publish()
+    (index,) = desk.get(archive.source(overdue.url, server.url), now=NOW + 3601, waived=Waived.VALID_UNTIL)
+    assert index.bases[0] == server.url
+    (index,) = desk.get(archive.source("http://127.0.0.1:9", overdue.url), now=NOW + 3601, waived=Waived.VALID_UNTIL)
+    assert index.bases[0] == overdue.url
 
 
 def test_a_tampered_release_is_refused(archive: Archive, server: Server, desk: Desk) -> None:
@@ -213,6 +240,6 @@ def test_a_frozen_archive_does_not_make_imgforge_forget_the_newest(archive: Arch
     desk.get(archive.source())
     archive.suite().date = NOW - 86400
     archive.publish()
-    desk.get(archive.source(), allow_expired=True)
+    desk.get(archive.source(), waived=Waived.ALL)
     with pytest.raises(release.ReplayError):
         desk.get(archive.source())

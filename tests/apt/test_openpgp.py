@@ -12,7 +12,7 @@ from builders.archives import NOW, Key, Suite, sign, sign_detached
 from pysequoia.packet import PacketPile
 
 from imgforge.apt import openpgp
-from imgforge.apt.release import Release, verify
+from imgforge.apt.release import Release, Waived, verify
 from imgforge.errors import IntegrityError
 
 KEY = Key()
@@ -168,9 +168,10 @@ def test_an_expired_key_vouches_for_nothing_unless_the_archive_is_frozen() -> No
     expiring = bytes(key.secret.extract_certificate().set_expiration(end, key.secret.certifier()))
     data, later = sign(TEXT, key), int(end.timestamp()) + 1
     assert verify(data, expiring, suite="stable", now=NOW).date == NOW
-    with pytest.raises(openpgp.UnknownSignerError, match="which has expired"):
-        verify(data, expiring, suite="stable", now=later)
-    assert verify(data, expiring, suite="stable", now=later, allow_expired=True).date == NOW
+    for waived in (Waived.NOTHING, Waived.VALID_UNTIL):
+        with pytest.raises(openpgp.UnknownSignerError, match="which has expired"):
+            verify(data, expiring, suite="stable", now=later, waived=waived)
+    assert verify(data, expiring, suite="stable", now=later, waived=Waived.ALL).date == NOW
 
 
 def test_no_error_holds_the_librarys_stack() -> None:

@@ -18,6 +18,7 @@ from imgforge.apt import hosts
 from imgforge.apt.acquire import acquire
 from imgforge.apt.mirrors import candidates
 from imgforge.apt.pool import VanishedError, arriving, fetch_packages
+from imgforge.apt.release import Waived
 from imgforge.digest import Digest
 from imgforge.errors import FetchError
 from imgforge.fetch.http import Fetcher
@@ -211,7 +212,7 @@ def test_a_package_of_the_hosts_own_archive_is_fetched(desk: Desk) -> None:
             fetcher=fetcher,
             bases_of=functools.partial(candidates, host=host),
             now=int(time.time()),
-            allow_expired=not host.check_valid_until,
+            waived=Waived.NOTHING if host.check_valid_until else Waived.VALID_UNTIL,
         )
     stanza = next(one for one in index.path.read_text().split("\n\n") if one.startswith("Package: hello\n"))
     fields = dict(re.findall(r"(?m)^([A-Za-z0-9-]+): (.*)$", stanza))

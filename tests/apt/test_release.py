@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgforge.apt import release
-from imgforge.apt.release import Release, verify
+from imgforge.apt.release import Release, Waived, verify
 from imgforge.digest import Digest
 from imgforge.errors import ImgforgeError, IntegrityError
 
@@ -101,8 +101,25 @@ def test_a_release_older_than_one_that_was_seen_is_refused() -> None:
 
 def test_a_frozen_archive_may_be_of_any_time() -> None:
     for now in (0, NOW + 10**9):
-        found = verify(GOOD, KEY.certificate, suite="stable", now=now, last_seen=now, allow_expired=True)
+        found = verify(GOOD, KEY.certificate, suite="stable", now=now, last_seen=now, waived=Waived.ALL)
         assert found.date == NOW
+
+
+def test_where_valid_until_does_not_count_the_other_times_do() -> None:
+    def overdue(*, now: int = NOW + 90 * 86400, last_seen: int = NOW) -> int:
+        waived = Waived.VALID_UNTIL
+        return verify(GOOD, KEY.certificate, suite="stable", now=now, last_seen=last_seen, waived=waived).date
+
+    assert overdue() == NOW
+    with pytest.raises(release.ReplayError):
+        overdue(last_seen=NOW + 1)
+    with pytest.raises(release.FutureError):
+        overdue(now=NOW - release.FUTURE - 1)
+
+
+def test_an_old_release_that_is_overdue_besides_is_called_old() -> None:
+    with pytest.raises(release.ReplayError):
+        verify(GOOD, KEY.certificate, suite="stable", now=NOW + 90 * 86400, last_seen=NOW + 1)
 
 
 # The text itself.

@@ -7,6 +7,7 @@ from pathlib import Path
 from builders.archives import NOW
 from imgforge.apt import mirrors
 from imgforge.apt.acquire import acquire
+from imgforge.apt.release import Waived
 from imgforge.apt.sources import Source
 from imgforge.apt.values import IndexFile
 from imgforge.fetch.http import Fetcher
@@ -39,7 +40,7 @@ class Desk:
         self.listener = Listener()
 
     def get(
-        self, source: Source, *, now: int = NOW, offline: bool = False, allow_expired: bool = False
+        self, source: Source, *, now: int = NOW, offline: bool = False, waived: Waived = Waived.NOTHING
     ) -> tuple[IndexFile, ...]:
         with Fetcher(patience=QUICK, reporter=self.listener, offline=offline) as fetcher:
             return acquire(
@@ -49,7 +50,7 @@ class Desk:
                 fetcher=fetcher,
                 bases_of=mirrors.candidates,
                 now=now,
-                allow_expired=allow_expired,
+                waived=waived,
             )
 
     def only(self, source: Source, *, now: int = NOW) -> str:
