@@ -22,17 +22,20 @@ _HEAD = re.compile(r"^\S+ \((?P<version>[^)\s]+)\) [^;]*;.*?\burgency=(?P<urgenc
 def urgency_since(text: str, version: str) -> str:
     """Return the highest urgency of the entries that are newer than a version; empty text when there is none.
 
+    Entries whose version is none are passed over, see `entries_between`.
+
     Args:
         text: a changelog, the newest entry first.
-        version: of the package that is replaced.
+        version: of the source package that is replaced: its entries carry no others.
 
     Raises:
         VersionError: the version is none.
     """
+    since = versions.sort_key(version)
     found = [
         entry["urgency"].lower()
         for entry in _HEAD.finditer(text)
-        if versions.compare(entry["version"], version) > 0 and entry["urgency"].lower() in URGENCIES
+        if _key(entry["version"]) > since and entry["urgency"].lower() in URGENCIES
     ]
     return max(found, key=URGENCIES.index, default="")
 
@@ -66,12 +69,13 @@ def entries_between(text: str, *, after: str, until: str) -> tuple[Entry, ...]:
         VersionError: one of the two versions is none.
     """
     first, last = versions.sort_key(after), versions.sort_key(until)
-    return tuple(entry for entry in _entries(text) if first < _key(entry) <= last)
+    return tuple(entry for entry in _entries(text) if first < _key(entry.version) <= last)
 
 
-def _key(entry: Entry) -> bytes:
+def _key(version: str) -> bytes:
+    """Return the sort key of an entry's version; of a text that is none, one that is before every other."""
     try:
-        return versions.sort_key(versions.validate(entry.version))
+        return versions.sort_key(versions.validate(version))
     except versions.VersionError:
         return b""
 

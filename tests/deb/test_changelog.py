@@ -40,6 +40,11 @@ def test_an_unknown_urgency_counts_as_none() -> None:
     assert changelog.urgency_since("hello (2) unstable; urgency=yesterday\n", "1") == ""
 
 
+@pytest.mark.parametrize("version", ["1.0-", "unknown", "-1", "1.0:2", "99999999999:1"])
+def test_an_entry_without_a_version_says_no_urgency_and_hides_no_other(version: str) -> None:
+    assert changelog.urgency_since(f"{TEXT}\nhello ({version}) unstable; urgency=critical\n", "1.4") == "high"
+
+
 def test_text_that_is_no_changelog_has_no_urgency() -> None:
     assert changelog.urgency_since("what changed: everything", "1") == ""
 
