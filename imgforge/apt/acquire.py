@@ -28,7 +28,7 @@ from imgforge.codec import decompress
 from imgforge.digest import Digest
 from imgforge.errors import FetchError, IntegrityError, UsageError
 from imgforge.fetch.http import Fetcher
-from imgforge.fetch.request import Known, NotFoundError, OfflineError, Request, WrongBytesError
+from imgforge.fetch.request import Known, NotFoundError, OfflineError, Request, TooLargeError, WrongBytesError
 from imgforge.store.cache import Cache
 
 INDEX_MAX = 1 << 30
@@ -132,7 +132,7 @@ class _Site:
         release, bases = self._release(suite)
         try:
             return self._fetched(_wanted(self._source, suite, architecture=architecture, release=release, bases=bases))
-        except (NotFoundError, WrongBytesError):
+        except (NotFoundError, TooLargeError, WrongBytesError):
             self._fetcher.reporter.noted(f"{suite}: the archive changed meanwhile; reading its Release again")
             renewed, bases = self._release(suite, past_caches=True)
             if renewed == release:
@@ -258,6 +258,9 @@ class _Site:
         """Fetch the packed index and write what it holds to the cache, if that is what the Release lists."""
         _, (digest, size) = _packed(wanted)
         listed = wanted.release.file(wanted.path)
+        if listed is not None and listed[1] > INDEX_MAX:
+            # Before it is fetched: what is small packed may fill the disk.
+            raise TooLargeError(f"{wanted.what}: expected at most {INDEX_MAX} bytes, the Release lists {listed[1]}")
         urls = tuple(join(base, name) for name in _names(wanted, packing, digest) for base in wanted.bases)
         request = Request(urls, what=wanted.what, cap=INDEX_MAX, digest=digest, size=size)
         packed = self._fetcher.fetch(request, self._cache.place("packed", digest.hex))

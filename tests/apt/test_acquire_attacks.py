@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import attrs
 import pytest
 from builders.archives import NOW, Archive, Fault, Key, Server, sign
 from builders.debs import build_deb
-from builders.desks import Desk
+from builders.desks import QUICK, Desk
 
 from imgforge.apt import openpgp, release
+from imgforge.apt.acquire import INDEX_MAX, acquire
 from imgforge.apt.release import Waived
 from imgforge.apt.sources import Source
 from imgforge.codec import BombError
 from imgforge.errors import FetchError
+from imgforge.fetch.http import Fetcher
 from imgforge.fetch.request import NotFoundError, TooLargeError, WrongBytesError
 
 
@@ -134,12 +137,15 @@ def test_wrong_bytes_of_an_index_are_never_used(archive: Archive, server: Server
     assert not list((desk.cache.path / "indices").rglob("*.*"))
 
 
-def test_indices_that_were_swapped_are_refused(archive: Archive, server: Server, desk: Desk) -> None:
+@pytest.mark.parametrize("other", ["contrib/binary-amd64", "main/binary-arm64"])
+def test_indices_that_were_swapped_are_refused(archive: Archive, server: Server, desk: Desk, other: str) -> None:
     archive.suite().components = ("main", "contrib")
+    archive.suite().architectures = ("amd64", "arm64")
     archive.suite().by_hash = False
     archive.add(build_deb("other", "1"), component="contrib")
+    archive.add(build_deb("foreign", "1", architecture="arm64"))
     archive.publish()
-    swapped = (archive.path / "dists/stable/contrib/binary-amd64/Packages.xz").read_bytes()
+    swapped = (archive.path / "dists/stable" / other / "Packages.xz").read_bytes()
     server.always("dists/stable/main/binary-amd64/Packages.xz", Fault(body=swapped))
     with pytest.raises(WrongBytesError):
         desk.get(archive.source(server.url))
@@ -172,7 +178,17 @@ def test_an_index_of_absurd_size_is_not_fetched(archive: Archive, server: Server
     archive.publish()
     with pytest.raises(TooLargeError):
         desk.get(archive.source(server.url))
-    assert server.paths() == ["/dists/stable/InRelease"]
+    assert server.paths() == ["/dists/stable/InRelease"] * 2
+
+
+def test_an_index_of_absurd_size_is_not_unpacked(archive: Archive, server: Server, desk: Desk) -> None:
+    packed = (archive.path / "dists/stable/main/binary-amd64/Packages.xz").read_bytes()
+    files = {"main/binary-amd64/Packages.xz": packed, "main/binary-amd64/Packages": b""}
+    text = archive.suite().release(files)
+    archive.write_release(archive.suite(), re.sub(rb" +0 (?=main\S*Packages\n)", b" %d " % (INDEX_MAX + 1), text))
+    with pytest.raises(TooLargeError, match=f"stable main amd64 Packages: expected at most {INDEX_MAX} bytes"):
+        desk.get(archive.source(server.url))
+    assert server.paths() == ["/dists/stable/InRelease"] * 2
 
 
 def test_an_archive_that_changes_between_release_and_index_heals(
@@ -188,6 +204,46 @@ def test_an_archive_that_changes_between_release_and_index_heals(
     assert "Package: news" in desk.only(archive.source(server.url))
     asked = [one for one in server.asked if one.path.endswith("/InRelease")]
     assert asked[1].headers["Cache-Control"] == "no-cache"
+
+
+def _grow(archive: Archive) -> None:
+    archive.add(build_deb("news", "2", fields={"Description": "x" * 5000}))
+    archive.suite().date += 60
+    archive.publish()
+
+
+def test_a_larger_index_than_the_release_lists_heals_though_its_length_is_not_said(
+    archive: Archive, server: Server, desk: Desk
+) -> None:
+    archive.suite().by_hash = False
+    archive.suite().packings = ("",)
+    archive.publish()
+    old = (archive.path / "dists/stable/InRelease").read_bytes()
+    _grow(archive)
+    server.fault("dists/stable/InRelease", Fault(body=old))
+    server.always("dists/stable/main/binary-amd64/Packages", Fault(length=False))
+    assert "Package: news" in desk.only(archive.source(server.url))
+
+
+def test_a_file_mirror_that_is_updated_meanwhile_heals(archive: Archive, desk: Desk) -> None:
+    archive.suite().by_hash = False
+    archive.suite().packings = ("",)
+    archive.publish()
+    (archive.path / "old").write_bytes((archive.path / "dists/stable/InRelease").read_bytes())
+    _grow(archive)
+    new = archive.path / "dists/stable/InRelease"
+    (archive.path / "new").write_bytes(new.read_bytes())
+    releases = iter(("old", "new"))
+
+    def bases_of(_source: Source, _suite: str) -> tuple[str, ...]:
+        new.write_bytes((archive.path / next(releases)).read_bytes())
+        return (archive.url,)
+
+    with Fetcher(patience=QUICK) as fetcher:
+        (index,) = acquire(
+            archive.source(), architecture="amd64", cache=desk.cache, fetcher=fetcher, bases_of=bases_of, now=NOW
+        )
+    assert "Package: news" in index.path.read_text()
 
 
 def test_an_index_that_is_gone_for_good_is_reported_once(archive: Archive, server: Server, desk: Desk) -> None:
