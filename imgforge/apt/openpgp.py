@@ -14,7 +14,7 @@ import functools
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -140,8 +140,10 @@ def clear_signed(data: bytes, keys: bytes, *, now: int | None, what: str) -> Sig
     except RuntimeError as error:
         logger.debug("%s: %s", what, _first_line(error))
         raise _refusal(_claims(signatures, what=what), keys, trusted, what=what) from None
-    right = Counter(signature.signing_key for signature in verified.valid_sigs)
-    claimed = Counter(name for name in _claims(signatures, what=what) if name in _all_keys(trusted))
+    # A signature names its key by fingerprint or, if need be, by key id (RFC 9580, sections 5.2.3.12 and 5.2.3.35).
+    key_ids = _key_ids(trusted)
+    right = Counter(key_ids[signature.signing_key] for signature in verified.valid_sigs)
+    claimed = Counter(key_ids[name] for name in _claims(signatures, what=what) if name in key_ids)
     if claimed - right:
         raise _bad(claimed - right, what=what)
     return Signed(verified.bytes, _signers(verified.valid_sigs))
@@ -217,8 +219,13 @@ def _trusted(keys: bytes, *, now: int | None, what: str) -> list[Any]:
 @functools.lru_cache(maxsize=256)
 def _keys(certificate: Any) -> frozenset[str]:
     """Return the names of a certificate's keys: fingerprints and, for old signatures, key ids."""
-    named = [one for one in packet.PacketPile.from_bytes(bytes(certificate)) if one.fingerprint]
-    return frozenset(name for one in named for name in (one.fingerprint, one.key_id))
+    return frozenset(_key_ids((certificate,)))
+
+
+def _key_ids(every: Iterable[Any]) -> Mapping[str, str]:
+    """Return the key id that belongs to each name of certificates' keys, a fingerprint or itself a key id."""
+    named = [key for one in every for key in packet.PacketPile.from_bytes(bytes(one)) if key.fingerprint]
+    return {name: key.key_id for key in named for name in (key.fingerprint, key.key_id)}
 
 
 def _all_keys(every: Iterable[Any]) -> set[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pysequoia
 import pytest
 from builders.archives import NOW, Key, Suite, sign, sign_detached
+from builders.handmade import HandmadeKey
 from pysequoia.packet import PacketPile
 
 from imgforge.apt import openpgp
@@ -154,6 +155,26 @@ def test_a_signature_beside_it_that_is_none_is_refused(signature: bytes) -> None
         verify(TEXT, KEY.certificate, suite="stable", now=NOW, detached=signature)
 
 
+def test_a_signature_that_names_its_key_by_key_id_alone_is_taken(tmp_path: Path) -> None:
+    key = HandmadeKey()
+    data = key.sign(TEXT)
+    assert _gpgv(tmp_path, data, key.certificate)
+    assert verify(data, key.certificate, suite="stable", now=NOW).signers == (key.fingerprint,)
+    beside = verify(TEXT, key.certificate, suite="stable", now=NOW, detached=key.signature(TEXT))
+    assert beside.signers == (key.fingerprint,)
+    assert verify(data, key.certificate + KEY.certificate, suite="stable", now=NOW).date == NOW
+
+
+def test_a_bad_signature_beside_a_good_one_is_refused_when_it_names_a_key_id() -> None:
+    key = HandmadeKey()
+    good, bad = key.sign(TEXT), key.sign(TEXT + b"X: y\n")
+    ring = key.certificate + KEY.certificate
+    for data in (bad.replace(b"X: y\n", b""), _combined(good, bad), _combined(sign(TEXT, KEY), bad)):
+        with pytest.raises(openpgp.BadSignatureError):
+            verify(data, ring, suite="stable", now=NOW)
+    assert len(verify(_combined(good, sign(TEXT, KEY)), ring, suite="stable", now=NOW).signers) == 2
+
+
 def test_a_revoked_key_vouches_for_nothing() -> None:
     key = Key()
     certificate = key.secret.extract_certificate()
@@ -181,8 +202,12 @@ def test_no_error_holds_the_librarys_stack() -> None:
 
 
 def test_gpgv_agrees_on_what_is_good(tmp_path: Path) -> None:
-    (tmp_path / "ring.gpg").write_bytes(KEY.certificate)
     for data, good in ((GOOD, True), (GOOD.replace(b"Test", b"Evil"), False), (sign(TEXT, OTHER), False)):
-        (tmp_path / "InRelease").write_bytes(data)
-        command = ["gpgv", f"--homedir={tmp_path}", f"--keyring={tmp_path}/ring.gpg", f"{tmp_path}/InRelease"]
-        assert (subprocess.run(command, capture_output=True, check=False).returncode == 0) == good
+        assert _gpgv(tmp_path, data, KEY.certificate) == good
+
+
+def _gpgv(directory: Path, data: bytes, ring: bytes) -> bool:
+    (directory / "ring.gpg").write_bytes(ring)
+    (directory / "InRelease").write_bytes(data)
+    command = ["gpgv", f"--homedir={directory}", f"--keyring={directory}/ring.gpg", f"{directory}/InRelease"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
