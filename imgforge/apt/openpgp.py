@@ -217,15 +217,20 @@ def _trusted(keys: bytes, *, now: int | None, what: str) -> list[Any]:
 
 
 @functools.lru_cache(maxsize=256)
+def _names(certificate: Any) -> tuple[tuple[str, str], ...]:
+    """Return pairs of a name of each of a certificate's keys, its fingerprint or its key id, and the key id."""
+    named = [one for one in packet.PacketPile.from_bytes(bytes(certificate)) if one.fingerprint]
+    return tuple((name, one.key_id) for one in named for name in (one.fingerprint, one.key_id))
+
+
 def _keys(certificate: Any) -> frozenset[str]:
     """Return the names of a certificate's keys: fingerprints and, for old signatures, key ids."""
-    return frozenset(_key_ids((certificate,)))
+    return frozenset(name for name, _ in _names(certificate))
 
 
 def _key_ids(every: Iterable[Any]) -> Mapping[str, str]:
-    """Return the key id that belongs to each name of certificates' keys, a fingerprint or itself a key id."""
-    named = [key for one in every for key in packet.PacketPile.from_bytes(bytes(one)) if key.fingerprint]
-    return {name: key.key_id for key in named for name in (key.fingerprint, key.key_id)}
+    """Return the key ids of certificates' keys by each of their names."""
+    return dict(pair for one in every for pair in _names(one))
 
 
 def _all_keys(every: Iterable[Any]) -> set[str]:
