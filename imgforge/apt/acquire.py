@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from typing import BinaryIO
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -252,6 +253,7 @@ class _Site:
             component=wanted.component,
             architecture=wanted.architecture,
             bases=wanted.bases,
+            site=_site(self._source),
         )
 
     def _unpack(self, wanted: _Wanted, packing: str, *, key: str) -> None:
@@ -267,6 +269,11 @@ class _Site:
         with packed.open("rb") as stream, self._cache.writing("indices", key) as sink:
             _expand(stream, sink, listed=listed, what=wanted.what)
         self._cache.remove("packed", digest.hex)
+
+
+def _site(source: Source) -> str | None:
+    """Return the host that the source names, wherever it is fetched: what is installed must not depend on a mirror."""
+    return urlsplit(source.uris[0]).hostname or "" if source.uris else None
 
 
 def _wanted(

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from imgforge.apt.package import STANZA_MAX, Package, StanzaError, parse
 from imgforge.apt.values import IndexFile
 
-TABLE_VERSION = 1
+TABLE_VERSION = 2
 """The version of the table's form; part of the key under which a table is cached."""
 
 _MAGIC = b"imgforge index %d\n" % TABLE_VERSION
@@ -98,7 +98,7 @@ def _field_end(data: Data, start: int) -> int:
 
 
 def _words(item: bytes) -> list[bytes]:
-    return item.replace(b"(", b" ").split(None, 1)
+    return item.replace(b"(", b" ").replace(b":", b" ").split(None, 1)
 
 
 def _important(data: Data, starts: list[int]) -> list[int]:
@@ -155,8 +155,8 @@ class Index:
         seen: dict[tuple[str, str], Package] = {}
         for package in found:
             other = seen.setdefault((package.version, package.architecture), package)
-            if other.digest != package.digest:
-                raise StanzaError(f"{self.what}: {package}: listed twice, as {other.digest} and as {package.digest}")
+            if other != package:
+                raise StanzaError(f"{self.what}: {package}: listed twice, and not in the same words")
         return found
 
     def providers(self, name: str) -> tuple[Package, ...]:

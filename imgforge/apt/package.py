@@ -30,8 +30,9 @@ _FIELDS = (
     "Pre-Depends", "Depends", "Recommends", "Suggests", "Conflicts", "Breaks", "Replaces", "Provides", "Filename",
     "Size", "SHA256", "Source", "Installed-Size", "Status",
 )  # fmt: skip
-_FIELD = re.compile(rb"^([!-9;-~]+):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
+_FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
 _CANONICAL = {name.lower().encode(): name for name in _FIELDS}
+_SPELLING = re.compile(r"0:|[\s=]")  # dpkg writes relations anew: other blanks, `<=` for `<`
 _NAME = re.compile(r"[a-z0-9A-Z][a-zA-Z0-9+.-]*")
 _ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]*")
 _SOURCE = re.compile(r"(\S+)(?:\s+\(([^)\s]+)\))?")
@@ -93,6 +94,30 @@ class Package:
     def __str__(self) -> str:
         """Return ``name:architecture=version``, as APT's command line writes it."""
         return f"{self.name}:{self.architecture}={self.version}"
+
+
+def is_same(one: Package, other: Package) -> bool:
+    """Tell whether two records of a package are of the same version: the same name for it, and the same content.
+
+    APT takes two that differ in a relation, in Installed-Size, in Multi-Arch or in the size of the ``.deb`` for two
+    versions of equal rank (deblistparser.cc, VersionHash and SameVersion). dpkg's status knows no size of a ``.deb``.
+    """
+    if one is other:
+        return True
+    if one.size and other.size and one.size != other.size:
+        return False
+    if versions.sort_key(one.version) != versions.sort_key(other.version) or one.multi_arch != other.multi_arch:
+        return False
+    if one.installed_size != other.installed_size:
+        return False
+    ours, theirs = _merged(one), _merged(other)
+    return ours == theirs or [_SPELLING.sub("", text).lower() for text in ours] == [
+        _SPELLING.sub("", text).lower() for text in theirs
+    ]
+
+
+def _merged(package: Package) -> tuple[str, ...]:
+    return package.depends, package.pre_depends, package.conflicts, package.breaks, package.replaces
 
 
 def fields(stanza: bytes, *, what: str) -> dict[str, str]:

@@ -10,12 +10,12 @@ import fnmatch
 import functools
 import re
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 import attrs
 
 from imgforge.apt.package import Package
 from imgforge.apt.values import IndexFile
+from imgforge.deb.architecture import matches
 from imgforge.errors import UsageError
 
 INSTALLED = 100
@@ -110,8 +110,14 @@ def _record(block: str, *, file: str, line: int) -> tuple[Pin, ...]:
 class Preferences:
     """The pins of one resolve, and the priorities that follow from them."""
 
-    def __init__(self, pins: Sequence[Pin]) -> None:
-        """Sort the pins into those for everything and those for single packages, each in their order."""
+    def __init__(self, pins: Sequence[Pin], *, architecture: str) -> None:
+        """Sort the pins into those for everything and those for single packages, each in their order.
+
+        Args:
+            pins: in the order of the preferences files.
+            architecture: the machine's, as Debian calls it.
+        """
+        self._architecture = architecture
         self._general = tuple(pin for pin in pins if pin.package == "*" and pin.kind != "version")
         self._specific = tuple(pin for pin in pins if pin.package != "*")
 
@@ -127,7 +133,7 @@ class Preferences:
             files.append(self._of_installed())
         highest = max(files, default=0)
         for pin in self._specific:
-            if packages and highest != _NEVER and any(_fits_package(pin, package) for package in packages):
+            if packages and highest != _NEVER and self._fits(pin, packages, is_installed=is_installed):
                 return pin.priority
         return highest
 
@@ -142,46 +148,62 @@ class Preferences:
             return 100 if file.suite.but_automatic_upgrades else 1
         return DEFAULT
 
+    def _fits(self, pin: Pin, packages: Sequence[Package], *, is_installed: bool) -> bool:
+        package = packages[0]
+        # What follows the last colon is an architecture, in a pattern too (policy.cc, CreatePin).
+        pattern, colon, architecture = pin.package.removeprefix("src:").rpartition(":")
+        if colon and not matches(self._architecture, architecture):
+            return False
+        name = package.source_name if pin.package.startswith("src:") else package.name
+        if not _fits_name(pattern if colon else architecture, name):
+            return False
+        if pin.kind == "version":
+            return _fits_text(pin.value, package.version)
+        listed = any(one.index is not None and _fits_index(pin, one.index) for one in packages)
+        return listed or (is_installed and _fits_status(pin))
+
     def _of_installed(self) -> int:
-        # The status file has no Release file; APT calls its archive "now".
-        for pin in self._general:
-            if pin.kind == "release" and pin.value in ("*", "now", "a=now"):
-                return pin.priority
-        return INSTALLED
+        return next((pin.priority for pin in self._general if _fits_status(pin)), INSTALLED)
 
 
-def _fits_package(pin: Pin, package: Package) -> bool:
-    pattern, name = pin.package, package.name
-    if pattern.startswith("src:"):
-        pattern, name = pattern[4:], package.source_name
-    if not _fits_text(pattern, name):
-        return False
-    if pin.kind == "version":
-        return _fits_text(pin.value, package.version)
-    return package.index is not None and _fits_index(pin, package.index)
+def _fits_name(pattern: str, name: str) -> bool:
+    """Tell whether a name is meant; unlike in a pattern, case matters in a plain name."""
+    is_pattern = any(one in pattern for one in "*[?") or (pattern.startswith("/") and pattern.endswith("/"))
+    return _fits_text(pattern, name) if is_pattern else pattern == name
 
 
 def _fits_index(pin: Pin, file: IndexFile) -> bool:
     if pin.kind == "origin":
-        host = urlsplit(file.bases[0]).hostname or "" if file.bases else ""
-        return _fits_text(pin.value.strip('"'), host)
+        return file.site is not None and _fits_text(pin.value.strip('"'), file.site)
     if pin.value == "*":
         return True
     if "=" not in pin.value:
         if pin.value[:1].isdigit():
             return _fits_text(pin.value, file.suite.version)
         return _fits_text(pin.value, file.suite.archive) or _fits_text(pin.value, file.suite.codename)
-    return all(_fits_part(part.strip(), file) for part in pin.value.split(",") if part.strip())
+    wanted = _release_parts(pin.value)
+    found = {key: getattr(file.suite, name) for key, name in _RELEASE_KEYS.items()}
+    found |= {"c": file.component, "b": file.architecture}
+    return bool(wanted) and all(_fits_text(pattern, found[key]) for key, pattern in wanted.items())
 
 
-def _fits_part(part: str, file: IndexFile) -> bool:
-    key, _, wanted = part.partition("=")
-    if key == "c":
-        return _fits_text(wanted, file.component)
-    if key == "b":
-        return _fits_text(wanted, file.architecture)
-    attribute = _RELEASE_KEYS.get(key)
-    return attribute is None or _fits_text(wanted, getattr(file.suite, attribute))
+def _fits_status(pin: Pin) -> bool:
+    """Tell whether a pin fits dpkg's status, which has no Release file; APT calls its archive and component "now"."""
+    if pin.kind != "release":
+        return False
+    if "=" not in pin.value:
+        return not pin.value[:1].isdigit() and _fits_text(pin.value, "now")
+    wanted = _release_parts(pin.value)
+    return wanted.keys() <= {"a", "c"} and all(_fits_text(pattern, "now") for pattern in wanted.values())
+
+
+def _release_parts(value: str) -> dict[str, str]:
+    """Return the parts of a release that APT knows, by letter; what it does not know says nothing."""
+    parts = (part.strip() for part in value.split(","))
+    known = {*_RELEASE_KEYS, "c", "b"}
+    return {
+        part[0].lower(): part[2:] for part in parts if len(part) > 2 and part[1] == "=" and part[0].lower() in known
+    }
 
 
 @functools.lru_cache(maxsize=1 << 12)

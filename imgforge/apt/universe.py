@@ -14,7 +14,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 from imgforge.apt.index import Index
-from imgforge.apt.package import Package
+from imgforge.apt.package import Package, is_same
 from imgforge.apt.pins import DOWNGRADE, Pin, Preferences
 from imgforge.deb import relation
 from imgforge.deb.version import sort_key
@@ -57,7 +57,7 @@ class Universe:
         """
         self.indices = tuple(indices)
         self.architecture = architecture
-        self._preferences = Preferences(pins)
+        self._preferences = Preferences(pins, architecture=architecture)
         self._prefer = dict(prefer or {})
         self._versions: dict[str, tuple[tuple[Package, ...], ...]] = {}
         self._providers: dict[str, tuple[tuple[Package, str | None], ...]] = {}
@@ -65,12 +65,15 @@ class Universe:
         self._candidates: dict[tuple[str, Package | None], Package | None] = {}
 
     def versions(self, name: str) -> tuple[Package, ...]:
-        """Return the versions of a package, the highest first; of a version that two indices list, the first one's."""
+        """Return the versions of a package, the highest first; of a version that two indices list, the first one's.
+
+        Two of them are equal where indices list other content under one version.
+        """
         return tuple(same[0] for same in self._grouped(name))
 
-    def version(self, name: str, version: str) -> Package | None:
-        """Return one version of a package, or None."""
-        return next((package for package in self.versions(name) if package.version == version), None)
+    def same(self, installed: Package) -> Package | None:
+        """Return what an index lists for the very version that is installed, or None."""
+        return next((one for one in self.versions(installed.name) if is_same(one, installed)), None)
 
     def candidate(self, name: str, installed: Package | None = None) -> Package | None:
         """Return the version that APT would install; None when there is none, or pins forbid all.
@@ -86,10 +89,7 @@ class Universe:
 
     def priority(self, package: Package, *, is_installed: bool = False) -> int:
         """Return the pin priority of a version."""
-        for same in self._grouped(package.name):
-            if same[0].version == package.version:
-                return self._preferences.of_version(same, is_installed=is_installed)
-        return self._preferences.of_version((), is_installed=is_installed)
+        return self._preferences.of_version(self._group_of(package), is_installed=is_installed)
 
     def providers(self, name: str) -> tuple[tuple[Package, str | None], ...]:
         """Return every version of every package that provides a name, and the version that it provides (or None).
@@ -136,30 +136,40 @@ class Universe:
         return package.architecture in (self.architecture, "all")
 
     def _grouped(self, name: str) -> tuple[tuple[Package, ...], ...]:
+        """Return the versions, the highest first and equal ones in the order of the indices, each with who lists it."""
         grouped = self._versions.get(name)
         if grouped is None:
-            same: dict[bytes, list[Package]] = {}
+            groups: list[list[Package]] = []
             for package in (package for index in self.indices for package in index.packages(name)):
                 if self._fits(package):
-                    same.setdefault(sort_key(package.version), []).append(package)
-            grouped = tuple(tuple(same[key]) for key in sorted(same, reverse=True))
-            self._versions[name] = grouped
+                    same = next((group for group in groups if is_same(group[0], package)), None)
+                    groups.append([package]) if same is None else same.append(package)
+            groups.sort(key=lambda group: sort_key(group[0].version), reverse=True)
+            grouped = self._versions[name] = tuple(map(tuple, groups))
         return grouped
 
+    def _group_of(self, package: Package) -> tuple[Package, ...]:
+        return next((group for group in self._grouped(package.name) if package in group), ())
+
     def _choose(self, name: str, installed: Package | None) -> Package | None:
+        offers = list(self._grouped(name))
         own = None if installed is None else sort_key(installed.version)
-        preferred = self.version(name, self._prefer.get(name, ""))
-        if preferred is not None and self.priority(preferred) > 0 and sort_key(preferred.version) >= (own or b""):
-            return preferred
-        offers = [(sort_key(same[0].version), same) for same in self._grouped(name)]
-        if installed is not None and all(key != own for key, _ in offers):
-            offers = sorted([*offers, (own or b"", (installed,))], key=lambda offer: offer[0], reverse=True)
+        if installed is not None and not any(is_same(same[0], installed) for same in offers):
+            offers = sorted([*offers, (installed,)], key=lambda same: sort_key(same[0].version), reverse=True)
+        preferred = [same for same in offers if same[0].version == self._prefer.get(name)]
+        wanted = [same for same in preferred if sort_key(same[0].version) >= (own or b"")]
+        return self._best(wanted, installed) or self._best(offers, installed)
+
+    def _best(self, offers: Sequence[tuple[Package, ...]], installed: Package | None) -> Package | None:
+        """Return the version of the highest priority, of several the first (policy.cc, GetCandidateVer)."""
         chosen, highest = None, -1
-        for key, same in offers:
-            priority = self._preferences.of_version(same, is_installed=key == own)
+        own = None if installed is None else sort_key(installed.version)
+        for same in offers:
+            is_installed = installed is not None and is_same(same[0], installed)
+            priority = self._preferences.of_version(same, is_installed=is_installed)
             if priority == 0 or priority <= highest:
                 continue
-            if own is not None and priority < DOWNGRADE and key < own:
+            if own is not None and priority < DOWNGRADE and sort_key(same[0].version) < own:
                 continue
             chosen, highest = same[0], priority
         return chosen
@@ -173,13 +183,11 @@ class Universe:
             for package, version in self.providers(base):
                 if package.multi_arch == "allowed":
                     yield package, version
-        seen: set[tuple[str, str]] = set()
-        for index in self.indices:
-            for package in index.providers(name):
-                if self._fits(package) and (package.name, package.version) not in seen:
-                    seen.add((package.name, package.version))
-                    versions = _versions_provided(package, self.architecture).get(name, ())
-                    yield from ((package, version) for version in versions)
+        plain = name.removesuffix(ANY)  # as the table of an index has it
+        listed = (package for index in self.indices for package in index.providers(plain) if self._fits(package))
+        for package in dict.fromkeys(self._group_of(package)[0] for package in listed):
+            versions = _versions_provided(package, self.architecture).get(name, ())
+            yield from ((package, version) for version in versions)
 
 
 @functools.lru_cache(maxsize=1 << 14)

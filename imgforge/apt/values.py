@@ -51,6 +51,8 @@ class IndexFile:
         component: ``main``, ``contrib``, …; empty in a flat archive.
         architecture: ``amd64``, ``all``, ….
         bases: base URLs of the mirrors, best first; a package's ``Filename`` is relative to each.
+        site: the host of the source's own first URI, which ``Pin: origin`` names, wherever the file was fetched; empty
+            text for files of this machine, None where the source has no URI.
     """
 
     path: Path
@@ -61,3 +63,4 @@ class IndexFile:
     component: str
     architecture: str
     bases: tuple[str, ...]
+    site: str | None = None

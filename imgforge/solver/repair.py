@@ -211,7 +211,11 @@ class Repair:
         candidate, current = self._state.candidate(name), self._state.current(name)
         if candidate is None or current is None:
             return candidate is not None
-        return sort_key(candidate.version) > sort_key(current.version)
+        if candidate is current:
+            return False
+        # Of equal versions with other content the archive's goes before the installed one (pkgcachegen.cc).
+        known = [one for one in self._state.universe.versions(name) if one in (candidate, current)]
+        return sort_key(candidate.version) >= sort_key(current.version) and known[:1] != [current]
 
     def _smart_target(self, group: Group, link: Link) -> str:
         """Return whom a link means: its target, or, when that is only virtual, a provider."""

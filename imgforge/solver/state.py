@@ -55,7 +55,7 @@ class State:
         self.recommends = recommends
         self.without = without
         native = (universe.architecture, "all")
-        self.installed = {package.name: self._known(package) for package in installed if package.architecture in native}
+        self.installed = {one.name: universe.same(one) or one for one in installed if one.architecture in native}
         self.foreign = tuple(package for package in installed if package.architecture not in native)
         self.protected: set[str] = set()
         self.requested: set[str] = set()
@@ -67,9 +67,6 @@ class State:
         self._upgradable: tuple[tuple[str, Package], ...] | None = None
         self._dependents: dict[str, tuple[tuple[str, tuple[Link, ...]], ...]] | None = None
         self._unlisted: dict[str, list[tuple[Package, str | None]]] | None = None
-
-    def _known(self, package: Package) -> Package:
-        return self.universe.version(package.name, package.version) or package
 
     def current(self, name: str) -> Package | None:
         """Return the installed version."""

@@ -9,6 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import attrs
 import pytest
 from builders.archives import NOW, Archive, Server
 from builders.debs import build_deb
@@ -31,6 +32,16 @@ def test_an_index_is_what_its_release_lists(archive: Archive, server: Server, de
     assert index.digest == Digest.of(expected)
     assert (index.suite.archive, index.requested_suite, index.component) == ("stable", "stable", "main")
     assert (index.architecture, index.source, index.bases) == ("amd64", "test", (server.url,))
+
+
+def test_a_pin_of_an_origin_is_about_the_host_that_the_source_names(
+    archive: Archive, server: Server, desk: Desk
+) -> None:
+    named = attrs.evolve(archive.source(server.url), uris=("https://mirrors.wikimedia.org/debian", server.url))
+    (index,) = desk.get(named, overrides=(("*", server.url),))
+    assert (index.site, index.bases[0]) == ("mirrors.wikimedia.org", server.url)
+    (index,) = desk.get(attrs.evolve(named, uris=()), overrides=(("*", server.url),))
+    assert index.site is None
 
 
 @pytest.mark.parametrize("packing", ["", ".xz", ".gz", ".zst"])

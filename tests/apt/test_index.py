@@ -117,7 +117,16 @@ def test_a_package_listed_twice_with_other_content_is_refused() -> None:
     read = parsed(twice.encode())
     with pytest.raises(StanzaError, match=r"app:amd64=1: listed twice"):
         read.packages("app")
+    other = parsed((stanza("app") + "\n" + stanza("app", fields={"Depends": "more"})).encode())
+    with pytest.raises(StanzaError, match=r"app:amd64=1: listed twice"):
+        other.packages("app")
     assert len(parsed((stanza("app") + "\n" + stanza("app")).encode()).packages("app")) == 2
+
+
+@pytest.mark.parametrize("colon", [":", " :", "\t :\t"])
+def test_blanks_before_a_colon_hide_no_field(colon: str) -> None:
+    text = stanza("app").replace("Version:", f"Depends{colon} lib\nVersion:")
+    assert [package.depends for package in parsed(text.encode()).packages("app")] == ["lib"]
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,32 @@ def test_pins_choose(pin: Pin, expected: str) -> None:
     assert candidate(Universe(indices, architecture="amd64", pins=[pin]), "a") == expected
 
 
+def test_what_is_provided_for_this_architecture_is_found() -> None:
+    made = universe("a 1 || Provides: v:amd64, w:i386 (= 2), x:amd64 (= 3)")
+    assert [[version for _, version in made.providers(name)] for name in ("v", "w", "x")] == [[None], [], ["3"]]
+
+
+def test_two_contents_of_one_version_are_two_versions_and_a_pin_tells_them_apart() -> None:
+    lists = [index_of(["a 1"]), index_of(["a 1 || Depends: b", "b 1"], suite=BACKPORTS)]
+    plain = Universe(lists, architecture="amd64")
+    pinned = Universe(lists, architecture="amd64", pins=[Pin("*", "release", "a=backports", 900)])
+    assert [one.depends for one in plain.versions("a")] == ["", "b"]
+    found = [made.candidate("a") for made in (plain, pinned)]
+    assert [one.depends for one in found if one] == ["", "b"]
+    assert [plain.priority(one) for one in plain.versions("a")] == [500, 100]
+
+
+def test_a_version_that_dpkg_wrote_in_other_words_is_the_same() -> None:
+    made = universe("a 1 || Depends: b (>= 0:1),c || Installed-Size: 3", "b 1", "c 1")
+    (theirs,) = made.versions("a")
+    (same,) = installed("a 1 || Depends: b (>=1), c || Installed-Size: 3")
+    (other,) = installed("a 1 || Depends: b (>= 2), c || Installed-Size: 3")
+    assert made.same(same) is theirs
+    assert made.candidate("a", same) is theirs
+    assert made.same(other) is None
+    assert made.candidate("a", other) is theirs
+
+
 def test_the_first_pin_that_fits_decides() -> None:
     pins = [Pin("a", "version", "1", 100), Pin("a*", "version", "1", 900), Pin("*", "release", "*", 300)]
     made = universe("a 1", "a 2", "b 1", pins=pins)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from builders.archives import NOW
@@ -40,7 +41,13 @@ class Desk:
         self.listener = Listener()
 
     def get(
-        self, source: Source, *, now: int = NOW, offline: bool = False, waived: Waived = Waived.NOTHING
+        self,
+        source: Source,
+        *,
+        now: int = NOW,
+        offline: bool = False,
+        waived: Waived = Waived.NOTHING,
+        overrides: tuple[tuple[str, str], ...] = (),
     ) -> tuple[IndexFile, ...]:
         with Fetcher(patience=QUICK, reporter=self.listener, offline=offline) as fetcher:
             return acquire(
@@ -48,7 +55,7 @@ class Desk:
                 architecture="amd64",
                 cache=self.cache,
                 fetcher=fetcher,
-                bases_of=mirrors.candidates,
+                bases_of=functools.partial(mirrors.candidates, overrides=overrides),
                 now=now,
                 waived=waived,
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from imgforge.apt.index import Index, tabulate
 from imgforge.apt.package import Package
@@ -52,7 +53,8 @@ def index_of(
 
 def parsed(data: bytes, *, suite: Suite = STABLE, bases: tuple[str, ...] = ()) -> Index:
     """Return the index of a file's bytes."""
-    file = IndexFile(Path("Packages"), Digest.of(data), "tests", suite, suite.codename, "main", "amd64", bases)
+    site = urlsplit(bases[0]).hostname if bases else None
+    file = IndexFile(Path("Packages"), Digest.of(data), "tests", suite, suite.codename, "main", "amd64", bases, site)
     return Index(data, tabulate(data, what="Packages"), file=file)
 
 

@@ -51,7 +51,9 @@ def index_of(listed: Listed) -> Index:
         not_automatic=release.get("NotAutomatic") == "yes",
         but_automatic_upgrades=release.get("ButAutomaticUpgrades") == "yes",
     )
-    file = IndexFile(listed.packages, Digest.of(data), listed.name, suite, listed.name, "main", "amd64", ("file:/",))
+    file = IndexFile(
+        listed.packages, Digest.of(data), listed.name, suite, listed.name, "main", "amd64", ("file:/",), ""
+    )
     return Index(data, tabulate(data, what=listed.name), file=file)
 
 
@@ -148,7 +150,9 @@ def main() -> int:
                 print(explain(case), flush=True)
     total = sum(counts.values())
     print(", ".join(f"{kind}: {number}" for kind, number in sorted(counts.items())))
-    print(f"agreement: {agreed / max(total, 1):.2%} of {total}")
+    answered = total - counts["both refuse"]
+    of_answered = (agreed - counts["both refuse"]) / max(answered, 1)
+    print(f"agreement: {agreed / max(total, 1):.2%} of {total}; {of_answered:.2%} of the {answered} with an answer")
     return 0 if agreed >= options.at_least * total else 1
 
 

@@ -23,9 +23,3 @@ def requests(names: Sequence[str], *, count: int, seed: int) -> Iterator[tuple[s
     for _ in range(count):
         pool = popular if source.random() < 0.5 else names
         yield tuple(dict.fromkeys(source.choices(pool, k=source.randint(1, 5))))
-
-
-def exclusions(names: Sequence[str], *, seed: int) -> frozenset[str]:
-    """Draw one to three names to do without, from what a solution has and was not asked for."""
-    source = random.Random(seed)
-    return frozenset(source.sample(names, k=min(len(names), source.randint(1, 3))))

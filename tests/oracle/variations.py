@@ -17,7 +17,7 @@ _STANZA = re.compile(rb"Package: (\S+)\n(?:.+\n)*?Version: (\S+)\n")
 
 
 def second_source(archive: Path, main: Listed, *, seed: int) -> Listed:
-    """Lay out a suite with newer and older versions of a twentieth of the packages of another."""
+    """Lay out a suite with newer, older, and other packages of the same version, of a twentieth of those of another."""
     source = random.Random(seed)
     stanzas = [
         _changed(stanza, source) for stanza in main.packages.read_bytes().split(b"\n\n") if source.random() < 0.05
@@ -35,11 +35,23 @@ def _changed(stanza: bytes, source: random.Random) -> bytes:
     match = _STANZA.search(stanza)
     if match is None:
         return b""
+    if source.random() < 0.2:
+        return _rebuilt(stanza, source)
     version = match[2].decode()
     epoch, colon, rest = version.rpartition(":")
     other = f"{epoch}{colon}{rest}+extra1" if source.random() < 0.6 else f"{epoch}{colon}0~{rest}"
     relations = re.compile(rb"^(Version: )" + re.escape(match[2]) + rb"$", re.MULTILINE)
     return relations.sub(rb"\g<1>" + other.encode(), stanza)
+
+
+def _rebuilt(stanza: bytes, source: random.Random) -> bytes:
+    """Return the stanza of another ``.deb`` of the same version: of another size, and often with another relation."""
+    lines = [line for line in stanza.split(b"\n") if not line.startswith((b"Size: ", b"SHA256: "))]
+    added = source.choice((b"", b"Depends: libc6", b"Conflicts: no-such-package", b"Installed-Size: 7"))
+    if added:
+        field = added.partition(b":")[0]
+        lines = [line for line in lines if not line.startswith(field + b":")]
+    return b"\n".join([*lines, *([added] if added else []), b"Size: 4242", b"SHA256: " + b"4" * 64])
 
 
 def preferences(names: Sequence[str], *, seed: int) -> str:
