@@ -38,7 +38,7 @@ PURE = re.compile(
         | (codec | compare | deb | layer | oci | privacy | solver | tar)(\..+)?
         | document(?!\.disk)(\..+)?
         | (manifest | policy)(?!\.files)(\..+)?
-        | apt\.(index | openpgp | package | pins | release | sources | status | universe | values)
+        | apt\.(index | openpgp | package | pins | release | sources | status | universe | values | words)
         | rootfs\.(accounts | facts | ini)
         | workshop\.(configure | steps | triggers)
         | signing(?!\.(keygen|opening))(\..+)?

@@ -21,6 +21,7 @@ import attrs
 
 from imgforge.apt import openpgp, sources
 from imgforge.apt.sources import Source
+from imgforge.apt.words import is_true
 from imgforge.errors import IntegrityError
 
 _SETTING = re.compile(r'(?P<name>[^\s"]+) "(?P<value>.*)";')
@@ -93,7 +94,7 @@ def read(root: Path = Path("/"), *, settings: Mapping[str, str] | None = None) -
         sources=tuple(found),
         proxies=tuple(_proxies(settings)),
         logins=logins,
-        check_valid_until=settings.get("Acquire::Check-Valid-Until", "true").lower() not in ("false", "no", "0"),
+        check_valid_until=is_true(settings.get("Acquire::Check-Valid-Until", ""), default=True),
         problems=tuple(problems),
     )
 

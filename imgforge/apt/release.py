@@ -19,6 +19,7 @@ import attrs
 
 from imgforge.apt import openpgp
 from imgforge.apt.values import Suite
+from imgforge.apt.words import is_true
 from imgforge.deb import control
 from imgforge.digest import Digest
 from imgforge.errors import IntegrityError
@@ -188,11 +189,11 @@ def parse(data: bytes, *, what: str) -> Release:
             version=fields.get("Version", ""),
             origin=fields.get("Origin", ""),
             label=fields.get("Label", ""),
-            not_automatic=fields.get("NotAutomatic", "") == "yes",
-            but_automatic_upgrades=fields.get("ButAutomaticUpgrades", "") == "yes",
+            not_automatic=_flag(fields, "NotAutomatic"),
+            but_automatic_upgrades=_flag(fields, "ButAutomaticUpgrades"),
         ),
         files=_files(fields["SHA256"], what=what),
-        by_hash=fields.get("Acquire-By-Hash", "") == "yes",
+        by_hash=_flag(fields, "Acquire-By-Hash"),
         date=_time(fields.get("Date", ""), field="Date", what=what),
         valid_until=None if until is None else _time(until, field="Valid-Until", what=what),
         architectures=tuple(fields.get("Architectures", "").split()),
@@ -212,6 +213,10 @@ def _fields(data: bytes, *, what: str) -> Mapping[str, str]:
     if len(stanzas) != 1:
         raise MalformedReleaseError(f"{what}: expected one stanza, got {len(stanzas)}")
     return stanzas[0]
+
+
+def _flag(fields: Mapping[str, str], name: str) -> bool:
+    return is_true(fields.get(name, ""), default=False)
 
 
 def _files(text: str, *, what: str) -> Mapping[str, tuple[str, int]]:
@@ -248,11 +253,11 @@ def _time(text: str, *, field: str, what: str) -> int:
     """Read ``Sat, 11 Jul 2026 10:16:37 UTC``, whatever this machine's locale."""
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.utcoffset() is None:
-        raise MalformedReleaseError(f"{what}: {field}: expected a time with its zone, got {text[:60]!r}")
-    return int(moment.timestamp())
+        if moment.utcoffset() is not None:
+            return int(moment.astimezone(UTC).timestamp())
+    except (ValueError, OverflowError):
+        pass  # no time, or one that cannot be said: numbers without end, a year beyond 1 to 9999 in UTC
+    raise MalformedReleaseError(f"{what}: {field}: expected a time with its zone, got {text[:60]!r}")
 
 
 def _check_name(found: Suite, wanted: str, *, what: str) -> None:

@@ -15,6 +15,7 @@ import attrs
 
 from imgforge import late
 from imgforge.apt import openpgp
+from imgforge.apt.words import is_true
 from imgforge.deb import control
 from imgforge.digest import Digest
 from imgforge.errors import IntegrityError
@@ -29,7 +30,6 @@ _COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._~/-]{0,99}")
 _URI = re.compile(r"[a-z][a-z0-9+.-]*:\S+")
 _FINGERPRINT = re.compile(r"(?:[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})!?")
 _OPTIONS = re.compile(r"\[(?P<options>[^\]]*)\]\s*(?P<rest>.*)")
-_NO = frozenset({"no", "false", "without", "off", "disable", "0"})
 _ONE_LINE = {"arch": "Architectures", "signed-by": "Signed-By", "check-valid-until": "Check-Valid-Until"}
 
 
@@ -120,7 +120,7 @@ def parse(text: str, *, file: str) -> tuple[Source, ...]:
     found: list[Source] = []
     for line, fields in read(text, file=file):
         name = f"{stem}-{len(found) + 1}" if found else stem
-        if "deb" in fields["Types"].split() and fields.get("Enabled", "yes").lower() not in _NO:
+        if "deb" in fields["Types"].split() and is_true(fields.get("Enabled", ""), default=True):
             found.append(_source(fields, name=name, where=f"{file}:{line}"))
     return tuple(found)
 
@@ -224,7 +224,7 @@ def _source(fields: Mapping[str, str], *, name: str, where: str) -> Source:
             keys=embedded,
             signed_by=names,
             architectures=tuple(fields.get("Architectures", "").replace(",", " ").split()),
-            check_valid_until=fields.get("Check-Valid-Until", "yes").lower() not in _NO,
+            check_valid_until=is_true(fields.get("Check-Valid-Until", ""), default=True),
         )
     except SourcesError as error:
         raise SourcesError(f"{where}: {error}") from None

@@ -96,7 +96,9 @@ def test_proxies_of_http_hold_for_https_unless_it_has_its_own(root: Path) -> Non
     }
 
 
-@pytest.mark.parametrize(("value", "expected"), [("false", False), ("true", True), ("0", False)])
+@pytest.mark.parametrize(
+    ("value", "expected"), [("false", False), ("true", True), ("0", False), ("Off", False), ("", True)]
+)
 def test_a_frozen_mirror_is_known(root: Path, value: str, *, expected: bool) -> None:
     host = hosts.read(root, settings={"Acquire::Check-Valid-Until": value})
     assert host.check_valid_until is expected

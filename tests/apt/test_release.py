@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import locale
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 from builders.archives import NOW, Key, Suite, sign, sign_detached
@@ -124,12 +125,44 @@ def test_an_old_release_that_is_overdue_besides_is_called_old() -> None:
 
 # The text itself.
 
+TIMES = (
+    "Tue, 14 Nov 2023 22:13:20 +99999999999999999999",
+    f"Tue, 14 Nov {'9' * 23} 22:13:20 UTC",
+    f"Tue, 14 Nov 2023 22:13:{'9' * 23} UTC",
+    f"Tue, 14 Nov {'9' * 5000} 22:13:20 UTC",
+    "Fri, 31 Dec 9999 23:59:59 -2300",
+)
+"""Which are none, or which nobody can say in UTC."""
+
 H = "a" * 64
 
 
 def _refused(data: bytes, text: str, error: type[IntegrityError] = release.MalformedReleaseError) -> None:
     with pytest.raises(error, match=text):
         release.parse(data, what="Release")
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        *((word, True) for word in ("yes", "Yes", "true", "with", "on", "ENABLE", "1")),
+        *((word, False) for word in ("no", "False", "without", "off", "disable", "0", "2", "maybe")),
+    ],
+)
+def test_flags_are_apts_words(word: str, *, expected: bool) -> None:
+    names = ("NotAutomatic", "ButAutomaticUpgrades", "Acquire-By-Hash")
+    found = release.parse(Suite("stable", fields=dict.fromkeys(names, word)).release(FILES), what="Release")
+    flags = (found.suite.not_automatic, found.suite.but_automatic_upgrades, found.by_hash)
+    assert flags == (expected,) * 3
+
+
+@given(st.from_regex(r"[A-Z][a-z]{2}, \d{1,3} (Jan|Dec) \d{1,6} \d{1,3}:\d\d(:\d{1,4})? [+-]\d{1,6}", fullmatch=True))
+def test_a_time_is_one_that_can_be_said_or_is_refused(date: str) -> None:
+    try:
+        found = release.parse(f"Date: {date}\nSHA256:\n {H} 1 a\n".encode(), what="Release")
+    except release.MalformedReleaseError:
+        return
+    assert datetime.fromtimestamp(found.date, UTC)
 
 
 @pytest.mark.parametrize("weak", ["MD5Sum", "SHA1", "SHA512"])
@@ -179,6 +212,7 @@ def test_a_line_of_hashes_that_is_wrong_is_refused(line: str, text: str) -> None
         (f"Date: yesterday\nSHA256:\n {H} 1 a\n".encode(), "Date: expected a time with its zone"),
         (f"SHA256:\n {H} 1 a\n".encode(), "Date: expected a time with its zone, got ''"),
         (f"Date: Tue, 14 Nov 2023 22:13:20\nSHA256:\n {H} 1 a\n".encode(), "Date: expected a time"),
+        *((f"Date: {date}\nSHA256:\n {H} 1 a\n".encode(), "Date: expected a time") for date in TIMES),
         (f"Date: Tue, 14 Nov 2023 22:13:20 UTC\nValid-Until: x\nSHA256:\n {H} 1 a\n".encode(), "Valid-Until"),
     ],
 )
