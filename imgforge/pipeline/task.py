@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import attrs
 
+from imgforge.apt.package import Package, parse
+from imgforge.apt.pool import file_name
 from imgforge.apt.status import parse_status
 from imgforge.errors import BuildError
 from imgforge.image import packages_step
@@ -20,6 +22,7 @@ from imgforge.pipeline.fragments import Made
 from imgforge.pipeline.state import Installation
 from imgforge.pipeline.wish import Wish
 from imgforge.rootfs.facts import Facts
+from imgforge.solver.check import check
 from imgforge.tree import Kind
 from imgforge.workshop import configure, steps
 from imgforge.workshop.configure import Job, Unit
@@ -43,7 +46,7 @@ def task_of(wish: Wish, made: tuple[Made, ...], *, facts: Facts) -> Task:
     """Return what there is to do.
 
     Raises:
-        BuildError: the image starts from nothing and two packages claim one path.
+        BuildError: the image starts from nothing and two packages claim one path, or the packages do not fit together.
     """
     by_key = {one.key: one for one in made}
     units = configure.in_order(
@@ -52,7 +55,9 @@ def task_of(wish: Wish, made: tuple[Made, ...], *, facts: Facts) -> Task:
         )
     )
     ordered = tuple(by_key[unit.tree] for unit in units)
-    installed = frozenset(package.name for package in parse_status(facts.text("var/lib/dpkg/status")))
+    there = parse_status(facts.text("var/lib/dpkg/status"))
+    _refuse_unfit(ordered, there, architecture=wish.architecture)
+    installed = frozenset(package.name for package in there)
     installation = states.divide(ordered, facts=facts, installed=installed, architecture=wish.architecture)
     if wish.base is None and installation.reasons:
         name, reason = next(iter(installation.reasons.items()))
@@ -66,6 +71,34 @@ def task_of(wish: Wish, made: tuple[Made, ...], *, facts: Facts) -> Task:
         epoch=epoch,
     )
     return Task(ordered, installation, job, epoch, key)
+
+
+def _refuse_unfit(made: tuple[Made, ...], there: tuple[Package, ...], *, architecture: str) -> None:
+    """Refuse packages that dpkg would not have together, whatever resolved them: by what they say of themselves.
+
+    An index that says otherwise, or a lock that somebody edited, is found here; dpkg itself looks at conflicts only of
+    what it unpacks. What was wrong about the base before is not this build's to judge.
+    """
+    native = (architecture, "all")
+    new = tuple(
+        parse(one.fragment.control.encode("utf-8", "surrogateescape").strip(), what=file_name(one.locked), index=None)
+        for one in made
+    )
+    replaced = {package.name for package in new if package.architecture in native}
+    kept = (one for one in there if one.name not in replaced or one.architecture not in native)
+    problems = check((*kept, *new), architecture=architecture)
+    if not problems:
+        return
+    known = frozenset(check(there, architecture=architecture))
+    ours = [problem for problem in problems if problem not in known]
+    if ours:
+        error = BuildError(f"the packages do not fit together: {ours[0]}")
+        for problem in ours[1:5]:
+            error.add_note(problem)
+        error.add_note(
+            "a lock that was edited, or a package that is not what its index says; `--upgrade` resolves anew"
+        )
+        raise error
 
 
 def _job(wish: Wish, units: tuple[Unit, ...], *, installation: Installation, facts: Facts) -> Job:

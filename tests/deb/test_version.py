@@ -266,7 +266,7 @@ def test_order_of_the_whole_archive_agrees(oracle: Oracle) -> None:
     neighbours = list(itertools.pairwise(versions))
     pairs = neighbours + [(draw.choice(versions), draw.choice(versions)) for _ in range(PAIRS)]
 
-    assert len(versions) > 25_000
+    assert len(versions) > 30_000
     assert disagreements(pairs, oracle(pairs)) == []
 
 
