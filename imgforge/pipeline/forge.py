@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from imgforge import late
-from imgforge.apt.pool import VanishedError
+from imgforge.apt.pool import KIND, VanishedError
 from imgforge.digest import Digest
 from imgforge.errors import FetchError, IntegrityError, UsageError
 from imgforge.lock import Lock, LockedPackage, differences
@@ -149,8 +149,13 @@ class Forge:
         file, before = question.file, locking.read(question.file)
         after = self._proposed(question, base, before=before, upgrade=()).lock.platforms[question.platform]
         old = before.platforms.get(question.platform) if before else None
-        drawn = sources.for_image(file, self.facts(base))
-        changes = comparing.compare(old, after, debs=lambda wanted: self._archive.debs(wanted, lambda: drawn))
+        architecture = debian_architecture(question.platform)
+        changes = comparing.compare(
+            old,
+            after,
+            debs=lambda wanted: self._fetched(Wish(wanted, file.manifest, base, architecture), file),
+            cached=lambda package: self._cache.get(KIND, package.digest.hex),
+        )
         stale = differences(old, asked=question.lines, base=question.base) if old else ("there is no lock",)
         return Freshness(file.manifest.name, file.lock, changes, stale)
 

@@ -14,8 +14,9 @@ class Change:
     Attributes:
         name: of the package.
         before: the version in the lock, empty when it is new.
-        after: the version now, empty when it would go.
-        urgency: the highest that its changelog names since; empty when it does not say.
+        after: the version now, empty when it would go; the same when the archive has other bytes under it.
+        urgency: the highest that its changelog names since; empty when it does not say, or when it counts in versions
+            of the source package and the source of the locked version is not known.
     """
 
     name: str
@@ -27,6 +28,8 @@ class Change:
         urgency = f" (urgency {self.urgency})" if self.urgency else ""
         if not self.before:
             return f"{self.name}: new, {self.after}"
+        if self.before == self.after:
+            return f"{self.name}: {self.before}, other bytes of the same version"
         return f"{self.name}: {self.before} -> {self.after or 'gone'}{urgency}"
 
 
