@@ -54,7 +54,8 @@ def test_names_and_signatures_are_the_promised_ones(golden_file: Golden) -> None
 
 
 def test_the_facade_has_every_verb_of_the_command_line_that_is_not_about_the_command_line() -> None:
-    verbs = {name for name in SUMMARIES if name not in {"completion", "list"}} | {"freshness", "lock_each", "tags"}
+    further = {"freshness", "freshness_each", "lock_each", "tags"}
+    verbs = {name for name in SUMMARIES if name not in {"completion", "list"}} | further
     assert {name for name in imgforge.__all__ if name.islower()} == verbs
 
 

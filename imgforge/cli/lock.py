@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 import imgforge
 from imgforge.cli import options, rendering
+from imgforge.cli.several import Failures
 
 EXAMPLES = """\
 The lock names every package by version and SHA-256, and goes beside the manifest as NAME.lock.json: commit it.
@@ -18,6 +20,7 @@ examples:
   imgforge lock hello.yaml --check                 what a refresh would change, with urgencies; writes nothing
   imgforge lock hello.yaml --offline               from the indices that are in the cache
   imgforge lock images/*.yaml                      all of them, reading what they share once
+  imgforge lock images/*.yaml --check              likewise, each line with the image's name
 """
 
 
@@ -39,23 +42,15 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     """Lock, and print what changed; one that cannot be locked does not keep the others from it."""
     if arguments.check:
         return _check(arguments, settings)
-    found, failures = list[dict[str, object]](), list[imgforge.ImgforgeError]()
-    for manifest, made in imgforge.lock_each(
-        arguments.manifest, settings=settings, upgrade=options.upgraded(arguments)
-    ):
-        if isinstance(made, imgforge.ImgforgeError):
-            failures.append(made)
-            settings.reporter.warned(f"{manifest}: is not locked")
-        elif arguments.json:
-            found.append({"manifest": manifest, "path": made.path, "changes": made.changes})
+    found, failures = list[dict[str, object]](), Failures(settings.reporter, "is not locked")
+    made = imgforge.lock_each(arguments.manifest, settings=settings, upgrade=options.upgraded(arguments))
+    for manifest, locked in failures.sifted(made):
+        if arguments.json:
+            found.append({"manifest": manifest, "path": locked.path, "changes": locked.changes})
         else:
-            _tell(made, settings)
-    if found:
-        rendering.say(rendering.as_json(found if len(arguments.manifest) > 1 else found[0]))
-    if len(failures) > 1:
-        raise ExceptionGroup("not locked", failures)
-    if failures:
-        raise failures[0]
+            _tell(locked, settings)
+    _say_json(found, arguments)
+    failures.refuse()
     return 0
 
 
@@ -67,10 +62,19 @@ def _tell(locked: imgforge.Locked, settings: imgforge.Settings) -> None:
 
 
 def _check(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
-    found = [imgforge.freshness(manifest, settings=settings) for manifest in arguments.manifest]
+    found, failures = list[imgforge.Freshness](), Failures(settings.reporter, "is not checked")
+    for _, one in failures.sifted(imgforge.freshness_each(arguments.manifest, settings=settings)):
+        found.append(one)
+        whose = f"{one.name}: " if len(arguments.manifest) > 1 else ""
+        for line in () if arguments.json else (*one.stale, *one.changes):
+            rendering.say(f"{whose}{line}")
     if arguments.json:
-        rendering.say(rendering.as_json(found if len(found) > 1 else found[0]))
-    else:
-        for line in (line for one in found for line in (*one.stale, *one.changes)):
-            rendering.say(str(line))
+        _say_json(found, arguments)
+    failures.refuse()
     return rendering.OUTDATED if any(one.changes or one.stale for one in found) else 0
+
+
+def _say_json(found: Sequence[object], arguments: argparse.Namespace) -> None:
+    """Print what was found: a list where several were asked for, however many of them failed."""
+    if found:
+        rendering.say(rendering.as_json(found if len(arguments.manifest) > 1 else found[0]))

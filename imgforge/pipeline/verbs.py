@@ -12,12 +12,11 @@ from imgforge import late
 from imgforge.digest import Digest
 from imgforge.errors import ImgforgeError
 from imgforge.image import Image
-from imgforge.manifest import files
 from imgforge.manifest.files import ManifestFile
 from imgforge.oci.platform import Platform
 from imgforge.oci.reference import Reference
 from imgforge.pipeline import chain as chains
-from imgforge.pipeline import installed
+from imgforge.pipeline import installed, lockfiles
 from imgforge.pipeline.builder import Builder, Built, Mode, own_platform
 from imgforge.pipeline.freshness import Freshness
 from imgforge.pipeline.locking import Locked
@@ -92,16 +91,46 @@ def freshness(manifest: str | Path, *, settings: Settings) -> Freshness:
         return _freshness(chains.find(manifest, settings=settings), builder, settings=settings)
 
 
-def outdated(directory: Path, *, settings: Settings) -> tuple[Freshness, ...]:
+def freshness_each(
+    manifests: Iterable[str | Path], *, settings: Settings
+) -> Iterator[tuple[str | Path, Freshness | ImgforgeError]]:
+    """Say of many locks what a refresh would change; what they share, indices and bases, is read once.
+
+    Args:
+        manifests: their paths or names.
+        settings: places and mirrors.
+
+    Yields:
+        Each manifest as it was given, and what `freshness` says of it or why it cannot: that stops none of the others.
+    """
+    with Builder(settings) as builder:
+        for manifest in manifests:
+            try:
+                found = _freshness(chains.find(manifest, settings=settings), builder, settings=settings)
+            except ImgforgeError as error:
+                yield manifest, error
+            else:
+                yield manifest, found
+
+
+def outdated(directory: Path, *, settings: Settings) -> Iterator[tuple[Path, Freshness | ImgforgeError]]:
     """Say of every lock below a directory what a refresh would change, in the order of their paths.
 
     Args:
-        directory: is searched for manifests that have a lock beside them.
+        directory: is searched for manifests that have a lock beside them; what has none is no concern of this.
         settings: places and mirrors.
+
+    Yields:
+        The path of each such manifest, and what `freshness` says of it or why it cannot, as `freshness_each` does.
     """
-    found = [files.read(path) for path in files.manifests(directory)]
     with Builder(settings) as builder:
-        return tuple(_freshness(file, builder, settings=settings) for file in found if file.lock.is_file())
+        for path, file in lockfiles.below(directory):
+            try:
+                found = file if isinstance(file, ImgforgeError) else _freshness(file, builder, settings=settings)
+            except ImgforgeError as error:
+                yield path, error
+            else:
+                yield path, found
 
 
 def _freshness(file: ManifestFile, builder: Builder, *, settings: Settings) -> Freshness:

@@ -109,7 +109,9 @@ def test_a_check_says_that_the_tag_moved(world: World, base: str, tmp_path: Path
 
 
 def freshness(world: World) -> tuple[str, ...]:
-    found = next(one for one in imgforge.outdated(world.manifests, settings=world.settings) if one.name == "image")
+    told = dict(imgforge.outdated(world.manifests, settings=world.settings))
+    found = told[world.path_of()]
+    assert isinstance(found, imgforge.Freshness)
     assert found.changes == ()
     return found.stale
 
