@@ -99,7 +99,7 @@ def acquire(
         OfflineError, NotFoundError, FetchError: something could not be had; the text says what, and why where.
         IntegrityError: what came is not to be trusted: see `release.verify`; or is not what its Release lists.
     """
-    if source.architectures and architecture not in source.architectures:
+    if not source.has(architecture):
         return ()
     site = _Site(source, cache=cache, fetcher=fetcher, bases_of=bases_of, now=now, waived=waived)
     numbered = list(enumerate(source.suites))
@@ -301,7 +301,7 @@ def _wanted(
 
 def _directory(suite: str) -> str:
     """Return the path of a suite's Release below a base, with a slash at its end."""
-    return suite.removeprefix("./") if suite.endswith("/") else f"dists/{suite}/"
+    return suite.removeprefix("./").removeprefix("/") if suite.endswith("/") else f"dists/{suite}/"
 
 
 def _packed(wanted: _Wanted) -> tuple[str, tuple[Digest, int]]:

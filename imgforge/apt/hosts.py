@@ -8,6 +8,7 @@ is a program to be run.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import re
@@ -23,6 +24,7 @@ from imgforge.apt import openpgp, sources
 from imgforge.apt.sources import Source
 from imgforge.apt.words import is_true
 from imgforge.errors import IntegrityError
+from imgforge.fetch.request import redact
 
 _SETTING = re.compile(r'(?P<name>[^\s"]+) "(?P<value>.*)";')
 _PART = re.compile(r"[A-Za-z0-9_.-]+\.(?:list|sources)")
@@ -55,7 +57,7 @@ class Host:
         proxies: pairs of ``http``, ``https`` or ``http://host`` and a proxy's URL, empty for none.
         logins: for mirrors that ask for one.
         check_valid_until: ``Acquire::Check-Valid-Until``: off on a machine whose mirror is frozen on purpose.
-        problems: what could not be read, for people.
+        problems: what could not be read, for people; the rest counts all the same.
     """
 
     sources: tuple[Source, ...] = ()
@@ -84,11 +86,12 @@ def read(root: Path = Path("/"), *, settings: Mapping[str, str] | None = None) -
     found: list[Source] = []
     for path in places.source_files():
         try:
-            parsed = sources.parse(_text(path), file=str(path))
+            parsed, wrong = sources.parse_readable(_text(path), file=str(path))
         except (IntegrityError, OSError) as error:
             problems.append(f"{path}: not used: {error}")
             continue
-        found += [_completed(source, places) for source in parsed]
+        problems += [f"{error}; not used" for error in wrong]
+        found += [_completed(source, places, problems) for source in parsed]
     logins = tuple(login for path in places.login_files() for login in _logins(_readable(path)))
     return Host(
         sources=tuple(found),
@@ -132,18 +135,18 @@ class _Places:
     def source_files(self) -> list[Path]:
         parts = self._listed("Dir::Etc::sourceparts", "sources.list.d", form=_PART)
         main = self._file("Dir::Etc::sourcelist", "sources.list")
-        return ([main] if main.is_file() else []) + parts
+        return ([main] if _is_file(main) else []) + parts
 
     def login_files(self) -> list[Path]:
         main = self._file("Dir::Etc::netrc", "auth.conf")
         parts = self._listed("Dir::Etc::netrcparts", "auth.conf.d", form=re.compile(r"[A-Za-z0-9_-]+(?:\.conf)?"))
-        return ([main] if main.is_file() else []) + parts
+        return ([main] if _is_file(main) else []) + parts
 
     def trusted(self) -> bytes:
         """Return the keys that sign a source which names none."""
         main = self._file("Dir::Etc::trusted", "trusted.gpg")
         parts = self._listed("Dir::Etc::trustedparts", "trusted.gpg.d", form=_KEYRING)
-        return b"".join(_bytes(path) for path in [main, *parts] if path.is_file())
+        return b"".join(_bytes(path) for path in [main, *parts] if _is_file(path))
 
     def keyring(self, name: str) -> bytes:
         """Return the content of a keyring that a source names by its path."""
@@ -156,14 +159,19 @@ class _Places:
     def _listed(self, setting: str, default: str, *, form: re.Pattern[str]) -> list[Path]:
         directory = self._file(setting, default)
         try:
-            return sorted(path for path in directory.iterdir() if form.fullmatch(path.name) and path.is_file())
+            return sorted(path for path in directory.iterdir() if form.fullmatch(path.name) and _is_file(path))
         except OSError:
             return []
 
 
-def _completed(source: Source, places: _Places) -> Source:
+def _completed(source: Source, places: _Places, problems: list[str]) -> Source:
     """Return a source with its keys, and with the mirrors that a ``mirror+file`` URI lists."""
-    uris = [one for uri in source.uris for one in (_mirrors(uri, places) if uri.startswith("mirror+file:") else [uri])]
+    uris: list[str] = []
+    for uri in source.uris:
+        try:
+            uris += _mirrors(uri, places) if uri.startswith("mirror+file:") else [uri]
+        except OSError as error:
+            problems.append(f"{redact(uri)}: not used: {error.strerror}")
     source = attrs.evolve(source, uris=tuple(uris))
     try:
         completed = sources.with_keys(source, places.keyring, default=places.trusted)
@@ -175,10 +183,7 @@ def _completed(source: Source, places: _Places) -> Source:
 
 def _mirrors(uri: str, places: _Places) -> list[str]:
     """Read a list of mirrors: a URI a line, with words about it behind a tab (apt-transport-mirror(1))."""
-    try:
-        text = places.keyring(unquote(urlsplit(uri).path)).decode("utf-8", "replace")
-    except OSError:
-        return []
+    text = places.keyring(unquote(urlsplit(uri).path)).decode("utf-8", "replace")
     lines = (line.partition("#")[0].split() for line in text.splitlines())
     return [words[0] for words in lines if words]
 
@@ -235,5 +240,15 @@ def _readable(path: Path) -> str:
 
 
 def _bytes(path: Path) -> bytes:
+    if "\0" in str(path):
+        # Python says ValueError, as only names that no file can have end.
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
     with path.open("rb") as stream:
         return stream.read(_READ_MAX)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False

@@ -8,8 +8,10 @@ Source: sources.list(5). What would weaken trust is read over: ``Trusted``, ``Al
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -19,18 +21,26 @@ from imgforge.apt.words import is_true
 from imgforge.deb import control
 from imgforge.digest import Digest
 from imgforge.errors import IntegrityError
+from imgforge.fetch.request import redact
 
 pysequoia = late.module("pysequoia")
 
 FILE_MAX = 1 << 20
 """Most characters of a file of sources that are read."""
 
-_SUITE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9+._~/-]{0,199}")
+_SUITE = re.compile(r"/|[A-Za-z0-9.][A-Za-z0-9+._~/-]{0,199}")
 _COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._~/-]{0,99}")
 _URI = re.compile(r"[a-z][a-z0-9+.-]*:\S+")
 _FINGERPRINT = re.compile(r"(?:[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})!?")
 _OPTIONS = re.compile(r"\[(?P<options>[^\]]*)\]\s*(?P<rest>.*)")
+# As apt's apt-pkg/contrib/strutl.cc, ParseQuoteWord: blanks may stand in quotes and in brackets.
+_WORD = re.compile(r'(?:"[^"]*"|\[[^\]]*\]|\S)+')
+_ADDITIVE = {"+": "-Add", "-": "-Remove"}
 _ONE_LINE = {"arch": "Architectures", "signed-by": "Signed-By", "check-valid-until": "Check-Valid-Until"}
+
+
+_FieldsOf = Callable[[str], Mapping[str, str]]
+"""Returns the fields of one source; its argument says where it stands, for errors."""
 
 
 class SourcesError(IntegrityError):
@@ -41,7 +51,8 @@ def _plain(instance: Source, attribute: attrs.Attribute[tuple[str, ...]], values
     form = _SUITE if attribute.name == "suites" else _COMPONENT
     for value in values:
         if not form.fullmatch(value) or ".." in value.split("/"):
-            raise SourcesError(f"source {instance.name!r}: {attribute.name}: expected a plain name, got {value[:80]!r}")
+            got = redact(value)[:80]  # for it may be a URI in the wrong place
+            raise SourcesError(f"source {instance.name!r}: {attribute.name}: expected a plain name, got {got!r}")
 
 
 def _some(instance: Source, attribute: attrs.Attribute[tuple[str, ...]], values: tuple[str, ...]) -> None:
@@ -67,13 +78,14 @@ class Source:
 
     Attributes:
         name: what messages and locks call it.
-        suites: directories below ``dists/``; one that ends in a slash is a flat archive.
+        suites: directories below ``dists/``; one that ends in a slash is a flat archive, ``/`` alone that at the URI.
         components: of each suite; none for flat archives.
-        uris: base URLs, without a trailing slash.
+        uris: base URLs, without a trailing slash; ``cdrom:[…]`` and others that nothing is fetched from, too.
         keys: the certificates that sign it, armored or binary, one after the other; empty while not yet read.
         signed_by: where the keys are, as the file says: absolute paths, fingerprints.
         architectures: the only ones that are taken from it; empty for all.
-        check_valid_until: whether Valid-Until and Date count; off for frozen archives.
+        without: architectures that are not taken from it.
+        check_valid_until: whether its times count; off for frozen archives, see `release.Waived.ALL`.
     """
 
     name: str
@@ -83,7 +95,12 @@ class Source:
     keys: bytes = attrs.field(default=b"", repr=False)
     signed_by: tuple[str, ...] = ()
     architectures: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     check_valid_until: bool = True
+
+    def has(self, architecture: str) -> bool:
+        """Say whether packages of an architecture are taken from it."""
+        return architecture not in self.without and (not self.architectures or architecture in self.architectures)
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
@@ -113,16 +130,36 @@ def parse(text: str, *, file: str) -> tuple[Source, ...]:
     Raises:
         SourcesError: the file is not what sources.list(5) says.
     """
+    found, wrong = parse_readable(text, file=file)
+    if wrong:
+        raise wrong[0]
+    return found
+
+
+def parse_readable(text: str, *, file: str) -> tuple[tuple[Source, ...], tuple[SourcesError, ...]]:
+    """Return the sources of a file as `parse` does, and what is wrong with those that are left out.
+
+    For a machine's own files, which only say where to fetch from: a line too many must not cost all mirrors. Of files
+    that decide what is trusted nothing may be left out.
+
+    Raises:
+        SourcesError: the whole file is wrong.
+    """
     if len(text) > FILE_MAX:
         raise SourcesError(f"{file}:1: expected at most {FILE_MAX} characters")
     read = _stanzas if file.endswith(".sources") else _lines
     stem = file.rpartition("/")[2].removesuffix(".sources").removesuffix(".list")
     found: list[Source] = []
-    for line, fields in read(text, file=file):
+    wrong: list[SourcesError] = []
+    for where, fields_of in read(text.replace("\r\n", "\n"), file=file):
         name = f"{stem}-{len(found) + 1}" if found else stem
-        if "deb" in fields["Types"].split() and is_true(fields.get("Enabled", ""), default=True):
-            found.append(_source(fields, name=name, where=f"{file}:{line}"))
-    return tuple(found)
+        try:
+            fields = fields_of(where)
+            if "deb" in fields["Types"].split() and is_true(fields.get("Enabled", ""), default=True):
+                found.append(_source(fields, name=name, where=where))
+        except SourcesError as error:
+            wrong.append(error)
+    return tuple(found), tuple(wrong)
 
 
 def dump(source: Source, *, signed_by: str | None = None) -> str:
@@ -135,6 +172,7 @@ def dump(source: Source, *, signed_by: str | None = None) -> str:
     fields = {"Types": "deb", "URIs": " ".join(source.uris), "Suites": " ".join(source.suites)}
     fields["Components"] = " ".join(source.components)
     fields["Architectures"] = " ".join(source.architectures)
+    fields["Architectures-Remove"] = " ".join(source.without)
     fields["Check-Valid-Until"] = "" if source.check_valid_until else "no"
     fields["Signed-By"] = _embedded(source) if signed_by is None else signed_by
     return control.dump(control.Stanza.of({name: value for name, value in fields.items() if value}))
@@ -162,56 +200,84 @@ def with_keys(source: Source, read: Callable[[str], bytes], *, default: Callable
     return attrs.evolve(source, keys=keys)
 
 
-def _stanzas(text: str, *, file: str) -> list[tuple[int, Mapping[str, str]]]:
+def _stanzas(text: str, *, file: str) -> Iterator[tuple[str, _FieldsOf]]:
+    """Yield where each stanza is, and what returns its fields."""
     try:
         stanzas = control.parse(text, file=file, comments="skip")
     except control.DebControlError as error:
         raise SourcesError(str(error)) from None
     for stanza in stanzas:
-        for field in ("Types", "URIs", "Suites"):
-            if not stanza.get(field):
-                raise SourcesError(f"{file}:{stanza.line}: field {field!r} is missing")
-    return [(stanza.line, stanza) for stanza in stanzas]
+        yield f"{file}:{stanza.line}", functools.partial(_whole, stanza)
 
 
-def _lines(text: str, *, file: str) -> list[tuple[int, Mapping[str, str]]]:
-    """Read ``deb [OPTION=VALUE …] URI SUITE COMPONENT…``."""
-    found: list[tuple[int, Mapping[str, str]]] = []
+def _whole(stanza: control.Stanza, where: str) -> Mapping[str, str]:
+    for field in ("Types", "URIs", "Suites"):
+        if not stanza.get(field):
+            raise SourcesError(f"{where}: field {field!r} is missing")
+    return stanza
+
+
+def _lines(text: str, *, file: str) -> Iterator[tuple[str, _FieldsOf]]:
+    """Yield where each line is that says something, and what returns its fields."""
     for number, line in enumerate(text.split("\n"), start=1):
-        kind, _, rest = line.partition("#")[0].strip().replace("\t", " ").partition(" ")
-        if not kind:
-            continue
-        if kind not in ("deb", "deb-src"):
-            raise SourcesError(f"{file}:{number}: expected 'deb' or 'deb-src', got {kind[:60]!r}")
-        match = _OPTIONS.fullmatch(rest.strip())
-        fields = {} if match is None else _options(match["options"], where=f"{file}:{number}")
-        words = (rest if match is None else match["rest"]).split()
-        if len(words) < 2:
-            raise SourcesError(f"{file}:{number}: expected a URI and a suite, got {line.strip()[:80]!r}")
-        fields |= {"Types": kind, "URIs": words[0], "Suites": words[1], "Components": " ".join(words[2:])}
-        found.append((number, fields))
-    return found
+        said = line.partition("#")[0].replace("\t", " ").strip()
+        if said:
+            yield f"{file}:{number}", functools.partial(_fields, said)
+
+
+def _fields(line: str, where: str) -> Mapping[str, str]:
+    """Read ``deb [OPTION=VALUE …] URI SUITE COMPONENT…``."""
+    kind, _, rest = line.partition(" ")
+    if kind not in ("deb", "deb-src"):
+        raise SourcesError(f"{where}: expected 'deb' or 'deb-src', got {kind[:60]!r}")
+    match = _OPTIONS.fullmatch(rest.strip())
+    fields = {} if match is None else _options(match["options"], where=where)
+    words = _WORD.findall(rest if match is None else match["rest"])
+    if len(words) < 2:
+        raise SourcesError(f"{where}: expected a URI and a suite, got {' '.join(map(redact, words))[:80]!r}")
+    # A disc's name has blanks: cdrom:[Debian GNU/Linux 12.0.0 _Bookworm_]/
+    uri = words[0].replace('"', "").replace(" ", "%20")
+    return {**fields, "Types": kind, "URIs": uri, "Suites": words[1], "Components": " ".join(words[2:])}
 
 
 def _options(text: str, *, where: str) -> dict[str, str]:
+    """Return the fields of options; ``arch+=`` and ``arch-=`` are fields of their own, see apt's sourcelist.cc."""
     fields: dict[str, str] = {}
     for option in text.split():
         name, separator, value = option.partition("=")
         if not separator or not value:
             raise SourcesError(f"{where}: expected OPTION=VALUE, got {option[:60]!r}")
-        field = _ONE_LINE.get(name.rstrip("+-").lower(), name)
+        field = _ONE_LINE.get(name.rstrip("+-").lower(), name) + _ADDITIVE.get(name[-1:], "")
         fields[field] = " ".join([*fields.get(field, "").split(), *value.split(",")])
     return fields
+
+
+def _architectures(fields: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the only ones that are taken; what is added to all is among them already."""
+    named, added = _listed(fields, "Architectures"), _listed(fields, "Architectures-Add")
+    return tuple(dict.fromkeys((*named, *added))) if named else ()
+
+
+def _listed(fields: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(fields.get(name, "").replace(",", " ").split())
+
+
+def _is_uri(text: str) -> bool:
+    try:
+        urlsplit(text)
+    except ValueError:
+        return False
+    return _URI.fullmatch(text) is not None
 
 
 def _source(fields: Mapping[str, str], *, name: str, where: str) -> Source:
     signed = fields.get("Signed-By", "")
     embedded = _unembedded(signed) if "BEGIN PGP" in signed else b""
     uris = tuple(fields["URIs"].split())
-    names = () if embedded else tuple(signed.replace(",", " ").split())
+    names = () if embedded else _listed(fields, "Signed-By")
     for uri in uris:
-        if not _URI.fullmatch(uri):
-            raise SourcesError(f"{where}: URIs: expected a URI, got {uri[:80]!r}")
+        if not _is_uri(uri):
+            raise SourcesError(f"{where}: URIs: expected a URI, got {redact(uri)[:80]!r}")
     for one in names:
         if not one.startswith("/") and not _FINGERPRINT.fullmatch(one):
             raise SourcesError(f"{where}: Signed-By: expected a path, a fingerprint or a key, got {one[:80]!r}")
@@ -223,7 +289,8 @@ def _source(fields: Mapping[str, str], *, name: str, where: str) -> Source:
             uris=uris,
             keys=embedded,
             signed_by=names,
-            architectures=tuple(fields.get("Architectures", "").replace(",", " ").split()),
+            architectures=_architectures(fields),
+            without=_listed(fields, "Architectures-Remove"),
             check_valid_until=is_true(fields.get("Check-Valid-Until", ""), default=True),
         )
     except SourcesError as error:

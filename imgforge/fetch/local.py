@@ -23,9 +23,8 @@ def copy(url: str, sink: Sink, *, request: Request, told: Callable[[int], None])
         TooLargeError: it has more bytes than the request allows.
         StoreError: the disk cannot read it.
     """
-    parts = urlsplit(url)
-    path = Path(unquote(parts.path))
-    if parts.netloc not in ("", "localhost") or not path.is_absolute():
+    path = _path(url)
+    if path is None:
         raise RefusedError("a file URL names an absolute path and no host")
     sink.restart()
     try:
@@ -40,6 +39,17 @@ def copy(url: str, sink: Sink, *, request: Request, told: Callable[[int], None])
                 raise TooLargeError(f"{request.what}: expected at most {request.limit} bytes, got more")
             sink.write(data)
             told(sink.position)
+
+
+def _path(url: str) -> Path | None:
+    """Return the path of a URL; None when it names a host, or nothing that a file's name can be."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    path = Path(unquote(parts.path))
+    is_one = parts.netloc in ("", "localhost") and path.is_absolute() and "\0" not in str(path)
+    return path if is_one else None
 
 
 def _piece(stream: BinaryIO, path: Path) -> bytes:

@@ -144,9 +144,12 @@ class Archive:
     def _bases_of(self, source: Source, suite: str) -> tuple[str, ...]:
         return mirrors.candidates(source, suite, overrides=self._settings.mirrors, host=self._host)
 
-    @property
+    @functools.cached_property
     def _host(self) -> Host:
-        return self._host_read.result()
+        host = self._host_read.result()
+        for problem in host.problems:
+            self._settings.reporter.warned(problem)
+        return host
 
     @functools.cached_property
     def _fetcher(self) -> Fetcher:

@@ -93,6 +93,13 @@ def test_a_flat_archive_is_read(tmp_path: Path, desk: Desk) -> None:
     archive.add(build_deb("hello", "1.0"), suite="./")
     archive.publish()
     assert "Package: hello" in desk.only(archive.source())
+    exact = Source("flat", ("/",), (), (archive.url,), keys=archive.keyring)
+    assert "Package: hello" in desk.only(exact)
+
+
+def test_an_architecture_that_a_source_leaves_out_gives_nothing(archive: Archive, desk: Desk) -> None:
+    source = Source("not", ("stable",), ("main",), (archive.url,), keys=archive.keyring, without=("amd64",))
+    assert desk.get(source) == ()
 
 
 def test_an_archive_with_a_detached_signature_is_read(archive: Archive, server: Server, desk: Desk) -> None:

@@ -46,6 +46,38 @@ def test_a_file_that_is_wrong_is_a_problem_and_no_more(root: Path) -> None:
     assert "sources.list:1: expected 'deb'" in host.problems[0]
 
 
+def test_a_line_that_is_wrong_costs_no_other(root: Path) -> None:
+    disc = "cdrom:[Debian GNU/Linux 12.0.0 _Bookworm_ - Official amd64 DVD]/"
+    lines = (f"deb {disc} bookworm main", "deb file:/srv/local /", "deb http://[x y main", f"deb {URI} a main")
+    put(root, "sources.list", "\n".join(lines))
+    put(root, "sources.list.d/z.sources", f"Types: deb\nSuites: b\n\nTypes: deb\nURIs: {URI}\nSuites: c/\n")
+    host = hosts.read(root)
+    assert [source.suites for source in host.sources] == [("bookworm",), ("/",), ("a",), ("c/",)]
+    directory = root / "etc/apt"
+    assert host.problems == (
+        f"{directory}/sources.list:3: URIs: expected a URI, got '(a malformed URL)'; not used",
+        f"{directory}/sources.list.d/z.sources:1: field 'URIs' is missing; not used",
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "deb mirror+file://[x stable main",
+        "deb mirror+file:/a%00b stable main",
+        "deb [signed-by=/a\0b] {0} stable main",
+        "deb mirror+file:/etc/apt/{1} stable main",
+        "deb mirror+file:/etc/apt/auth.conf/x stable main",
+    ],
+)
+def test_nothing_that_a_list_says_is_a_traceback(root: Path, line: str) -> None:
+    put(root, "auth.conf", "")
+    put(root, "sources.list", f"{line.format(URI, 'x' * 300)}\ndeb {URI} a main\n")
+    host = hosts.read(root)
+    assert host.sources[-1].suites == ("a",)
+    assert len(host.problems) == ("mirror" in line)
+
+
 def test_keys_come_from_where_a_source_says(root: Path) -> None:
     other = Key()
     put(root, "key.asc", KEY.armored)

@@ -81,7 +81,74 @@ deb\t[arch+=i386]\t{URI} stable main
         ("/k.gpg",),
         False,
     )
-    assert third.architectures == ("i386",)
+    assert third.architectures == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "taken"),
+    [
+        ("arch-=i386", {"amd64", "arm64"}),
+        ("arch+=arm64", {"amd64", "arm64", "i386"}),
+        ("arch=i386 arch+=amd64", {"amd64", "i386"}),
+        ("arch=amd64,arm64 arch-=amd64", {"arm64"}),
+        ("arch=amd64 arch-=amd64", set()),
+    ],
+)
+def test_architectures_are_added_and_removed_in_both_forms(options: str, taken: set[str]) -> None:
+    names = {"arch": "Architectures", "arch+": "Architectures-Add", "arch-": "Architectures-Remove"}
+    pairs = [option.rpartition("=") for option in options.split()]
+    fields = "".join(f"{names[name.rstrip('=')]}: {value.replace(',', ' ')}\n" for name, _, value in pairs)
+    (line,) = parse(f"deb [{options}] {URI} a main\n", file="x.list")
+    (stanza,) = parse(f"Types: deb\nURIs: {URI}\nSuites: a\nComponents: main\n{fields}", file="x.sources")
+    assert line == stanza
+    assert {name for name in ("amd64", "arm64", "i386") if line.has(name)} == taken
+    (again,) = parse(dump(attrs.evolve(line, keys=KEY.certificate)), file="x.sources")
+    assert (again.architectures, again.without) == (line.architectures, line.without)
+
+
+DISC = "cdrom:[Debian GNU/Linux 12.0.0 _Bookworm_ - Official amd64 DVD Binary-1 with firmware 20230610-10:23]/"
+
+
+def test_a_disc_is_read_with_the_blanks_of_its_name() -> None:
+    first, second = parse(f"deb {DISC} bookworm main contrib\ndeb {URI} bookworm main\n", file="x.list")
+    assert first.uris == (DISC.replace(" ", "%20").rstrip("/"),)
+    assert (first.suites, first.components) == (("bookworm",), ("main", "contrib"))
+    assert second.uris == (URI,)
+    (quoted,) = parse('deb "https://mirrors.wikimedia.org/a b" x main\n', file="x.list")
+    assert quoted.uris == ("https://mirrors.wikimedia.org/a%20b",)
+
+
+@pytest.mark.parametrize("file", ["x.list", "x.sources"])
+def test_the_exact_suite_is_the_uri_itself(file: str) -> None:
+    text = "deb file:/srv/local /\n" if file == "x.list" else "Types: deb\nURIs: file:/srv/local\nSuites: /\n"
+    (source,) = parse(text, file=file)
+    assert (source.uris, source.suites, source.components) == (("file:/srv/local",), ("/",), ())
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_line_ends_of_other_systems_are_read_as_apt_reads_them(end: str) -> None:
+    text = DEB822.replace("\n", end)
+    assert parse(text, file="x.sources") == parse(DEB822, file="x.sources")
+    one, two = parse(f"deb {URI} a main{end}deb {URI} b main{end}", file="x.list")
+    assert one.components == two.components == ("main",)
+
+
+def test_what_is_wrong_is_left_out_only_where_the_caller_wants_what_is_readable() -> None:
+    text = f"deb {URI} a main\nnonsense\ndeb http://[x b main\ndeb {URI} c\ndeb {URI} d main\n"
+    found, wrong = sources.parse_readable(text, file="x.list")
+    assert [source.suites for source in found] == [("a",), ("d",)]
+    assert [str(error).partition(": ")[0] for error in wrong] == ["x.list:2", "x.list:3", "x.list:4"]
+    with pytest.raises(SourcesError, match=r"x\.list:2: expected 'deb'"):
+        parse(text, file="x.list")
+
+
+@pytest.mark.parametrize(
+    "line", ["deb {0}", "deb x {0} main", "deb https://user:secret@[y z main", "deb {1} {0} main", "deb {1} a {0}"]
+)
+def test_a_message_shows_no_password(line: str) -> None:
+    with pytest.raises(SourcesError) as caught:
+        parse(line.format("https://user:secret@mirrors.wikimedia.org/x", URI), file="x.list")
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

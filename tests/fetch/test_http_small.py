@@ -63,6 +63,9 @@ def test_a_file_url_is_copied(fetcher: Fetcher, target: Path, tmp_path: Path) ->
         ("file:///", RefusedError),
         ("file://host/etc/passwd", RefusedError),
         ("file:relative", RefusedError),
+        ("file:///a%00b", RefusedError),
+        ("file://[x/a", RefusedError),
+        ("http://[x/a", RefusedError),
     ],
 )
 def test_a_file_url_that_names_no_file_is_an_error(

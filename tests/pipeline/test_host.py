@@ -64,6 +64,32 @@ def roll_back(world: World) -> None:
     shutil.copytree(world.path / "old" / "dists", world.archive.path / "dists")
 
 
+WRONG = """\
+deb mirror+file://[x extra main
+deb mirror+file:/a%00b extra main
+deb cdrom:[Debian GNU/Linux 12.0.0 _Bookworm_ - Official amd64 DVD Binary-1]/ extra main
+deb file:/srv/local /
+deb http://[x extra main
+deb file:///a%00b extra main
+"""
+
+
+def test_lines_that_are_wrong_are_named_once_and_cost_no_mirror(
+    overdue: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(overdue, uris=[])
+    keyring = overdue.manifests / "extra.gpg"
+    mirror = f"{WRONG}deb [signed-by={keyring}] {overdue.archive.url} extra main\n"
+    done = locked(overdue, monkeypatch, **configured(overdue, FROZEN, sources=mirror))
+    assert done.returncode == 0, done.stderr
+    assert version(overdue) == "2.0"
+    listed = overdue.path / "apt" / "sources.list"
+    assert done.stderr.count(f"{listed}:1: URIs: expected a URI") == 1
+    assert done.stderr.count(f"{listed}:5: URIs: expected a URI") == 1
+    assert done.stderr.count("mirror+file:/a%00b: not used: Invalid argument") == 1
+    assert "cdrom" not in done.stderr
+
+
 FROZEN = 'Acquire::Check-Valid-Until "false";'
 
 
