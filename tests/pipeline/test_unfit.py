@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 from builders.debs import build_deb
-from builders.worlds import Image, World
+from builders.worlds import World
 
 from imgforge.errors import BuildError
 
@@ -65,9 +65,10 @@ def test_a_lock_from_which_somebody_took_a_dependency_is_refused(world: World) -
 
 def test_what_is_wrong_about_a_base_before_is_no_reason(world: World) -> None:
     offer(world, "pear")
+    world.build("ground")
+    alien = "Package: alien\nStatus: install ok installed\nArchitecture: i386\nVersion: 1\nDepends: nowhere\n"
+    (world.manifests / "status").write_text(f"{world.image('ground').text('var/lib/dpkg/status')}{alien}\n")
     world.manifest("lower", files=[{"from": "status", "to": "/var/lib/dpkg/status"}])
-    status = Image(world.layout, world.layout.resolve(world.build("ground").name)).text("var/lib/dpkg/status")
-    (world.manifests / "status").write_text(status.replace("Package: dash\n", "Package: dash\nDepends: nowhere\n"))
     world.build("lower")
     status = world.made(base="lower", packages=["pear"]).text("var/lib/dpkg/status")
     assert "Depends: nowhere" in status
