@@ -31,7 +31,7 @@ def compare(
     Args:
         before: the lock as it is.
         after: what it would be.
-        debs: fetches packages, for their changelogs.
+        debs: fetches packages, for their changelogs; of one that it does not return no urgency is known.
         cached: returns where a package lies that is here still, None when it is not.
     """
     old = {package.name: package for package in (before.packages if before else ())}
@@ -39,7 +39,9 @@ def compare(
     updates = {name: (old[name], now) for name, now in new.items() if name in old and old[name].version != now.version}
     paths = debs(tuple(now for _, now in updates.values())) if updates else {}
     urgencies = {
-        name: _urgency(paths[now.digest], was=was, replaced=cached(was)) for name, (was, now) in updates.items()
+        name: _urgency(paths[now.digest], was=was, replaced=cached(was))
+        for name, (was, now) in updates.items()
+        if now.digest in paths
     }
     return tuple(
         Change(

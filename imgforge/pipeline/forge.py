@@ -150,10 +150,18 @@ class Forge:
         after = self._proposed(question, base, before=before, upgrade=()).lock.platforms[question.platform]
         old = before.platforms.get(question.platform) if before else None
         architecture = debian_architecture(question.platform)
+
+        def debs(wanted: tuple[LockedPackage, ...]) -> Mapping[Digest, Path]:
+            try:
+                return self._fetched(Wish(wanted, file.manifest, base, architecture), file)
+            except FetchError as error:  # they are wanted for their changelogs alone
+                self._reporter.warned(f"{file.manifest.name}: how urgent it is cannot be told: {error}")
+                return {}
+
         changes = comparing.compare(
             old,
             after,
-            debs=lambda wanted: self._fetched(Wish(wanted, file.manifest, base, architecture), file),
+            debs=debs,
             cached=lambda package: self._cache.get(KIND, package.digest.hex),
         )
         stale = differences(old, asked=question.lines, base=question.base) if old else ("there is no lock",)

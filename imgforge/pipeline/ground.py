@@ -113,7 +113,7 @@ class Opener:
                 place = transports.read(reference, table=self._table(), platform=Platform.parse(platform))
                 opened = stack.enter_context(place)
             except (NotFoundError, OfflineError) as error:
-                _explain(error, reference, name)
+                _explain(error, reference, file)
                 raise
             remember(opened.image, reference=reference, cache=self._cache)
             yield self._base(name, opened.image, opened.open)
@@ -144,11 +144,13 @@ def bring(base: Base, *, store: Layout) -> None:
     layouts.bring(base.image, base.open_blob, layout=store)
 
 
-def _explain(error: Exception, reference: Reference, name: str) -> None:
+def _explain(error: Exception, reference: Reference, file: ManifestFile) -> None:
     """Add to an error what to do where a locked base cannot be had."""
+    name = file.manifest.base
     if reference.digest is None or str(reference.digest) in name:
         return
     if isinstance(error, NotFoundError):
-        error.add_note(f"the lock says {reference.digest}; `imgforge lock --upgrade` takes what {name} is now")
+        command = locking.command(file.path, "--upgrade")
+        error.add_note(f"the lock says {reference.digest}; `{command}` takes what {name} is now")
     if isinstance(error, OfflineError):
         error.add_note(f"the lock says {reference.digest}, which has not been built on with this cache and store")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from imgforge.errors import ImgforgeError
+from imgforge.errors import ImgforgeError, UsageError
 from imgforge.manifest import files
 from imgforge.manifest.files import ManifestFile
 
@@ -21,7 +21,13 @@ _BYTES_MAX = 64 << 10
 
 
 def below(directory: Path) -> Iterator[tuple[Path, ManifestFile | ImgforgeError]]:
-    """Yield the manifests with a lock, in the order of their paths, or why one cannot be read."""
+    """Yield the manifests with a lock, in the order of their paths, or why one cannot be read.
+
+    Raises:
+        UsageError: there is no such directory.
+    """
+    if not directory.is_dir():
+        raise UsageError(f"{directory}: expected a directory of manifests")
     for path in files.manifests(directory):
         try:
             file = files.read(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import attrs
@@ -89,12 +90,16 @@ def refuse_stale(lock: Lock | None, asked: Question) -> None:
     Raises:
         StaleLockError: always.
     """
-    name = asked.file.manifest.name
     locked = lock.platforms.get(asked.platform) if lock else None
     if locked is None:
         error = StaleLockError(f"{asked.file.lock}: has nothing for {asked.platform}")
     else:
         reasons = differences(locked, asked=asked.lines, base=asked.base)
         error = StaleLockError(f"{asked.file.lock}: does not answer the manifest: {'; '.join(reasons)}")
-    error.add_note(f"run `imgforge lock {name}` to refresh it")
+    error.add_note(f"run `{command(asked.file.path)}` to refresh it")
     raise error
+
+
+def command(manifest: Path, *options: str) -> str:
+    """Return the command that locks a manifest, for people to copy: by its path, as its name alone may not be found."""
+    return shlex.join(("imgforge", "lock", str(manifest), *options))

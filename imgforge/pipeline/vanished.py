@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from imgforge.lock import LockedPackage
+from imgforge.pipeline import locking
 
 
 def hints(packages: Iterable[LockedPackage], *, listed: Mapping[str, str], manifest: Path) -> Iterator[str]:
@@ -15,7 +15,7 @@ def hints(packages: Iterable[LockedPackage], *, listed: Mapping[str, str], manif
     Args:
         packages: of a lock, that are gone.
         listed: the versions that the sources would give now, by name, as far as they have any and could be read.
-        manifest: whose lock it is; the command names it by this path, since its name alone may not be found.
+        manifest: whose lock it is.
     """
     replaced = []
     for package in packages:
@@ -27,5 +27,4 @@ def hints(packages: Iterable[LockedPackage], *, listed: Mapping[str, str], manif
         if version is not None:
             yield f"the archive has {package.name} {version} now"
     if replaced:
-        command = shlex.join(("imgforge", "lock", str(manifest), "--upgrade", *replaced))
-        yield f"`{command}` takes what the archive has now"
+        yield f"`{locking.command(manifest, '--upgrade', *replaced)}` takes what the archive has now"

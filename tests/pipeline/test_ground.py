@@ -157,7 +157,7 @@ def test_a_locked_base_that_the_registry_has_no_more_is_said_with_a_way_out(
         assert (answer.status, tag) == (202, "1")
     with pytest.raises(NotFoundError) as caught:
         elsewhere(world, tmp_path / "bare").build()
-    assert "`imgforge lock --upgrade` takes what" in str(caught.value.__notes__)
+    assert f"`imgforge lock {world.path_of()} --upgrade` takes what" in str(caught.value.__notes__)
 
 
 def test_another_tag_in_the_manifest_makes_the_lock_stale(world: World, base: str, tmp_path: Path) -> None:

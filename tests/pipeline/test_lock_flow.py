@@ -94,7 +94,11 @@ def test_a_stale_lock_is_refused_under_locked_and_told_why(pair: World) -> None:
     pair.manifest(packages=["apple", "plum"])
     done = pair.command("build", str(pair.path_of()), "--locked")
     assert (done.returncode, done.stdout) == (STALE, "")
-    for words in ("no longer asked: package pear", "newly asked: package plum", "hint: run `imgforge lock image`"):
+    for words in (
+        "no longer asked: package pear",
+        "newly asked: package plum",
+        f"hint: run `imgforge lock {pair.path_of()}`",
+    ):
         assert words in done.stderr
     assert pair.path_of().with_suffix(".lock.json").read_bytes() == lock
 
