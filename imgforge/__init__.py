@@ -13,9 +13,9 @@ from imgforge.digest import Digest
 from imgforge.errors import ImgforgeError, ManifestError, UsageError
 from imgforge.pipeline.builder import Built
 from imgforge.pipeline.checks import Checked, Refusal, check
-from imgforge.pipeline.freshness import Change, Freshness
-from imgforge.pipeline.locking import Locked
-from imgforge.pipeline.planning import Plan
+from imgforge.pipeline.layer.planning import Plan
+from imgforge.pipeline.lock.freshness import Change, Freshness
+from imgforge.pipeline.lock.locking import Locked
 from imgforge.pipeline.publish import Published, Vouched, copy, index, keygen, pull, push, sign, tag, tags, verify
 from imgforge.pipeline.statements import provenance, report, sbom
 from imgforge.pipeline.verbs import (

@@ -32,6 +32,15 @@ FLOORS = (
     ("__main__",),
 )
 
+PIPELINE = (
+    ("image",),
+    ("lock",),
+    ("layer", "registry"),
+    ("attest", "policy"),
+    ("",),
+)
+"""The floors inside the pipeline, the largest room: its packages, and on top the modules that put them together."""
+
 PURE = re.compile(
     r"""imgforge\.(
         errors | digest | tree | record | lock | plan | image
@@ -125,6 +134,26 @@ def test_a_room_imports_only_lower_floors() -> None:
                 wrong.append(
                     f"{_where(path, line)}: {own} (floor {_floor(own)}) imports {other} (floor {_floor(other)})"
                 )
+    assert wrong == []
+
+
+def _part(module: str) -> str:
+    """Return the package of the pipeline that a module is in; empty text for what stands above them."""
+    path = REPOSITORY / "imgforge/pipeline" / module.split(".")[2] if module.count(".") > 1 else REPOSITORY
+    return path.name if path.is_dir() and path != REPOSITORY else ""
+
+
+def test_parts_of_the_pipeline_import_only_lower_floors() -> None:
+    floor = {part: number for number, parts in enumerate(PIPELINE) for part in parts}
+    wrong = [
+        f"{_where(path, line)}: {own or 'pipeline'} imports {other or 'pipeline'}: {module}"
+        for path in _files("imgforge/pipeline")
+        for own in [_part(_name(path))]
+        for line, module in _imported(path)
+        if module.startswith("imgforge.pipeline.")
+        for other in [_part(module)]
+        if other != own and floor[other] >= floor[own]
+    ]
     assert wrong == []
 
 

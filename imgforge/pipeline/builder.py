@@ -28,30 +28,31 @@ from imgforge.oci.config import Overrides
 from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.platform import Platform
 from imgforge.oci.reference import Reference
-from imgforge.pipeline import base as bases
-from imgforge.pipeline import installed as remembered
-from imgforge.pipeline import locking, material
-from imgforge.pipeline.base import Base
-from imgforge.pipeline.blobs import LayerBlobs
+from imgforge.pipeline.attest.stopwatch import Stopwatch
 from imgforge.pipeline.chain import Chain
-from imgforge.pipeline.compress import COMPRESSIONS
-from imgforge.pipeline.governing import Governor
-from imgforge.pipeline.installed import Installed
-from imgforge.pipeline.locking import Locked, Question
-from imgforge.pipeline.marks import Marks
-from imgforge.pipeline.stopwatch import Stopwatch
-from imgforge.pipeline.wish import Wish
+from imgforge.pipeline.image import base as bases
+from imgforge.pipeline.image.base import Base
+from imgforge.pipeline.layer import installed as remembered
+from imgforge.pipeline.layer import material
+from imgforge.pipeline.layer.blobs import LayerBlobs
+from imgforge.pipeline.layer.compress import COMPRESSIONS
+from imgforge.pipeline.layer.installed import Installed
+from imgforge.pipeline.layer.wish import Wish
+from imgforge.pipeline.lock import locking
+from imgforge.pipeline.lock.locking import Locked, Question
+from imgforge.pipeline.policy.governing import Governor
+from imgforge.pipeline.policy.marks import Marks
 from imgforge.report import Reporter, Step, running
 from imgforge.settings import Settings
 from imgforge.store.cache import Cache
 from imgforge.store.layout import Layout
 
-evidence = late.module("imgforge.pipeline.evidence")
+evidence = late.module("imgforge.pipeline.attest.evidence")
 forge = late.module("imgforge.pipeline.forge")
-grounds = late.module("imgforge.pipeline.ground")
-judging = late.module("imgforge.pipeline.judging")
+grounds = late.module("imgforge.pipeline.registry.ground")
+judging = late.module("imgforge.pipeline.policy.judging")
 refusals = late.module("imgforge.policy.refusal")
-registries = late.module("imgforge.pipeline.registries")
+registries = late.module("imgforge.pipeline.registry.registries")
 transports = late.module("imgforge.transport.table")
 
 COMPRESSOR = "org.wikimedia.imgforge.compressor"

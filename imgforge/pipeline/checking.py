@@ -13,14 +13,17 @@ from imgforge.digest import Digest
 from imgforge.lock import PlatformLock, differences
 from imgforge.manifest.files import ManifestFile
 from imgforge.oci.reference import DOCKER, Reference
-from imgforge.pipeline import consuming, judging, locking, reading, registries, sources
-from imgforge.pipeline.base import Base
 from imgforge.pipeline.builder import Builder
 from imgforge.pipeline.chain import Chain
-from imgforge.pipeline.gate import called
-from imgforge.pipeline.governing import name_of
-from imgforge.pipeline.joining import Joiner
-from imgforge.pipeline.locking import Question
+from imgforge.pipeline.image import reading
+from imgforge.pipeline.image.base import Base
+from imgforge.pipeline.lock import locking, sources
+from imgforge.pipeline.lock.locking import Question
+from imgforge.pipeline.policy import consuming, judging
+from imgforge.pipeline.policy.gate import called
+from imgforge.pipeline.policy.governing import name_of
+from imgforge.pipeline.registry import registries
+from imgforge.pipeline.registry.joining import Joiner
 from imgforge.policy import check, taint
 from imgforge.policy.files import PolicyFile
 from imgforge.policy.refusal import Refusal

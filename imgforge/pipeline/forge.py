@@ -16,17 +16,19 @@ from imgforge.errors import FetchError, IntegrityError, UsageError
 from imgforge.lock import Lock, LockedPackage, differences
 from imgforge.manifest.files import ManifestFile
 from imgforge.manifest.model import debian_architecture
-from imgforge.pipeline import locking, planning, reading, resolving, sources
-from imgforge.pipeline.archive import Archive, preferences_of
-from imgforge.pipeline.base import Base
-from imgforge.pipeline.blobs import LayerBlob
-from imgforge.pipeline.compress import COMPRESSIONS
-from imgforge.pipeline.freshness import Freshness
-from imgforge.pipeline.installed import Installed
-from imgforge.pipeline.locking import Locked, Question
-from imgforge.pipeline.planning import Plan
-from imgforge.pipeline.vanished import hints
-from imgforge.pipeline.wish import Wish
+from imgforge.pipeline.image import reading
+from imgforge.pipeline.image.base import Base
+from imgforge.pipeline.layer import planning
+from imgforge.pipeline.layer.blobs import LayerBlob
+from imgforge.pipeline.layer.compress import COMPRESSIONS
+from imgforge.pipeline.layer.installed import Installed
+from imgforge.pipeline.layer.planning import Plan
+from imgforge.pipeline.layer.wish import Wish
+from imgforge.pipeline.lock import locking, resolving, sources
+from imgforge.pipeline.lock.archive import Archive, preferences_of
+from imgforge.pipeline.lock.freshness import Freshness
+from imgforge.pipeline.lock.locking import Locked, Question
+from imgforge.pipeline.lock.vanished import hints
 from imgforge.rootfs.facts import EMPTY, Facts
 from imgforge.settings import Settings
 from imgforge.solver.values import Reason
@@ -34,12 +36,12 @@ from imgforge.store.cache import Cache
 from imgforge.store.layout import Layout
 
 # What a lock does not need is imported when something is made (docs/decisions/0001).
-comparing = late.module("imgforge.pipeline.comparing")
-content = late.module("imgforge.pipeline.content")
-install = late.module("imgforge.pipeline.install")
-layers = late.module("imgforge.pipeline.layers")
-threads = late.module("imgforge.pipeline.threads")
-view = late.module("imgforge.pipeline.view")
+comparing = late.module("imgforge.pipeline.lock.comparing")
+content = late.module("imgforge.pipeline.layer.content")
+install = late.module("imgforge.pipeline.layer.install")
+layers = late.module("imgforge.pipeline.layer.layers")
+threads = late.module("imgforge.pipeline.layer.threads")
+view = late.module("imgforge.pipeline.layer.view")
 workshops = late.module("imgforge.workshop.client")
 
 

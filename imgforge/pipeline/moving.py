@@ -16,12 +16,12 @@ from imgforge.digest import Digest
 from imgforge.oci.host import is_loopback
 from imgforge.oci.platform import Platform
 from imgforge.oci.reference import DOCKER, Reference
-from imgforge.pipeline import registries, whereabouts
-from imgforge.pipeline.base import Base
-from imgforge.pipeline.governing import Governor
-from imgforge.pipeline.joining import Joined, Joiner, Part
-from imgforge.pipeline.marks import is_marked
-from imgforge.pipeline.witness import Witness
+from imgforge.pipeline.attest.witness import Witness
+from imgforge.pipeline.image.base import Base
+from imgforge.pipeline.policy.governing import Governor
+from imgforge.pipeline.policy.marks import is_marked
+from imgforge.pipeline.registry import registries, whereabouts
+from imgforge.pipeline.registry.joining import Joined, Joiner, Part
 from imgforge.registry.client import Client
 from imgforge.settings import Settings
 from imgforge.store.cache import Cache
@@ -29,7 +29,7 @@ from imgforge.store.layout import Layout
 from imgforge.transport import table
 from imgforge.transport.place import Opened
 
-gate = late.module("imgforge.pipeline.gate")
+gate = late.module("imgforge.pipeline.policy.gate")
 
 
 class Carrier:

@@ -13,14 +13,14 @@ from imgforge import late
 from imgforge.digest import Digest
 from imgforge.errors import UsageError
 from imgforge.oci.reference import Reference
-from imgforge.pipeline.governing import Governor
+from imgforge.pipeline.policy.governing import Governor
 from imgforge.settings import Settings
 from imgforge.store.cache import Cache
 
-consuming = late.module("imgforge.pipeline.consuming")
-evidence = late.module("imgforge.pipeline.evidence")
+consuming = late.module("imgforge.pipeline.policy.consuming")
+evidence = late.module("imgforge.pipeline.attest.evidence")
 moving = late.module("imgforge.pipeline.moving")
-registries = late.module("imgforge.pipeline.registries")
+registries = late.module("imgforge.pipeline.registry.registries")
 transports = late.module("imgforge.transport.table")
 repositories = late.module("imgforge.registry.repository")
 listing = late.module("imgforge.registry.tags")

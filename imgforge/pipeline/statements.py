@@ -11,10 +11,10 @@ from imgforge.oci.reference import DOCKER, Reference
 from imgforge.pipeline.builder import Builder
 from imgforge.settings import Settings
 
-evidence = late.module("imgforge.pipeline.evidence")
+evidence = late.module("imgforge.pipeline.attest.evidence")
 opening = late.module("imgforge.signing.opening")
 pages = late.module("imgforge.attest.page")
-registries = late.module("imgforge.pipeline.registries")
+registries = late.module("imgforge.pipeline.registry.registries")
 verifying = late.module("imgforge.signing.verify")
 
 _SBOMS = ("spdx", "cyclonedx")

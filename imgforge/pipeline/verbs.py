@@ -16,11 +16,12 @@ from imgforge.manifest.files import ManifestFile
 from imgforge.oci.platform import Platform
 from imgforge.oci.reference import Reference
 from imgforge.pipeline import chain as chains
-from imgforge.pipeline import installed, lockfiles
 from imgforge.pipeline.builder import Builder, Built, Mode, own_platform
-from imgforge.pipeline.freshness import Freshness
-from imgforge.pipeline.locking import Locked
-from imgforge.pipeline.planning import Plan
+from imgforge.pipeline.layer import installed
+from imgforge.pipeline.layer.planning import Plan
+from imgforge.pipeline.lock import lockfiles
+from imgforge.pipeline.lock.freshness import Freshness
+from imgforge.pipeline.lock.locking import Locked
 from imgforge.settings import Settings
 from imgforge.solver.values import Reason
 from imgforge.store import listing
@@ -31,9 +32,9 @@ from imgforge.transport.place import Opened
 from imgforge.workshop.runs import ScriptRun
 
 differing = late.module("imgforge.pipeline.differing")
-inspecting = late.module("imgforge.pipeline.inspecting")
+inspecting = late.module("imgforge.pipeline.image.inspecting")
 moving = late.module("imgforge.pipeline.moving")
-running = late.module("imgforge.pipeline.running")
+running = late.module("imgforge.pipeline.image.running")
 transports = late.module("imgforge.transport.table")
 workshop = late.module("imgforge.workshop.client")
 

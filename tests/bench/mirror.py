@@ -17,7 +17,7 @@ from imgforge.apt.values import IndexFile, Suite
 from imgforge.fetch.http import Fetcher
 from imgforge.lock import Lock, LockedPackage
 from imgforge.manifest import files
-from imgforge.pipeline import sources
+from imgforge.pipeline.lock import sources
 from imgforge.store.cache import Cache
 
 

@@ -12,8 +12,8 @@ from builders.releases import changelog
 
 from imgforge.digest import Digest
 from imgforge.lock import LockedPackage, LockedSource, PlatformLock
-from imgforge.pipeline import comparing
-from imgforge.pipeline.freshness import Change
+from imgforge.pipeline.lock import comparing
+from imgforge.pipeline.lock.freshness import Change
 
 LOG = changelog("gcc-defaults", ("1.204", "high"), ("1.203", "low"), ("1.202", "critical"))
 

@@ -16,7 +16,7 @@ import imgforge
 from imgforge.digest import Digest
 from imgforge.errors import UsageError
 from imgforge.lock import Lock, LockedPackage
-from imgforge.pipeline import evidence
+from imgforge.pipeline.attest import evidence
 from imgforge.pipeline.builder import Builder
 from imgforge.report import Reporter
 from imgforge.settings import Settings

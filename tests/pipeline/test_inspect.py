@@ -13,7 +13,7 @@ from builders.worlds import World
 
 import imgforge
 from imgforge.cli.main import main
-from imgforge.pipeline.inspecting import LayerContents, LayerPackage
+from imgforge.pipeline.image.inspecting import LayerContents, LayerPackage
 from imgforge.settings import Settings
 from imgforge.store.layout import Layout
 

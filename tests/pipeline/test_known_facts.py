@@ -8,8 +8,8 @@ import pytest
 from builders.debs import build_deb
 from builders.worlds import World
 
-from imgforge.pipeline import reading
 from imgforge.pipeline.builder import Builder
+from imgforge.pipeline.image import reading
 from imgforge.report import Reporter
 from imgforge.store.cache import Cache
 from imgforge.tree import Entry, Kind

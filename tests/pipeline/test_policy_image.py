@@ -13,7 +13,7 @@ from builders.debs import Content, build_deb
 from builders.policies import OWN, Searches, refused, under
 from builders.worlds import World
 
-from imgforge.pipeline import governing
+from imgforge.pipeline.policy import governing
 from imgforge.privacy import scan
 from imgforge.tree import Entry, Kind
 
@@ -210,7 +210,7 @@ def test_a_build_in_which_nothing_changed_imports_no_room_of_the_policy(offered:
         f"policy=Path({str(ruled.settings.policy)!r})); "
         f"assert imgforge.build({str(ruled.path_of())!r}, settings=s).reused; "
         "print([name for name in ('imgforge.policy', 'imgforge.privacy', 'imgforge.pipeline.forge', "
-        "'imgforge.pipeline.judging') if name in sys.modules])"
+        "'imgforge.pipeline.policy.judging') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -1,0 +1,1 @@
+"""What is known of images that are there: their trees, packages and files."""

@@ -1,0 +1,184 @@
+"""Reading images: the facts of their trees, the trees that show their layers, and single files.
+
+Each layer is read at most once, ever: what was found is cached by its diff_id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+from imgforge import record
+from imgforge.codec import decompress
+from imgforge.digest import Digest
+from imgforge.errors import IntegrityError
+from imgforge.pipeline.image.base import Base, chain_id
+from imgforge.report import Reporter, Step, running
+from imgforge.rootfs import facts
+from imgforge.rootfs.facts import Facts
+from imgforge.store.cache import Cache
+from imgforge.tar import TarError, reader
+from imgforge.tree import Entry, Kind
+from imgforge.workshop.client import Workshop
+
+LAYER_CAP = 64 << 30
+"""Bytes of one layer, uncompressed, that are read at most."""
+
+_CHUNK = 1 << 20
+
+
+def facts_of(base: Base, *, cache: Cache, reporter: Reporter) -> Facts:
+    """Return what is known of the base's tree, reading each layer at most once, ever."""
+    if not base.image.config.diff_ids:
+        return facts.EMPTY
+    key = f"{base.chain_id.replace(':', '-')}-{facts.FORMAT}-{record.VERSION}"
+    found = cache.get("image-facts", key)
+    if found is not None:
+        return _load(found.read_bytes())
+    folded = facts.fold(
+        layer_facts(base, number, cache=cache, reporter=reporter) for number in range(len(base.image.config.diff_ids))
+    )
+    cache.put("image-facts", key, _dump(folded))
+    return folded
+
+
+def trees_of(base: Base, *, cache: Cache, workshop: Workshop, reporter: Reporter) -> tuple[Path, ...]:
+    """Return a tree for each layer of the base, lowest first, unpacking those that the cache lacks.
+
+    Raises:
+        IntegrityError: a layer is not what the image says, or tries to write outside its tree.
+    """
+    trees: list[Path] = []
+    for number in range(len(base.image.config.diff_ids)):
+        tree = cache.get(workshop.tree_kind, _tree_key(base, number))
+        if tree is None:
+            tree = _unpack(base, number, tuple(trees), cache=cache, workshop=workshop, reporter=reporter)
+        trees.append(tree)
+    return tuple(trees)
+
+
+def _tree_key(base: Base, number: int) -> str:
+    """Return the name of a layer's tree: what lies below decides about hard links, whiteouts and directories in it."""
+    return chain_id(base.image.config.diff_ids[: number + 1]).replace(":", "-")
+
+
+def read_file(base: Base, path: str, *, cache: Cache, reporter: Reporter) -> bytes | None:
+    """Return the content of a regular file of the image; None where there is none."""
+    for number in reversed(range(len(base.image.config.diff_ids))):
+        entry = layer_facts(base, number, cache=cache, reporter=reporter).entries.get(path)
+        if entry is None:
+            continue
+        wanted = entry.target if entry.kind is Kind.HARDLINK else path
+        with open_layer(base, number) as stream:
+            members = reader.read(stream, what=base.name)
+            return next((content.read() for found, content in members if found.path == wanted), None)
+    return None
+
+
+def read_files(base: Base, paths: Iterable[str], *, cache: Cache, reporter: Reporter) -> dict[str, bytes]:
+    """Return the content of regular files of the image, each layer opened once; what is no such file is left out.
+
+    Args:
+        base: the image.
+        paths: as they are in its tree, symlinks followed.
+        cache: keeps the facts of layers.
+        reporter: hears when a layer must be read.
+    """
+    rest, found = set(paths), dict[str, bytes]()
+    for number in reversed(range(len(base.image.config.diff_ids))):
+        here = rest & layer_facts(base, number, cache=cache, reporter=reporter).entries.keys()
+        rest -= here
+        if here:
+            with open_layer(base, number) as stream:
+                members = reader.read(stream, what=base.name)
+                found |= {entry.path: content.read() for entry, content in members if _is_file(entry, here)}
+    return found
+
+
+def _is_file(entry: Entry, wanted: set[str]) -> bool:
+    return entry.kind is Kind.FILE and entry.path in wanted
+
+
+def _unpack(
+    base: Base, number: int, lowers: tuple[Path, ...], *, cache: Cache, workshop: Workshop, reporter: Reporter
+) -> Path:
+    descriptor, key = base.image.manifest.layers[number], _tree_key(base, number)
+    with (
+        running(reporter, Step("extract", f"{base.name} layer {number + 1}", descriptor.size)),
+        cache.lock(workshop.tree_kind, key),
+    ):
+        target = cache.place(workshop.tree_kind, key)
+        if not target.is_dir():
+            with cache.scratch() as scratch:
+                tar = _uncompressed(base, number, scratch / "layer.tar")
+                _extract(tar, target, workshop=workshop, lowers=lowers, what=f"{base.name}: layer {number + 1}")
+    return target
+
+
+def _extract(tar: Path, target: Path, *, workshop: Workshop, lowers: tuple[Path, ...], what: str) -> None:
+    try:
+        workshop.extract((tar,), target, lowers=lowers)
+    except IntegrityError as error:
+        raise IntegrityError(f"{what}: {error}") from None
+
+
+def _uncompressed(base: Base, number: int, target: Path) -> Path:
+    """Write a layer's tar to a file, and make sure that it is the one that the configuration names."""
+    diff_id = base.image.config.diff_ids[number]
+    hasher = hashlib.new(diff_id.algorithm)
+    with open_layer(base, number) as stream, target.open("wb") as file:
+        while chunk := stream.read(_CHUNK):
+            hasher.update(chunk)
+            file.write(chunk)
+    if hasher.hexdigest() != diff_id.hex:
+        raise IntegrityError(
+            f"{base.name}: layer {number + 1}: expected diff_id {diff_id}, got {diff_id.algorithm}:{hasher.hexdigest()}"
+        )
+    return target
+
+
+def open_layer(base: Base, number: int) -> BinaryIO:
+    """Open a layer of an image, counted from 0, as its tar."""
+    descriptor = base.image.manifest.layers[number]
+    return decompress(base.open_blob(descriptor), what=f"{base.name}: layer {number + 1}", cap=LAYER_CAP)
+
+
+def layer_facts(base: Base, number: int, *, cache: Cache, reporter: Reporter) -> Facts:
+    """Return what is known of one layer of an image, counted from 0, reading it at most once, ever."""
+    diff_id = base.image.config.diff_ids[number]
+    found = cache.get("layer-facts", _facts_key(diff_id))
+    if found is not None:
+        return _load(found.read_bytes())
+    what = f"{base.name}: layer {number + 1}"
+    with (
+        running(reporter, Step("read", what, base.image.manifest.layers[number].size)),
+        cache.scratch() as scratch,
+        _uncompressed(base, number, scratch / "layer.tar").open("rb") as stream,
+    ):
+        try:
+            read = facts.scan(reader.read(stream, what=what))
+        except TarError as error:
+            error.add_note("the base image is damaged or hostile; build or pull it again")
+            raise
+    remember(diff_id, read, cache=cache)
+    return read
+
+
+def remember(diff_id: Digest, read: Facts, *, cache: Cache) -> None:
+    """Keep what is known of a layer, so that nobody has to read it."""
+    cache.put("layer-facts", _facts_key(diff_id), _dump(read))
+
+
+def _facts_key(diff_id: Digest) -> str:
+    return f"{diff_id.hex}-{facts.FORMAT}-{record.VERSION}"
+
+
+def _dump(read: Facts) -> bytes:
+    return record.dump((record.dump(record.rows(read.entries.values())), dict(read.contents)))
+
+
+def _load(data: bytes) -> Facts:
+    entries, contents = record.load(data)
+    return Facts(record.Entries(entries), contents)  # who only locks asks for no entry

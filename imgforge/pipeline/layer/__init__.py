@@ -1,0 +1,1 @@
+"""From locked packages and a manifest's own files to layers."""

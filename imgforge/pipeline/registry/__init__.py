@@ -1,0 +1,1 @@
+"""Images of registries: bases, families, and where blobs are."""
