@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
@@ -11,8 +11,10 @@ from imgforge.apt.package import Package
 from imgforge.apt.universe import Universe
 from imgforge.errors import ResolveError
 from imgforge.solver.check import check
+from imgforge.solver.explain import reasons
 from imgforge.solver.solve import solve
-from imgforge.solver.values import Action, Request, Solution
+from imgforge.solver.state import Mark, State
+from imgforge.solver.values import Action, Reason, Request, Solution
 from oracle import judges
 from oracle.root import Root
 
@@ -101,14 +103,13 @@ class Case:
 
 
 def explain(case: Case) -> str:
-    """Return a disagreement for people."""
+    """Return a disagreement for people: what each has alone, with the chain that leads to it, and what each says."""
     without = f", without {' '.join(sorted(case.setting.without))}" if case.setting.without else ""
     lines = [f"{case.kind}: start {case.setting.start}{without}: {' '.join(case.names)}"]
     lines += [f"  {problem}" for problem in case.problems]
-    lines += [f"  only apt  {package}" for package in sorted(case.apt.install - case.ours.install)][:12]
-    for package in sorted(case.ours.install - case.apt.install)[:12]:
-        chain = case.solution.reason(package.partition(":")[0]) if case.solution else ()
-        lines.append(f"  only ours {package}: {' -> '.join(map(str, chain))}")
+    ours = case.solution.reasons if case.solution else {}
+    lines += [f"  only apt  {line}" for line in _led_to(case.apt.install - case.ours.install, _reasons_of_apt(case))]
+    lines += [f"  only ours {line}" for line in _led_to(case.ours.install - case.apt.install, ours)]
     lines += [f"  apt removes {name}" for name in sorted(case.apt.remove)]
     lines += [f"  apt says  {line}" for line in case.apt.error.splitlines()[-12:]]
     lines += [f"  ours says {line}" for line in case.ours.error.splitlines()[:12]]
@@ -120,6 +121,24 @@ def explain(case: Case) -> str:
         )
         lines.append(f"  from step {at}: apt {case.apt.order[at : at + 4]}, ours {case.ours.order[at : at + 4]}")
     return "\n".join(lines)
+
+
+def _led_to(packages: frozenset[str], chains: Mapping[str, tuple[Reason, ...]]) -> Iterator[str]:
+    for package in sorted(packages)[:12]:
+        yield f"{package}: {' -> '.join(map(str, chains.get(package.partition(':')[0], ('nothing leads to it',))))}"
+
+
+def _reasons_of_apt(case: Case) -> Mapping[str, tuple[Reason, ...]]:
+    """Return the chains that lead to each package of APT's answer."""
+    setting = case.setting
+    state = State(
+        universe=setting.universe, installed=setting.installed, recommends=setting.recommends, without=frozenset()
+    )
+    versions = [one for text in case.apt.install for one in setting.universe.versions(text.partition(":")[0])]
+    chosen = [one for one in versions if str(one) in case.apt.install]
+    for package in chosen:
+        state.put(package.name, Mark.INSTALL, package)
+    return reasons(chosen, requested=[package for package in chosen if package.name in case.names], state=state)
 
 
 SAMPLE = 20

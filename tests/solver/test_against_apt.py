@@ -6,9 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from builders.indices import universe
 from oracle import dense, draw
-from oracle.cases import Setting, explain, judged, status_of
+from oracle.cases import Case, Setting, explain, judged, status_of
 from oracle.compare import index_of, starting_point
+from oracle.judges import Verdict
 from oracle.root import SUITES, Root, host_lists, local_sources
 
 from imgforge.apt.universe import Universe
@@ -31,6 +33,18 @@ def test_made_up_archives_are_answered_as_by_apt(
     differing = [explain(case) for case in cases if not case.agrees]
     assert len(differing) <= KNOWN * len(cases) + 1, "\n".join(differing)
     assert sum(case.kind == "same" for case in cases) > len(cases) / 5
+
+
+def test_a_disagreement_is_told_with_both_chains() -> None:
+    made = universe("app 1 || Depends: a | b", "a 1 || Depends: helper", "helper 1", "b 1")
+    setting = Setting("made", made, (), recommends=False)
+    ours, solution = setting.ask(["app"])
+    theirs = Verdict(frozenset({"app:amd64=1", "b:amd64=1", "helper:amd64=1"}))
+    assert explain(Case(setting, ("app",), theirs, ours, solution)).splitlines() == [
+        "different: start made: app",
+        "  only apt  b:amd64=1: app Depends: a | b -> b",
+        "  only ours a:amd64=1: app Depends: a | b -> a",
+    ]
 
 
 @pytest.mark.archive
