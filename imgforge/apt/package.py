@@ -16,6 +16,7 @@ import attrs
 from imgforge import tree
 from imgforge.apt.values import IndexFile
 from imgforge.deb import version as versions
+from imgforge.deb.source import named
 from imgforge.digest import Digest
 from imgforge.errors import IntegrityError
 
@@ -35,7 +36,6 @@ _CANONICAL = {name.lower().encode(): name for name in _FIELDS}
 _SPELLING = re.compile(r"0:|[\s=]")  # dpkg writes relations anew: other blanks, `<=` for `<`
 _NAME = re.compile(r"[a-z0-9A-Z][a-zA-Z0-9+.-]*")
 _ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]*")
-_SOURCE = re.compile(r"(\S+)(?:\s+\(([^)\s]+)\))?")
 
 
 class StanzaError(IntegrityError):
@@ -165,7 +165,7 @@ def described(found: dict[str, str], stanza: bytes, *, what: str, index: IndexFi
     name = _matching(found, "Package", _NAME, what=what)
     what = f"{what}: {name}"
     version = _version(found, what=what)
-    source_name, source_version = _source(found, name, what=what)
+    source_name, source_version = _source(found, name, version, what=what)
     filename, size, digest = ("", 0, None) if index is None else _file(found, what=what)
     return Package(
         name=name,
@@ -188,7 +188,7 @@ def described(found: dict[str, str], stanza: bytes, *, what: str, index: IndexFi
         size=size,
         digest=digest,
         source_name=source_name,
-        source_version=source_version or version,
+        source_version=source_version,
         installed_size=_number(found, "Installed-Size", what=what),
         index=index,
         control=stanza,
@@ -222,11 +222,11 @@ def _version(found: dict[str, str], *, what: str) -> str:
         raise StanzaError(f"{what}: {error}") from error
 
 
-def _source(found: dict[str, str], name: str, *, what: str) -> tuple[str, str | None]:
-    source = _SOURCE.fullmatch(found.get("Source", name))
+def _source(found: dict[str, str], name: str, version: str, *, what: str) -> tuple[str, str]:
+    source = named(found.get("Source", ""), package=name, version=version)
     if source is None:
         raise StanzaError(f"{what}: field 'Source': expected a name and a version, got {found['Source'][:80]!r}")
-    return source[1], source[2]
+    return source
 
 
 def _is_yes(found: dict[str, str], field: str) -> bool:

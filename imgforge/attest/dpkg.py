@@ -9,8 +9,8 @@ from imgforge.attest import licences
 from imgforge.attest.knowledge import Package, SourcePackage, Vouched
 from imgforge.deb import control
 from imgforge.deb.control import DebControlError, Stanza
+from imgforge.deb.source import named
 
-_SOURCE = re.compile(r"(\S+)(?:\s+\(([^)\s]+)\))?")
 _BUILT_USING = re.compile(r"\s*([a-z0-9][a-z0-9+.-]+)\s*\(\s*=\s*([^)\s]+)\s*\)\s*")
 
 Key = tuple[str, str, str]
@@ -48,14 +48,14 @@ def _package(stanza: Stanza, vouched: Mapping[Key, Vouched], copyrights: Mapping
     if missing:
         raise DebControlError(f"{what}:{stanza.line}: field {missing[0]!r} is absent")
     name, version, architecture = stanza["Package"], stanza["Version"], stanza["Architecture"]
-    source = _SOURCE.match(stanza.get("Source", name))
+    source = named(stanza.get("Source", ""), package=name, version=version)
     size = stanza.get("Installed-Size", "0")
     copyright_text = copyrights.get(name)
     return Package(
         name,
         version,
         architecture,
-        source=SourcePackage(source[1], source[2] or version) if source else SourcePackage(name, version),
+        source=SourcePackage(*(source or (name, version))),
         state=stanza["Status"].split()[-1],
         built_using=tuple(sorted(set(_built_using(stanza)))),
         maintainer=" ".join(stanza.get("Maintainer", "").split()),

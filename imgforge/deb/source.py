@@ -40,10 +40,22 @@ def source_of(control: Stanza) -> Source | None:
     Args:
         control: of the package, with its name and version.
     """
-    found = _FIELD.fullmatch(control.get("Source") or control["Package"])
-    if found is None:
-        return None
+    found = named(control.get("Source", ""), package=control["Package"], version=control["Version"])
     try:
-        return Source(found["name"], versions.validate(found["version"] or control["Version"]))
+        return Source(found[0], versions.validate(found[1])) if found else None
     except versions.VersionError:
         return None
+
+
+def named(field: str, *, package: str, version: str) -> tuple[str, str] | None:
+    """Return name and version of the source that a package names; None when its field is no name with a version behind.
+
+    Args:
+        field: the value of ``Source``, empty when there is none.
+        package: the package's own name, and with `version` what an absent part means.
+        version: the package's own.
+    """
+    if not field:
+        return package, version
+    found = _FIELD.fullmatch(field)
+    return (found["name"], found["version"] or version) if found else None
