@@ -50,7 +50,7 @@ def test_an_image_is_a_whole_debian(name: str, images: Images, replica: Replica,
     built, desk = images.build(name), desk_of(name, images, replica, room)
     tree = images.unpack(name, room / "tree")
     said = chroot.run(tree, "sh", "-exc", _EXAMINATION, desk=desk, epoch=built.installed.epoch)
-    assert said.endswith("\nHello, world!\n")
+    assert "Hello, world!" in said.splitlines()  # what is traced comes through another pipe, before or after it
 
 
 @pytest.mark.parametrize("name", RUNTIMES)
@@ -86,7 +86,7 @@ def test_podman_runs_an_image(images: Images, replica: Replica, room: Path) -> N
             (*podman, "--runtime=crun", "run", "--cgroups=disabled", *command),
             (*podman, "--runtime=runc", "run", *command),
         )
-    assert said.endswith("\nHello, world!\n")
+    assert "Hello, world!" in said.splitlines()  # what is traced comes through another pipe, before or after it
 
 
 def test_a_runtime_runs_the_bundle_that_umoci_unpacks(images: Images, room: Path) -> None:
