@@ -8,8 +8,7 @@ import sys
 from imgforge.cli.main import main as perform
 
 _ALLOCATIONS = 50_000
-"""Objects after which Python looks for garbage in cycles. What a run makes it mostly keeps until it ends;
-looking at it over and over costs a short run a twentieth of its time."""
+"""Objects after which Python looks for garbage in cycles: what a run makes it mostly keeps until it ends."""
 
 
 def main() -> int:
