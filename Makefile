@@ -6,9 +6,15 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
+NEWEST := .venv-newest
 PYTHON ?=
+
+# The versions that tests run against; empty for the newest ones that setup.cfg allows.
+CONSTRAINTS ?= tests/constraints.txt
+PIP_INSTALL = $(if $(CONSTRAINTS),PIP_CONSTRAINT=$(CONSTRAINTS) PIP_BUILD_CONSTRAINT=$(CONSTRAINTS)) \
+	$(BIN)/python -m pip install --quiet
 
 # what `make oracle` asks, and how often
 N ?= 200
@@ -19,11 +25,13 @@ FOR_TESTS := $(FOR_DEMO) buildah chromium crun diffoscope-minimal docker-registr
 	runc skopeo strace umoci zsh
 FOR_BENCH := buildah ca-certificates crun docker-registry mmdebstrap uidmap
 
-.PHONY: help demo test lint bench oracle clean
+.PHONY: help demo test test-newest constraints lint bench oracle clean
 
 help:
 	@echo 'make demo      build the example image on a base that is built too, and run it'
-	@echo 'make test      run all tests'
+	@echo 'make test      run all tests, with the versions of tests/constraints.txt'
+	@echo 'make test-newest   the same with the newest version of every dependency'
+	@echo 'make constraints   write the newest versions to tests/constraints.txt'
 	@echo 'make lint      check format, rules and types'
 	@echo 'make bench     measure against buildah and mmdebstrap'
 	@echo 'make oracle    compare the resolver with apt-get: N=200 SEED=1'
@@ -59,12 +67,12 @@ $(BIN)/python:
 	echo 'expected Python 3.11 or newer with its module venv (package python3-venv); name one with PYTHON=…' >&2; \
 	exit 1
 
-$(VENV)/.installed: setup.cfg pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable .
+$(VENV)/.installed: setup.cfg pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+	$(PIP_INSTALL) --editable .
 	@touch $@
 
-$(VENV)/.installed-test: setup.cfg pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
+$(VENV)/.installed-test: setup.cfg pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+	$(PIP_INSTALL) --editable '.[test]'
 	@touch $@ $(VENV)/.installed
 
 demo: $(VENV)/.installed
@@ -75,6 +83,19 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	@$(call system,$(FOR_TESTS))
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --cov --cov-report=term:skip-covered
+
+test-newest:
+	rm -rf $(NEWEST)
+	$(MAKE) test VENV=$(NEWEST) CONSTRAINTS=
+
+# Run `make test-newest` before the new file is committed.
+constraints:
+	rm -rf $(NEWEST)
+	$(MAKE) $(NEWEST)/.installed-test VENV=$(NEWEST) CONSTRAINTS=
+	$(NEWEST)/bin/python -m pip install --quiet --upgrade setuptools  # builds the distribution
+	{ echo '# The versions that `make test` installs; `make constraints` writes this file.'; \
+	$(NEWEST)/bin/python -m pip freeze --all --exclude-editable --exclude pip; } > tests/constraints.txt.new
+	mv tests/constraints.txt.new tests/constraints.txt
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
@@ -89,5 +110,5 @@ oracle: $(VENV)/.installed-test
 	$(BIN)/python tests/oracle/run.py -n $(N) --seed $(SEED) $(ARGS)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) $(NEWEST) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
 	find imgforge tests -name __pycache__ -prune -exec rm -rf {} +

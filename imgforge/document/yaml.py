@@ -28,6 +28,9 @@ PROBLEMS_MAX = 100
 
 TOO_MANY = f"more than {PROBLEMS_MAX} problems: what follows is not looked at"
 
+NOT_YAML = "not valid YAML"
+"""What a syntax error's text starts with; the parser's own words follow, which change with its version."""
+
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -77,8 +80,8 @@ def read(text: str, *, file: str, limits: Limits = Limits()) -> Reading:
         for event in _events(text):
             builder.take(event)
     except yaml.MarkedYAMLError as error:
-        builder.problems.append(_syntax(error, text, file))
-        return Reading(None, tuple(builder.problems))
+        problem = _first_over_limit(text, error, file=file, limits=limits) or _syntax(error, text, file)
+        return Reading(None, (*builder.problems, problem))
     except _RefusedError as error:
         return Reading(None, (*builder.problems, error.problem))
     if builder.root is None:
@@ -89,6 +92,30 @@ def read(text: str, *, file: str, limits: Limits = Limits()) -> Reading:
 def _events(text: str) -> Iterator[yaml.Event]:
     events: Iterator[yaml.Event] = yaml.parse(text, Loader=_LOADER)
     return events
+
+
+def _first_over_limit(text: str, error: yaml.MarkedYAMLError, *, file: str, limits: Limits) -> Problem | None:
+    """Return what is over a limit before the place where the parser failed, or None.
+
+    libyaml scans ahead of the events that it returns and has a depth limit of its own since 0.2.5, which PyYAML's
+    wheels enable or not. Without the text after the error, the events before it come first and our limit counts.
+    """
+    if error.problem_mark is None:
+        return None
+    builder = _Builder(file, limits)
+    try:
+        for event in _events(text[: _index(error.problem_mark, text)]):
+            builder.take(event)
+    except _RefusedError as refused:
+        return refused.problem
+    except yaml.MarkedYAMLError:
+        pass
+    return None
+
+
+def _index(mark: yaml.Mark, text: str) -> int:
+    starts = [0, *(found.end() for found in _BREAK.finditer(text))]
+    return starts[min(mark.line, len(starts) - 1)] + int(mark.column)
 
 
 def _position(text: str, index: int, file: str) -> Position:
@@ -102,8 +129,8 @@ def _syntax(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
     lines = _BREAK.split(text)
     if mark and line < len(lines) and lines[line][column : column + 1] == "\t":
         return Problem(Position(file, line + 1, column + 1), "a tab may not stand here: YAML indents with spaces")
-    said = ", ".join(part for part in (error.context, error.problem) if part)
-    return Problem(Position(file, line + 1, column + 1), said or "is no YAML")
+    detail = ", ".join(part for part in (error.context, error.problem) if part)
+    return Problem(Position(file, line + 1, column + 1), f"{NOT_YAML}: {detail}" if detail else NOT_YAML)
 
 
 class _RefusedError(Exception):
