@@ -25,7 +25,7 @@ N ?= 200
 SEED ?= 1
 
 FOR_DEMO := ca-certificates uidmap
-FOR_TESTS := $(FOR_DEMO) buildah chromium crun diffoscope-minimal docker-registry faketime fish libcap2-bin mmdebstrap podman reprepro \
+FOR_TESTS := $(FOR_DEMO) buildah chromium crun diffoscope-minimal docker-registry faketime fish gpg libcap2-bin mmdebstrap podman reprepro \
 	runc skopeo strace umoci zsh
 FOR_BENCH := buildah ca-certificates crun docker-registry mmdebstrap uidmap
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
-import json
 import os
 import shutil
 import tempfile
@@ -21,10 +20,12 @@ import attrs
 from builders import debs, tarballs
 from builders.debs import build_deb, build_tar
 from builders.indices import parsed, stanza
-from builders.trees import directory, file, hardlink, opaque, symlink, whiteout
+from builders.trees import file
 
+from fuzz import seeds
+from fuzz.seeds import json_bytes
 from imgforge import configuration, manifest, policy, record
-from imgforge.apt import openpgp, pins, release, sources
+from imgforge.apt import certificates, openpgp, pins, release, sources
 from imgforge.apt.status import parse_status
 from imgforge.codec.stream import decompress
 from imgforge.deb import changelog, control, relation, triggers, version
@@ -47,9 +48,6 @@ from imgforge.tar import reader, writer
 from imgforge.transport.docker_archive import DockerArchive
 from imgforge.transport.oci_archive import OciArchive
 from imgforge.tree import Kind
-
-ROOT = Path(__file__).parents[2]
-KEYS = (ROOT / "manifests" / "keys" / "debian-bookworm.asc").read_bytes()
 
 _CAP = 1 << 20
 _SMALL = reader.Limits(entries=2_000, total=8 << 20)
@@ -134,12 +132,12 @@ def _index(data: bytes) -> None:
 
 def _openpgp(data: bytes) -> None:
     with contextlib.suppress(ImgforgeError):
-        openpgp.fingerprints(data, what="keys")
+        certificates.fingerprints(data, what="keys")
     head, _, tail = data.partition(b"\0\0")
     with contextlib.suppress(ImgforgeError):
-        signed = openpgp.clear_signed(head, KEYS, now=1_700_000_000, what="InRelease")
+        signed = openpgp.clear_signed(head, seeds.KEYS, now=1_700_000_000, what="InRelease")
         assert signed.signers
-    openpgp.detached(b"Suite: x\n", tail or head, KEYS, now=1_700_000_000, what="Release")
+    openpgp.detached(b"Suite: x\n", tail or head, seeds.KEYS, now=1_700_000_000, what="Release")
 
 
 def _manifest(data: bytes) -> None:
@@ -248,64 +246,8 @@ def _image_files(data: bytes) -> None:
         record.load(record.dump(text))
 
 
-def _json(value: object) -> bytes:
-    return json.dumps(value).encode()
-
-
-_DIGEST = "sha256:" + "a" * 64
-_DESCRIPTOR = {"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": _DIGEST, "size": 3}
-_MANIFEST = {
-    "schemaVersion": 2,
-    "mediaType": "application/vnd.oci.image.manifest.v1+json",
-    "config": {**_DESCRIPTOR, "mediaType": "application/vnd.oci.image.config.v1+json"},
-    "layers": [_DESCRIPTOR],
-    "annotations": {"a": "b"},
-}
-_INDEX = {
-    "schemaVersion": 2,
-    "mediaType": "application/vnd.oci.image.index.v1+json",
-    "manifests": [
-        {**_DESCRIPTOR, "mediaType": _MANIFEST["mediaType"], "platform": {"os": "linux", "architecture": "amd64"}}
-    ],
-}
-_CONFIG = {
-    "created": "2024-01-01T00:00:00Z",
-    "architecture": "amd64",
-    "os": "linux",
-    "config": {"Env": ["A=b"], "Cmd": ["x"], "ExposedPorts": {"80/tcp": {}}, "Labels": {"l": "v"}},
-    "rootfs": {"type": "layers", "diff_ids": [_DIGEST]},
-    "history": [{"created_by": "x", "empty_layer": True}],
-}
-_LAYER = build_tar(
-    [
-        directory("etc"),
-        file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n"),
-        symlink("bin", "usr/bin"),
-        hardlink("etc/copy", "etc/passwd"),
-        whiteout("etc/gone"),
-        opaque("etc"),
-    ]
-)
-_ENVELOPE = {"payloadType": "application/vnd.in-toto+json", "payload": "e30=", "signatures": [{"sig": "AAAA"}]}
-_SHIPPED = tuple(path.read_bytes() for path in sorted((ROOT / "manifests").rglob("*.yaml")))
-_RELEASE = (
-    b"Origin: x\nSuite: stable\nCodename: stone\nDate: Mon, 01 Jan 2024 00:00:00 UTC\nArchitectures: amd64\n"
-    b"Components: main\nSHA256:\n " + b"a" * 64 + b" 12 main/binary-amd64/Packages\n"
-)
-_LOCK = _json(
-    {
-        "imgforge-lock": 1,
-        "platforms": {"linux/amd64": {"asked": _DIGEST, "base": _DIGEST, "epoch": 1, "sources": [], "packages": []}},
-    }
-)
-
-_SIGNED = (
-    b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nx\n"
-    b"-----BEGIN PGP SIGNATURE-----\n\nwsB=\n-----END PGP SIGNATURE-----\n"
-)
-
 TARGETS = (
-    Target("tar", _tar, (_LAYER, tarballs.member(content=b"x" * 600) + bytes(1024))),
+    Target("tar", _tar, (seeds.LAYER, tarballs.member(content=b"x" * 600) + bytes(1024))),
     Target("deb", _deb, (build_deb("a", "1.0", files={"usr/a": b"x"}, compression="gzip"), build_deb("b", "2"))),
     Target(
         "control", _control, (debs.control_text({"Package": "a", "Version": "1"}).encode(), b"interest-await /usr\n")
@@ -315,7 +257,7 @@ TARGETS = (
         "apt-files",
         _release,
         (
-            _RELEASE,
+            seeds.RELEASE,
             b"Types: deb\nURIs: https://x/\nSuites: a\nComponents: b\n",
             b"Package: *\nPin: release a=x\nPin-Priority: 5\n",
         ),
@@ -325,14 +267,18 @@ TARGETS = (
         "openpgp",
         _openpgp,
         (
-            KEYS,
-            _SIGNED,
+            seeds.KEYS,
+            seeds.SIGNED,
         ),
     ),
-    Target("manifest", _manifest, _SHIPPED),
-    Target("lock", _lock, (_LOCK,)),
-    Target("policy", _policy, ((ROOT / "tests" / "data" / "policy" / "policy.yaml").read_bytes(),)),
-    Target("documents", _documents, (_json(_MANIFEST), _json(_INDEX), _json(_CONFIG))),
+    Target("manifest", _manifest, seeds.SHIPPED),
+    Target("lock", _lock, (seeds.LOCK,)),
+    Target("policy", _policy, (seeds.POLICY,)),
+    Target(
+        "documents",
+        _documents,
+        tuple(map(json_bytes, (seeds.MANIFEST, seeds.INDEX, seeds.CONFIG))),
+    ),
     Target(
         "names",
         _names,
@@ -346,36 +292,43 @@ TARGETS = (
         "signing",
         _signing,
         (
-            _json(_ENVELOPE),
-            _json(
+            json_bytes(seeds.ENVELOPE),
+            json_bytes(
                 {
                     "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
                     "verificationMaterial": {"publicKey": {"hint": "x"}},
-                    "dsseEnvelope": _ENVELOPE,
+                    "dsseEnvelope": seeds.ENVELOPE,
                 }
             ),
         ),
     ),
     Target(
-        "privacy", _privacy, (_LAYER, gzip.compress(_LAYER, mtime=0), b"password = hunter2hunter2\nAKIA" + b"Q" * 16)
+        "privacy",
+        _privacy,
+        (seeds.LAYER, gzip.compress(seeds.LAYER, mtime=0), seeds.TOKEN),
     ),
     Target(
         "codec",
         _codec,
         (gzip.compress(b"x" * 5000, mtime=0), debs.compress(b"x" * 500, "xz"), debs.compress(b"x" * 500, "zstd")),
     ),
-    Target("extract", _extract, (_LAYER,)),
+    Target("extract", _extract, (seeds.LAYER,)),
     Target(
         "archive",
         _archive,
         (
             build_tar(
                 [
-                    file("manifest.json", _json([{"Config": "c", "Layers": [], "RepoTags": []}])),
-                    file("c", _json(_CONFIG)),
+                    file("manifest.json", json_bytes([{"Config": "c", "Layers": [], "RepoTags": []}])),
+                    file("c", json_bytes(seeds.CONFIG)),
                 ]
             ),
-            build_tar([file("oci-layout", b'{"imageLayoutVersion":"1.0.0"}'), file("index.json", _json(_INDEX))]),
+            build_tar(
+                [
+                    file("oci-layout", b'{"imageLayoutVersion":"1.0.0"}'),
+                    file("index.json", json_bytes(seeds.INDEX)),
+                ]
+            ),
         ),
     ),
     Target(
