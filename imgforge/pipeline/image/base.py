@@ -8,7 +8,7 @@ import hashlib
 import attrs
 
 from imgforge.digest import Digest
-from imgforge.image import Image
+from imgforge.image import LAST_SECOND, Image
 from imgforge.transport.place import OpenBlob, Opened
 
 
@@ -50,8 +50,14 @@ def chain_id(diff_ids: tuple[Digest, ...]) -> str:
 
 
 def epoch(base: Base) -> int:
-    """Return when the base was made, in seconds since 1970, as its configuration says; 0 when it does not."""
+    """Return when the base was made, in seconds since 1970, as its configuration states; 0 when it does not.
+
+    Go's zero time (year 1, by ``kaniko --reproducible`` and Bazel's rules) and other times before 1970 count as none.
+    A time without a zone is taken as UTC: this machine's zone must not change a digest.
+    """
     try:
-        return int(dt.datetime.fromisoformat(base.image.config.created).timestamp())
+        moment = dt.datetime.fromisoformat(base.image.config.created)
     except ValueError:
         return 0
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    return min(max(0, int(moment.timestamp())), LAST_SECOND)
