@@ -13,6 +13,7 @@ from builders.images import build_image
 
 from imgforge.image import timestamp
 from imgforge.oci.config import ImageConfig
+from imgforge.oci.manifest import Manifest
 from imgforge.pipeline.image import base as bases
 
 
@@ -49,6 +50,7 @@ def test_a_base_has_a_time_that_an_image_can_have(created: str, epoch: int) -> N
     made = build_image({"etc/a": b"a"})
     image = made.image
     config = ImageConfig.parse(json.dumps({**json.loads(image.config.raw), "created": created}).encode(), what="config")
-    base = bases.Base("base", image.digest, attrs.evolve(image, config=config), made.open)
+    manifest = Manifest.make(config.descriptor, image.manifest.layers)
+    base = bases.Base("base", manifest.digest, attrs.evolve(image, config=config, manifest=manifest), made.open)
     assert bases.epoch(base) == epoch
     assert timestamp(epoch)
