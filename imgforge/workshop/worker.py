@@ -1,12 +1,13 @@
 """The process inside the namespaces: takes one request a line on standard input, answers one line each.
 
 It is started as a fresh interpreter, so it is single-threaded when it enters its namespaces, and ends when its
-standard input does. File edits inside the image are made by a child that has chrooted into it: a symlink that a
-maintainer script left behind then leads nowhere but into the image.
+standard input does. It edits files of the image from outside (`imgforge.rootfs.inroot`): a symlink that a maintainer
+script left behind leads nowhere but into the image, and this interpreter never has the image as its root.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -20,6 +21,7 @@ from typing import Any, BinaryIO
 
 from imgforge.errors import BuildError, ImgforgeError, SandboxError
 from imgforge.rootfs import extract
+from imgforge.rootfs.inroot import ImageRoot
 from imgforge.rootfs.normalise import SHADOWS, normalise
 from imgforge.rootfs.owners import RecordedOwners, owners_for
 from imgforge.sandbox import probe, process
@@ -28,7 +30,7 @@ from imgforge.sandbox.rung import Rung
 from imgforge.tar import reader, writer
 from imgforge.tree import Entry
 from imgforge.workshop import edits, steps
-from imgforge.workshop.root import CopiedRoot, OverlayRoot, Root, clear, inside
+from imgforge.workshop.root import CopiedRoot, OverlayRoot, Root, clear
 
 ENVIRONMENT = {
     "DEBCONF_NONINTERACTIVE_SEEN": "true",
@@ -82,7 +84,8 @@ class Worker:
             for step in steps.load(steps_text):
                 self._perform(step, root=root, lowers=lowers, runs=runs, epoch=epoch)
             before = {path: root.before(path) for path in SHADOWS}
-            inside(root.path, lambda: normalise(epoch=epoch, is_new=root.is_new, before=before))
+            with _edited(root) as image:
+                normalise(image, epoch=epoch, is_new=root.is_new, before=before)
             with open(output, "wb") as stream:
                 tar = writer.Writer(stream)
                 for entry, opener in root.changes(epoch=epoch):
@@ -112,10 +115,9 @@ class Worker:
             root.show((*lowers, *map(Path, step.trees)))
         elif isinstance(step, steps.Run):
             runs.extend(self._run(step, root=root.path, epoch=epoch))
-        elif isinstance(step, steps.Copy):
-            _copy_in(step, root.path)
         else:
-            inside(root.path, lambda: edits.perform(step))
+            with _edited(root) as image:
+                edits.perform(step, image)
 
     def _run(self, step: steps.Run, *, root: Path, epoch: int) -> list[tuple[str, float]]:
         clock = _Clock(step.label)
@@ -187,21 +189,19 @@ def _add(tar: writer.Writer, entry: Entry, opener: Callable[[], BinaryIO] | None
         tar.add(entry, None)
 
 
-def _copy_in(step: steps.Copy, root: Path) -> None:
-    with open(step.source, "rb") as source:
-        data = os.dup(source.fileno())
+@contextlib.contextmanager
+def _edited(root: Root) -> Iterator[ImageRoot]:
+    """Open the root for edits.
 
-        def write() -> None:
-            os.makedirs(os.path.dirname("/" + step.path), mode=0o755, exist_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-            with os.fdopen(data, "rb") as incoming, os.fdopen(os.open("/" + step.path, flags, 0o600), "wb") as outgoing:
-                while chunk := incoming.read(1 << 20):
-                    outgoing.write(chunk)
-
-        try:
-            inside(root, write)
-        finally:
-            os.close(data)
+    Raises:
+        BuildError: the block raised OSError; the text is the path in the image and the reason.
+    """
+    try:
+        with ImageRoot(root.path) as image:
+            yield image
+    except OSError as error:
+        reason = f"{os.fsdecode(error.filename or 'kernel')}: {(error.strerror or str(error)).lower()}"
+        raise BuildError(f"a file of the image could not be edited: {reason}") from error
 
 
 def _answer(worker: Worker, request: Mapping[str, Any]) -> dict[str, Any]:
