@@ -33,6 +33,8 @@ _LINKS = {
 _READ_ONLY = ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi")
 _MASKED = ("kcore", "keys", "kmsg", "timer_list", "sched_debug")
 _PLAIN = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
+# All of it lies in memory; /tmp is as large as the limit of memory's default lets it be.
+_DEV_SIZE, _RUN_SIZE, _SHM_SIZE, _TMP_SIZE = 1 << 20, 256 << 20, 1 << 30, 4 << 30
 _TTY_GROUP = 5  # Debian's base-passwd
 
 
@@ -127,8 +129,8 @@ def move_in(root: Path) -> None:
     _protect(f"{place}/proc", nothing=f"{place}/dev/null")
     with contextlib.suppress(OSError):  # some containers hide /sys from user namespaces; packages do not need it
         syscalls.mount("sysfs", f"{place}/sys", kind="sysfs", flags=_PLAIN | syscalls.MS_RDONLY)
-    syscalls.mount("tmpfs", f"{place}/run", kind="tmpfs", flags=fresh, options="mode=0755")
-    syscalls.mount("tmpfs", f"{place}/tmp", kind="tmpfs", flags=fresh, options="mode=1777")  # noqa: S108 the image's
+    syscalls.mount("tmpfs", f"{place}/run", kind="tmpfs", flags=fresh, options=f"mode=0755,{mounts.sized(_RUN_SIZE)}")
+    syscalls.mount("tmpfs", f"{place}/tmp", kind="tmpfs", flags=fresh, options=f"mode=1777,{mounts.sized(_TMP_SIZE)}")  # noqa: S108 the image's
     # pivot_root(2), "pivot_root(".", ".")": the old root lies on top of the new one and is taken off.
     os.chdir(place)
     syscalls.pivot_root(".", ".")
@@ -148,13 +150,15 @@ def _protect(proc: str, *, nothing: str) -> None:
 
 def _make_devices(directory: str) -> None:
     flags = syscalls.MS_NOSUID | syscalls.MS_NOEXEC
-    syscalls.mount("tmpfs", directory, kind="tmpfs", flags=flags, options="mode=0755")
+    syscalls.mount("tmpfs", directory, kind="tmpfs", flags=flags, options=f"mode=0755,{mounts.sized(_DEV_SIZE)}")
     for name, (major, minor) in _DEVICES.items():
         _make_device(f"{directory}/{name}", name, os.makedev(major, minor))
     for name, target in _LINKS.items():
         os.symlink(target, f"{directory}/{name}")
     os.mkdir(f"{directory}/shm")
-    syscalls.mount("tmpfs", f"{directory}/shm", kind="tmpfs", flags=_PLAIN, options="mode=1777")
+    syscalls.mount(
+        "tmpfs", f"{directory}/shm", kind="tmpfs", flags=_PLAIN, options=f"mode=1777,{mounts.sized(_SHM_SIZE)}"
+    )
     os.mkdir(f"{directory}/pts")
     terminals = "newinstance,ptmxmode=0666,mode=0620"
     for options in (f"{terminals},gid={_TTY_GROUP}", terminals):  # one id only: there is no group tty

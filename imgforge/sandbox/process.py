@@ -20,7 +20,7 @@ import attrs
 
 from imgforge.errors import SandboxError
 from imgforge.limits import Limits
-from imgforge.sandbox import interior, supervisor, syscalls, terminal
+from imgforge.sandbox import confinement, interior, supervisor, syscalls, terminal
 from imgforge.sandbox import watch as watches
 from imgforge.sandbox.command import Command, Outcome, Owner, User
 from imgforge.sandbox.rung import Rung
@@ -144,7 +144,7 @@ def _run(command: Command, output: Callable[[bytes], None] | None) -> Outcome:
         seconds=time.monotonic() - start,
         tail=bytes(tail[-TAIL:]),
         timed_out=ending == _TIME,
-        exceeded=ending or (watches.named(bytes(tail[-TAIL:])) if bounds.limits and exit_code else ""),
+        exceeded=ending or (watch.cause(bytes(tail[-TAIL:])) if watch and exit_code else ""),
         owners=tuple(Owner(path, uid, gid) for path, uid, gid in facts.get("owners", ())),
         acted_as=tuple(facts.get("acted_as", ())),
     )
@@ -176,6 +176,7 @@ def _kill(first: _First) -> None:
 
 
 def _start(command: Command, opened: contextlib.ExitStack) -> _First:
+    confinement.program()  # remembered: computed in each child it would take longer than the fork
     status, telling = _pipe(opened)
     output, writing = (None, None) if command.interactive else _pipe(opened)
     life = os.pipe()
@@ -284,9 +285,7 @@ def _pump(sinks: Mapping[int, Callable[[bytes], None]], *, ended: int, until: fl
     while True:
         events = poll.poll(_wait(until, watch))
         try:
-            for descriptor, _ in events:
-                if descriptor in sinks and _read(descriptor, sinks[descriptor]) is _Read.END:
-                    poll.unregister(descriptor)
+            _pass_on(sinks, events, poll)
             if any(descriptor == ended for descriptor, _ in events):
                 _drain(sinks)
                 return ""
@@ -296,6 +295,15 @@ def _pump(sinks: Mapping[int, Callable[[bytes], None]], *, ended: int, until: fl
             return _TIME
         if watch is not None and (exceeded := watch.look()):
             return exceeded
+
+
+def _pass_on(
+    sinks: Mapping[int, Callable[[bytes], None]], events: Sequence[tuple[int, int]], poll: select.poll
+) -> None:
+    """Pass on one piece from each pipe that has one."""
+    for descriptor, _ in events:
+        if descriptor in sinks and _read(descriptor, sinks[descriptor]) is _Read.END:
+            poll.unregister(descriptor)
 
 
 def _wait(until: float | None, watch: Watch | None) -> float | None:

@@ -145,15 +145,16 @@ def _block(answers: Mapping[int, Answer], architecture: int, other: int) -> byte
 
 def _runs(answers: Mapping[int, Answer], default: Answer) -> list[tuple[int, Answer]]:
     """Return runs of equal answers from number 0 on: where each ends, and its answer."""
-    runs: list[tuple[int, Answer]] = []
-    start = 0
+    ends: list[tuple[int, Answer]] = []
     for number in sorted(answers):
-        for end, answer in ((number, default), (number + 1, answers[number])):
-            if end > start:
-                if runs and runs[-1][1] == answer:
-                    runs.pop()
-                runs.append((end, answer))
-                start = end
+        ends += ((number, default), (number + 1, answers[number]))
+    runs: list[tuple[int, Answer]] = [(0, default)]
+    for end, answer in ends:
+        if end == runs[-1][0]:
+            continue
+        if runs[-1][1] == answer:
+            runs.pop()
+        runs.append((end, answer))
     return runs
 
 

@@ -26,8 +26,7 @@ _LEAST_AVAILABLE = 96 << 20
 _BLOCK = 512
 _WORDS = {
     "memory": (b"Cannot allocate memory", b"Out of memory", b"out of memory", b"MemoryError", b"bad_alloc"),
-    "disk": (b"File size limit exceeded", b"File too large", b"No space left on device"),
-    "processes": (b"Resource temporarily unavailable", b"Cannot fork"),
+    "disk": (b"File size limit exceeded", b"File too large"),
 }
 
 
@@ -122,6 +121,11 @@ class Watch:
         self._due = end + max(INTERVAL, 10 * (end - start))
         return found
 
+    def cause(self, tail: bytes) -> str:
+        """Return the limit for which a command has failed, as far as its last output or its disk shows."""
+        is_full = self._written is not None and self._written.alone and self._is_full(self._written)
+        return "disk" if is_full else named(tail)
+
     def _look(self) -> str:
         everybody = family.members(self._first)
         if sum(member.threads for member in everybody.values()) > self._limits.processes:
@@ -156,13 +160,16 @@ def _meminfo(name: str) -> int:
 
 def tree_size(directory: Path) -> int:
     """Return the bytes on disk below a directory, more than any limit when some of it is too deep to be seen."""
-    total, seen = 0, set[tuple[int, int]]()
+    sizes: dict[tuple[int, int], int] = {}
     too_deep: list[OSError] = []
     for place, _, names in os.walk(os.fsencode(directory), onerror=too_deep.append):
         for name in names:
-            with contextlib.suppress(OSError):  # it is gone meanwhile
-                status = os.lstat(os.path.join(place, name))
-                if stat.S_ISREG(status.st_mode) and (status.st_dev, status.st_ino) not in seen:
-                    seen.add((status.st_dev, status.st_ino))
-                    total += status.st_blocks * _BLOCK
-    return total if all(error.errno != errno.ENAMETOOLONG for error in too_deep) else 1 << 62
+            _add_size(os.path.join(place, name), sizes)
+    return sum(sizes.values()) if all(error.errno != errno.ENAMETOOLONG for error in too_deep) else 1 << 62
+
+
+def _add_size(path: bytes, sizes: dict[tuple[int, int], int]) -> None:
+    with contextlib.suppress(OSError):  # it is gone meanwhile
+        status = os.lstat(path)
+        if stat.S_ISREG(status.st_mode):
+            sizes[status.st_dev, status.st_ino] = status.st_blocks * _BLOCK
