@@ -144,7 +144,7 @@ def _run(command: Command, output: Callable[[bytes], None] | None) -> Outcome:
         seconds=time.monotonic() - start,
         tail=bytes(tail[-TAIL:]),
         timed_out=ending == _TIME,
-        exceeded=ending or (watch.cause(bytes(tail[-TAIL:])) if watch and exit_code else ""),
+        exceeded=ending or (watch.cause(exit_code, bytes(tail[-TAIL:])) if watch and exit_code else ""),
         owners=tuple(Owner(path, uid, gid) for path, uid, gid in facts.get("owners", ())),
         acted_as=tuple(facts.get("acted_as", ())),
     )

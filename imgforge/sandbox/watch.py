@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import resource
+import signal
 import stat
 import time
 from pathlib import Path
@@ -22,11 +23,14 @@ from imgforge.sandbox import family
 INTERVAL = 0.2
 """Seconds between two looks."""
 
+_SLACK = 1 << 20
 _LEAST_AVAILABLE = 96 << 20
 _BLOCK = 512
+_SIGNALLED = 128
 _WORDS = {
     "memory": (b"Cannot allocate memory", b"Out of memory", b"out of memory", b"MemoryError", b"bad_alloc"),
     "disk": (b"File size limit exceeded", b"File too large"),
+    "processes": (b"Cannot fork", b"fork: Resource temporarily unavailable", b"unable to fork", b"an't fork"),
 }
 
 
@@ -39,7 +43,7 @@ def apply(limits: Limits, *, alone: bool) -> None:
     """
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_DATA, limits.memory)
-    _lower(resource.RLIMIT_FSIZE, limits.disk)
+    _lower(resource.RLIMIT_FSIZE, limits.disk + _SLACK)  # the watch sees a file that grows as far
     if alone:
         _lower(resource.RLIMIT_NPROC, 2 * limits.processes)  # the watch comes first, and ends it
 
@@ -121,8 +125,10 @@ class Watch:
         self._due = end + max(INTERVAL, 10 * (end - start))
         return found
 
-    def cause(self, tail: bytes) -> str:
-        """Return the limit for which a command has failed, as far as its last output or its disk shows."""
+    def cause(self, exit_code: int, tail: bytes) -> str:
+        """Return the limit for which a command has failed, as far as its end or its disk shows."""
+        if exit_code == _SIGNALLED + signal.SIGXFSZ:
+            return "disk"
         is_full = self._written is not None and self._written.alone and self._is_full(self._written)
         return "disk" if is_full else named(tail)
 
