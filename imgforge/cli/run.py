@@ -16,6 +16,7 @@ examples:
   imgforge run hello
   imgforge run hello -- --verbose                  the entrypoint with another argument
   imgforge run python3-bookworm -- python3 -V      an image without an entrypoint runs anything
+  imgforge run --timeout 5m hello                  kill it when it runs for longer, and exit with 124
 """
 
 
@@ -24,9 +25,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
     options.image(parser)
     options.argv(parser)
     options.places(parser)
-    options.sandbox(parser.add_argument_group("work"))
+    work = parser.add_argument_group("work")
+    options.sandbox(work)
+    options.timeout(work, "of the program (none)")
 
 
 def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     """Run it, and return its exit code."""
-    return imgforge.run(arguments.image, arguments.argv, settings=settings)
+    return imgforge.run(arguments.image, arguments.argv, settings=settings, timeout=arguments.timeout)

@@ -205,17 +205,21 @@ def why(manifest: str | Path, package: str, *, settings: Settings) -> tuple[Reas
         return found
 
 
-def run(image: str, argv: tuple[str, ...] = (), *, settings: Settings) -> int:
+def run(image: str, argv: tuple[str, ...] = (), *, settings: Settings, timeout: int | None = None) -> int:
     """Run an image in the sandbox as its configuration says, and return the program's exit code.
 
     Args:
         image: a name in the store or a reference.
         argv: instead of the image's command.
-        settings: places and the sandbox.
+        settings: places, the sandbox and its limits; `Limits.time` is for builds.
+        timeout: seconds until the program is killed; None: it may run for ever.
     """
+    limits = attrs.evolve(settings.limits, time=timeout)
     with Builder(settings) as builder:
         opened, workshop = builder.open(image, platform=own_platform()), builder.forge.workshop
-        code: int = running.run(opened, argv, cache=builder.cache, workshop=workshop, reporter=settings.reporter)
+        code: int = running.run(
+            opened, argv, limits=limits, cache=builder.cache, workshop=workshop, reporter=settings.reporter
+        )
         return code
 
 

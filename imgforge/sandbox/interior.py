@@ -33,6 +33,8 @@ _READ_ONLY = ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi")
 _MASKED = ("kcore", "keys", "kmsg", "timer_list", "sched_debug")
 _PLAIN = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
 _DEVICES_MOUNT = syscalls.MS_NOSUID | syscalls.MS_NOEXEC  # of all mounts the only one that has devices
+# All of it lies in memory; /tmp is as large as the limit of memory's default lets it be.
+_DEV_SIZE, _RUN_SIZE, _SHM_SIZE, _TMP_SIZE = 1 << 20, 256 << 20, 1 << 30, 4 << 30
 _TTY_GROUP = 5  # Debian's base-passwd
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -153,7 +155,9 @@ def furnish(root: Path) -> int:
     mounts.remount(str(root), flags=syscalls.MS_NODEV)
     place = os.open(root, _DIRECTORY)
     with _target(place, "dev") as target:
-        syscalls.mount("tmpfs", target, kind="tmpfs", flags=_DEVICES_MOUNT, options="mode=0755")
+        syscalls.mount(
+            "tmpfs", target, kind="tmpfs", flags=_DEVICES_MOUNT, options=f"mode=0755,{mounts.sized(_DEV_SIZE)}"
+        )
     with _target(place, "dev") as target:
         _make_devices(target)
         nothing = f"{target}/null"
@@ -164,9 +168,10 @@ def furnish(root: Path) -> int:
     with contextlib.suppress(OSError), _target(place, "sys") as target:
         # some containers hide /sys from user namespaces; packages do not need it
         syscalls.mount("sysfs", target, kind="sysfs", flags=_PLAIN | syscalls.MS_RDONLY)
-    for name, mode in (("run", "0755"), ("tmp", "1777")):
+    for name, mode, size in (("run", "0755", _RUN_SIZE), ("tmp", "1777", _TMP_SIZE)):
         with _target(place, name) as target:
-            syscalls.mount("tmpfs", target, kind="tmpfs", flags=fresh, options=f"mode={mode}")
+            options = f"mode={mode},{mounts.sized(size)}"
+            syscalls.mount("tmpfs", target, kind="tmpfs", flags=fresh, options=options)
     return place
 
 
@@ -228,7 +233,9 @@ def _make_devices(directory: str) -> None:
     for name, target in _LINKS.items():
         os.symlink(target, f"{directory}/{name}")
     os.mkdir(f"{directory}/shm")
-    syscalls.mount("tmpfs", f"{directory}/shm", kind="tmpfs", flags=_PLAIN, options="mode=1777")
+    syscalls.mount(
+        "tmpfs", f"{directory}/shm", kind="tmpfs", flags=_PLAIN, options=f"mode=1777,{mounts.sized(_SHM_SIZE)}"
+    )
     os.mkdir(f"{directory}/pts")
     terminals = "newinstance,ptmxmode=0666,mode=0620"
     for options in (f"{terminals},gid={_TTY_GROUP}", terminals):  # one id only: there is no group tty

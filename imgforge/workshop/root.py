@@ -21,6 +21,7 @@ from imgforge.rootfs.inroot import ImageRoot
 from imgforge.rootfs.owners import SECOND, Owners
 from imgforge.rootfs.stack import Stack, is_whiteout
 from imgforge.sandbox import mounts, removing
+from imgforge.sandbox.watch import Written
 from imgforge.tree import Entry, Kind, raw
 
 Changes = Iterator[tuple[Entry, Callable[[], BinaryIO]]]
@@ -30,6 +31,7 @@ class Root(Protocol):
     """A root filesystem under construction."""
 
     path: Path
+    written: Written
 
     def show(self, trees: tuple[Path, ...]) -> None:
         """Make these trees, lowest first, visible below everything that was changed so far."""
@@ -54,9 +56,10 @@ class OverlayRoot:
         work: an empty directory of this process alone.
         owners: how ownership is kept on this rung.
         in_user_namespace: overlay keeps its own attributes in ``user.overlay.*``.
+        size: bytes that may be written.
     """
 
-    def __init__(self, work: Path, *, owners: Owners, in_user_namespace: bool) -> None:
+    def __init__(self, work: Path, *, owners: Owners, in_user_namespace: bool, size: int) -> None:
         self.path = work / "root"
         self._owners = owners
         self._userxattr = in_user_namespace
@@ -64,10 +67,12 @@ class OverlayRoot:
         self._top = work / "top"
         for directory in (self.path, self._top):
             directory.mkdir()
-        mounts.tmpfs(self._top, mode=0o755)
-        if in_user_namespace and not mounts.supports_user_xattrs(self._top):
+        mounts.tmpfs(self._top, mode=0o755, size=size)
+        in_memory = not in_user_namespace or mounts.supports_user_xattrs(self._top)
+        if not in_memory:
             mounts.unmount(self._top)  # before Linux 6.6 a tmpfs keeps no user.* attributes: use the disk
         self._upper, self._work = self._top / "upper", self._top / "work"
+        self.written = Written(self._top, alone=in_memory)
         for directory in (self._upper, self._work):
             directory.mkdir(mode=0o755)
         self._mounted = False
@@ -107,6 +112,7 @@ class CopiedRoot:
     def __init__(self, work: Path, *, owners: Owners) -> None:
         self.path = work / "root"
         self.path.mkdir()
+        self.written = Written(self.path, alone=False)
         self._owners = owners
         self._shown: tuple[Path, ...] = ()
         self._before = snapshot.snapshot(self.path)

@@ -9,7 +9,10 @@ import attrs
 
 from imgforge.digest import Digest
 from imgforge.image import LAST_SECOND, Image
+from imgforge.limits import Limits
 from imgforge.transport.place import OpenBlob, Opened
+
+_DEFAULT = Limits()
 
 
 @attrs.frozen
@@ -21,17 +24,19 @@ class Base:
         digest: of its manifest.
         image: its manifest and configuration.
         open_blob: opens one of its blobs.
+        limits: how large a layer of it, and all of them, may be.
     """
 
     name: str
     digest: Digest
     image: Image
     open_blob: OpenBlob
+    limits: Limits = attrs.field(default=_DEFAULT, eq=False)
 
     @classmethod
-    def of(cls, opened: Opened, name: object) -> Base:
+    def of(cls, opened: Opened, name: object, *, limits: Limits = _DEFAULT) -> Base:
         """Return an image that was opened at some place, by the name that it has there."""
-        return cls(str(name), opened.image.digest, opened.image, opened.open)
+        return cls(str(name), opened.image.digest, opened.image, opened.open, limits)
 
     @property
     def chain_id(self) -> str:

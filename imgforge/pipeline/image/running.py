@@ -6,7 +6,10 @@ import json
 import os
 import subprocess
 
+import attrs
+
 from imgforge.errors import UsageError
+from imgforge.limits import Limits
 from imgforge.pipeline.image import reading
 from imgforge.pipeline.image.base import Base
 from imgforge.report import Reporter
@@ -18,12 +21,21 @@ from imgforge.workshop.client import Workshop
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def run(image: Base, argv: tuple[str, ...], *, cache: Cache, workshop: Workshop, reporter: Reporter) -> int:
+def run(
+    image: Base,
+    argv: tuple[str, ...],
+    *,
+    limits: Limits,
+    cache: Cache,
+    workshop: Workshop,
+    reporter: Reporter,
+) -> int:
     """Run an image's program, or another, on a throw-away copy and return its exit code.
 
     Args:
         image: what to run.
         argv: instead of the image's `cmd`; the whole command where the image has no entrypoint.
+        limits: what the program may use.
         cache: keeps the trees of the image's layers.
         workshop: unpacks those that are missing.
         reporter: hears of progress.
@@ -50,6 +62,7 @@ def run(image: Base, argv: tuple[str, ...], *, cache: Cache, workshop: Workshop,
             "user": user,
             "env": environment,
             "workdir": execution.workdir or "/",
+            "limits": attrs.asdict(limits),
         }
         return subprocess.run(workshop.session(json.dumps(request)), check=False).returncode
 
