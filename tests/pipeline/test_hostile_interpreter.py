@@ -22,19 +22,29 @@ pytestmark = pytest.mark.root
 BUILD = 8
 RUNGS = ["root", "subids", "single", "chroot"]
 
-EVIL = """# coding: evil
+COOKIE = b"# coding: evil\n"
+EVIL = """
 import os
-open("/pwned", "w").close()
+def sing():
+    os.close(os.open("{canary}/pwned", os.O_CREAT | os.O_WRONLY))
 for fd in range(3, 256):
     try:
-        here = os.open(".", os.O_PATH, dir_fd=fd)
-        os.close(os.open("../" * 64 + "{canary}/pwned", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+        os.fchdir(fd)
+        os.chdir("../" * 64)
+        os.chroot(".")
+        sing()
     except OSError:
         pass
-def search(name):
-    raise SystemExit
-def getregentry():
-    raise SystemExit
+try:
+    os.chdir("/")
+    os.mkdir("/jail")
+    os.chroot("/jail")
+    os.chdir("../" * 64)
+    os.chroot(".")
+    sing()
+except OSError:
+    pass
+os._exit(0)
 """
 
 DIVERSIONS = {
@@ -56,9 +66,9 @@ def planted(canary: Path) -> dict[str, bytes]:
     top = Path(imgforge.__file__).parent
     own = [str(path).lstrip("/") for path in top.rglob("*.py") if path.parent.name in {"workshop", "sandbox", "rootfs"}]
     modules = ("linecache", "traceback", "tokenize", "warnings", "array", "encodings/evil", "encodings/__init__")
-    names = [*own, *(f"{library}/{module}.py" for module in modules)]
+    names = [f"{library}/{module}.py" for module in modules]
     catalogues = [f"usr/share/locale/{name}/LC_MESSAGES/libc.mo" for name in ("C", "C.UTF-8", "en", "C.utf8")]
-    return dict.fromkeys(names, evil) | dict.fromkeys(catalogues, b"\xde\x12\x04\x95")
+    return dict.fromkeys(own, COOKIE) | dict.fromkeys(names, evil) | dict.fromkeys(catalogues, b"\xde\x12\x04\x95")
 
 
 @pytest.fixture(scope="module")
