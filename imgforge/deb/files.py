@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imgforge.deb.errors import DataTreeError
+from imgforge.deb.errors import DataTreeError, DeviceNodeError
 from imgforge.tree import ROOT, Entry, Kind, is_whiteout
 
 
@@ -27,7 +27,13 @@ class Tree:
 
         Raises:
             DataTreeError: it does not fit to those before.
+            DeviceNodeError: it is a device. Debian Policy 10.6: packages must not contain device files.
         """
+        if entry.kind in (Kind.CHARACTER, Kind.BLOCK):
+            number = ":".join(map(str, entry.device))
+            raise DeviceNodeError(
+                f"{self._what}: {entry.path!r}: a device node ({entry.kind.value} {number}) is refused"
+            )
         if is_whiteout(entry.path):
             raise DataTreeError(f"{self._what}: {entry.path!r}: no layer can hold it: the name means a deletion there")
         if "\n" in entry.path:  # dpkg's database has one path a line (dpkg's lib/dpkg/tarfn.c and src/main/archives.c)

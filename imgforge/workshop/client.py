@@ -95,8 +95,11 @@ class Workshop:
 
     @property
     def tree_kind(self) -> str:
-        """The cache's kind of this rung's trees: each rung keeps ownership in its own way."""
-        return f"trees-{self.rung.name.lower()}"
+        """The cache's kind of this rung's trees: each rung keeps ownership in its own way.
+
+        The number is raised when a tree of the same layer changes; trees of the first kind had device nodes.
+        """
+        return f"trees-2-{self.rung.name.lower()}"
 
     def clear(self, directory: Path) -> None:
         """Delete a working directory, whoever owns what lies in it."""

@@ -9,7 +9,7 @@ import pytest
 from builders import debs
 from builders.parts import BINARY, CONTROL, odd_tar
 
-from imgforge.deb.errors import DataTreeError
+from imgforge.deb.errors import DataTreeError, DeviceNodeError
 from imgforge.deb.package import open_deb
 from imgforge.tar import TarError
 from imgforge.tree import Entry, Kind, UnsafePathError
@@ -74,3 +74,18 @@ def test_parent_that_comes_late_or_never_is_accepted() -> None:
 def test_tar_entry_of_an_unknown_type_is_refused(kind: bytes) -> None:
     with pytest.raises(TarError):
         walk(odd_tar("x", kind=kind))
+
+
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [(Kind.CHARACTER, (1, 3)), (Kind.CHARACTER, (0, 0)), (Kind.BLOCK, (8, 0)), (Kind.BLOCK, (0, 0))],
+)
+@pytest.mark.parametrize("path", ["dev/x", "usr/lib/x"])
+def test_a_device_is_refused(path: str, kind: Kind, number: tuple[int, int]) -> None:
+    data = debs.build_tar([(Entry(path, kind, device=number), b"")])
+    with pytest.raises(DeviceNodeError, match=rf"x\.deb: data\.tar: '{path}': a device node \({kind.value} "):
+        walk(data)
+
+
+def test_a_fifo_is_allowed_as_dpkg_allows_it() -> None:
+    assert walk(debs.build_tar([(Entry("run/pipe", Kind.FIFO), b"")])) == ["run/pipe"]
