@@ -33,6 +33,7 @@ def find(root: int, path: bytes, *, follow: bool = True) -> int:
     Raises:
         OSError: as open(2) would fail with `root` as the root directory.
     """
+    _check(path)
     if not path.strip(b"/"):
         return _duplicate(root)
     if has_openat2():
@@ -50,7 +51,8 @@ def find_from(root: int, start: int, path: bytes, *, follow: bool = True) -> int
     Raises:
         OSError: as open(2) would fail with `root` as the root directory and `start` as the current one.
     """
-    if has_openat2():
+    _check(path)
+    if has_openat2() and b".." not in path.split(b"/"):  # the kernel would stop ".." at the caller's own root
         try:
             return syscalls.open_from(start, path, flags=_flags(follow=follow), resolve=_NO_LINKS)
         except OSError as error:
@@ -65,6 +67,7 @@ def find_unlinked(root: int, path: bytes) -> int:
     Raises:
         OSError: ELOOP when one is.
     """
+    _check(path)
     current = _duplicate(root)
     for part in filter(None, path.split(b"/")):
         try:
@@ -124,6 +127,12 @@ def _step(root: int, current: int, part: bytes, *, follow: bool, hops: int) -> t
     finally:
         os.close(below)
     return _duplicate(root if target.startswith(b"/") else current), target
+
+
+def _check(path: bytes) -> None:
+    """Refuse a path that the kernel would read only the beginning of."""
+    if b"\0" in path:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path)
 
 
 def _open(directory: int, name: bytes) -> int:

@@ -28,6 +28,9 @@ from imgforge.workshop.steps import Step, dump
 _PACKAGES = str(Path(imgforge.errors.__file__).parent.parent)
 _START = f"import sys; sys.path.insert(0, {_PACKAGES!r}); from imgforge.workshop.{{}} import main; sys.exit(main())"
 
+ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+"""Of the processes that work on images: with the caller's locale the C library would look for catalogues by itself."""
+
 _DEFAULT = Limits()
 
 
@@ -67,7 +70,7 @@ class Workshop:
                 text=True,
                 encoding="utf-8",
                 errors="surrogateescape",
-                env={"LC_ALL": "C.UTF-8", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+                env=ENVIRONMENT,
             )
         return self._process
 

@@ -15,7 +15,7 @@ from typing import Any
 from imgforge.errors import ImgforgeError
 from imgforge.limits import Limits
 from imgforge.rootfs.owners import owners_for
-from imgforge.sandbox import process
+from imgforge.sandbox import process, sealed
 from imgforge.sandbox.command import Outcome, User
 from imgforge.sandbox.enter import enter
 from imgforge.sandbox.rung import Rung
@@ -70,6 +70,7 @@ def _ended(outcome: Outcome, limits: Limits) -> int:
 def main() -> int:
     """Serve the request that the first argument holds, and return the exit code of this process."""
     os.umask(0o022)
+    sealed.open_standard()
     try:
         return serve(json.loads(sys.argv[1]))
     except ImgforgeError as error:

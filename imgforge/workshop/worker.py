@@ -25,7 +25,7 @@ from imgforge.rootfs import extract
 from imgforge.rootfs.inroot import ImageRoot
 from imgforge.rootfs.normalise import SHADOWS, normalise
 from imgforge.rootfs.owners import RecordedOwners, owners_for
-from imgforge.sandbox import probe, process
+from imgforge.sandbox import probe, process, sealed
 from imgforge.sandbox.enter import enter
 from imgforge.sandbox.rung import Rung
 from imgforge.sandbox.watch import Bounds
@@ -216,6 +216,7 @@ def _root_class(error: ImgforgeError) -> str:
 def main() -> None:
     """Enter the first argument's rung, or the best; say which, and serve requests until there are no more."""
     os.umask(0o022)
+    sealed.open_standard()
     sys.setrecursionlimit(_FRAMES_MAX)
     gc.disable()  # nothing here makes cycles that matter before the worker's end
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="surrogateescape")

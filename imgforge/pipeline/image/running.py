@@ -16,7 +16,7 @@ from imgforge.report import Reporter
 from imgforge.rootfs.accounts import GROUP, PASSWD
 from imgforge.rootfs.facts import Facts
 from imgforge.store.cache import Cache
-from imgforge.workshop.client import Workshop
+from imgforge.workshop.client import ENVIRONMENT, Workshop
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -64,7 +64,7 @@ def run(
             "workdir": execution.workdir or "/",
             "limits": attrs.asdict(limits),
         }
-        return subprocess.run(workshop.session(json.dumps(request)), check=False).returncode
+        return subprocess.run(workshop.session(json.dumps(request)), env=ENVIRONMENT, check=False).returncode
 
 
 def user_of(wanted: str, facts: Facts) -> tuple[list[int], str]:
