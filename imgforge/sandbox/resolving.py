@@ -17,6 +17,7 @@ from imgforge.sandbox import syscalls
 HOPS = 40
 """Symlinks that one path may lead through, as in Linux (path_resolution(7), MAXSYMLINKS)."""
 
+_PATH_MAX = 4096
 _IN_ROOT = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
 _NO_LINKS = syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_MAGICLINKS
 _CURRENT_DIRECTORY = -100  # linux/fcntl.h AT_FDCWD
@@ -130,9 +131,10 @@ def _step(root: int, current: int, part: bytes, *, follow: bool, hops: int) -> t
 
 
 def _check(path: bytes) -> None:
-    """Refuse a path that the kernel would read only the beginning of."""
-    if b"\0" in path:
-        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path)
+    """Refuse a path that no system call takes: with a NUL, or too long (limits.h PATH_MAX counts one more byte)."""
+    number = errno.EINVAL if b"\0" in path else errno.ENAMETOOLONG if len(path) >= _PATH_MAX else 0
+    if number:
+        raise OSError(number, os.strerror(number), path)
 
 
 def _open(directory: int, name: bytes) -> int:

@@ -62,13 +62,12 @@ def test_a_package_with_a_device_is_refused(arena: Arena, name: str) -> None:
 
 
 MAKE = """
-command -v mknod && command -v perl || exit 8
+command -v mknod || exit 8
 for place in /etc /dev /tmp /run /srv; do
     mkdir -p $place
     mknod $place/disk b 7 0 && exit 9
     mknod $place/memory c 1 1 && exit 9
-    perl -e 'exit !syscall(133, "$ARGV[0]/raw", 0060666, 7 << 8)' $place || exit 9
-    test ! -e $place/disk && test ! -e $place/memory && test ! -e $place/raw || exit 9
+    test ! -e $place/disk && test ! -e $place/memory || exit 9
 done
 """
 
