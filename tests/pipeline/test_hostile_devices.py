@@ -8,11 +8,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import trees
+from builders import registries, trees
 from builders.attacks import Arena
 from builders.debs import build_ar, build_deb, build_tar, control_text
 from builders.trees import Pair, device, directory, file, hardlink, opaque, symlink
@@ -148,6 +149,13 @@ def base(arena: Arena, tmp_path_factory: pytest.TempPathFactory) -> str:
     return stack(arena.world.layout, "good", path, trees.archive(FIRST), trees.archive(SECOND))
 
 
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A registry that serves anybody."""
+    with registries.serve(tmp_path_factory.mktemp("registry")) as running:
+        yield running.host
+
+
 @pytest.mark.parametrize("rung", RUNGS)
 def test_a_program_finds_no_device_of_its_image(arena: Arena, base: str, rung: str) -> None:
     done = arena.world.command("run", f"--sandbox={rung}", base, "--", "sh", "-c", LOOK)
@@ -163,12 +171,13 @@ def test_a_script_finds_no_device_of_its_base(arena: Arena, base: str, rung: str
     assert done.returncode == 0, done.stderr
 
 
-def test_a_base_keeps_its_devices_in_its_layers(arena: Arena, base: str, tmp_path: Path) -> None:
+def test_a_base_keeps_its_devices_in_its_layers(arena: Arena, base: str, host: str, tmp_path: Path) -> None:
     world = arena.world
     world.manifest("standing", base=base, files=[{"dir": "/srv/app"}])
     world.build("standing")
-    copied = f"oci:{tmp_path / 'copy'}:copy"
-    for words in (("inspect", "standing"), ("inspect", base), ("diff", base, "standing"), ("push", "standing", copied)):
+    pushed, copied = f"docker://{host}/standing:1", f"oci:{tmp_path / 'copy'}:copy"
+    reading = ("inspect", "standing"), ("inspect", base), ("diff", base, "standing")
+    for words in (*reading, ("push", "standing", pushed), ("copy", pushed, copied)):
         done = world.command(*words)
         assert done.returncode in {0, 1}, done.stderr
         assert "Traceback" not in done.stderr
