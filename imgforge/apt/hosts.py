@@ -24,7 +24,7 @@ from imgforge.apt import openpgp, sources
 from imgforge.apt.sources import Source
 from imgforge.apt.words import is_true
 from imgforge.errors import IntegrityError
-from imgforge.fetch.request import redact
+from imgforge.fetch.url import redact
 
 _SETTING = re.compile(r'(?P<name>[^\s"]+) "(?P<value>.*)";')
 _PART = re.compile(r"[A-Za-z0-9_.-]+\.(?:list|sources)")

@@ -21,7 +21,7 @@ from imgforge.apt.words import is_true
 from imgforge.deb import control
 from imgforge.digest import Digest
 from imgforge.errors import IntegrityError
-from imgforge.fetch.request import redact
+from imgforge.fetch.url import redact
 
 pysequoia = late.module("pysequoia")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from imgforge.document.rule import Rule, nothing
-from imgforge.fetch.request import redact
+from imgforge.fetch.url import redact
 
 _ID_MOST = 2**32 - 2
 _NOBODY = 65534

@@ -16,8 +16,8 @@ from imgforge.fetch.http import Fetcher
 from imgforge.fetch.request import (
     NotFoundError,
     RefusedError,
-    redact,
 )
+from imgforge.fetch.url import redact
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
