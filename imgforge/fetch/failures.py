@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TypeVar
 
 from imgforge.errors import FetchError, IntegrityError
 from imgforge.fetch.request import NotFoundError, PassingError, Request
@@ -13,6 +13,7 @@ _NAMED = 10
 """Failures that are named in one text."""
 
 Failure = FetchError | IntegrityError
+AnyFailure = TypeVar("AnyFailure", bound=BaseException)
 
 
 def at(url: str, error: Failure) -> Failure:
@@ -41,7 +42,7 @@ def gathered(failures: list[FetchError]) -> FetchError:
     return _noted(kind("\n".join([f"{len(lines)} transfers failed:", *lines[:_NAMED], *more])), failures)
 
 
-def _noted(error: Any, failures: Iterable[BaseException]) -> Any:
+def _noted(error: AnyFailure, failures: Iterable[BaseException]) -> AnyFailure:
     """Give an error the notes of others, each once."""
     for note in dict.fromkeys(note for failure in failures for note in getattr(failure, "__notes__", ())):
         error.add_note(note)

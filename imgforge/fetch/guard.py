@@ -1,8 +1,8 @@
 """Connections that end in time: a server that sends a byte now and then does not hold us.
 
-A socket's timeout counts from byte to byte, so headers that drip in, or lines around the chunks of a body, would keep a
-caller for ever. Here the time for all headers together is bounded, so is the time until the next piece of a body, and so
-are the bytes of the headers. What http.client bounds itself: the length of a line and the number of headers.
+A socket's timeout counts from byte to byte: headers that drip in, or lines around the chunks of a body, would keep a
+caller for ever. Here the time for all headers together is bounded, and the time until the next piece of a body, and the
+bytes of the headers. http.client itself bounds the length of a line and the number of headers.
 
 Imported when the first connection is made: it needs urllib3.
 """
@@ -74,7 +74,7 @@ class _Answer(http.client.HTTPResponse):
 
     def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:
         super().__init__(sock, *args, **more)
-        self.guard = Guard(self.fp.detach(), sock)  # type: ignore[attr-defined]
+        self.guard = Guard(self.fp.detach(), sock)
         self.fp = io.BufferedReader(self.guard)
 
     def begin(self) -> None:

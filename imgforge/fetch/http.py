@@ -4,8 +4,8 @@ Bytes become a file under their real name only when they are what the request sa
 dropped: the next URL is tried, the same one never again. What fails on the way is tried again with growing pauses, and
 goes on where it stopped if the server can do that (RFC 9110, section 14).
 
-A redirect is followed where apt follows it: not from TLS to plain HTTP, and not to another scheme. Credentials are for the
-origin of the URL that was given; no other gets them.
+A redirect is followed where apt follows it: not from TLS to plain HTTP, and not to another scheme. Credentials go to
+the origin of the URL that was given, and to no other.
 
 Not here: what to fetch, and from which mirror.
 """

@@ -30,8 +30,8 @@ _GONE = (404, 410)
 _AGAIN = (408, 421, 425, 429)
 _DENIED = (401, 403)
 _WHERE = (
-    "credentials for mirrors come from APT's auth.conf, from the files that `Dir::Etc::netrc` of $APT_CONFIG names, or from "
-    "~/.netrc (docs/cli.md)"
+    "credentials for mirrors come from APT's auth.conf, from the file that `Dir::Etc::netrc` of $APT_CONFIG names, or "
+    "from ~/.netrc (docs/cli.md)"
 )
 
 

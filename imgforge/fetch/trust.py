@@ -1,7 +1,7 @@
 """Whose word is taken that a host is the one it says it is: certificate authorities, and our own certificate.
 
-The first of these that is there holds, for mirrors and registries alike: the caller's file for a host;
-``$REQUESTS_CA_BUNDLE``, ``$CURL_CA_BUNDLE`` or ``$SSL_CERT_FILE`` (a file of certificates, or a directory), together with
+The first of these that is there counts, for mirrors and registries alike: the caller's file for a host;
+``$REQUESTS_CA_BUNDLE``, ``$CURL_CA_BUNDLE`` or ``$SSL_CERT_FILE`` (a file of certificates, or a directory), with
 ``$SSL_CERT_DIR``; the authorities of this machine, which ``update-ca-certificates`` maintains; those that OpenSSL was
 built with.
 """

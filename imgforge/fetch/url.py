@@ -2,8 +2,8 @@
 
 Two parsers that read one text differently send a password to another host than the one that was checked. So there is
 one, and it takes only what every parser reads alike: printable ASCII of RFC 3986, ``http``, ``https`` or ``file``, no
-user, no backslash, a host that is a plain name or an address in its usual form. A text that `Url.parse` takes is read the
-same by `urllib.parse`, urllib3 and requests (tests/fetch/test_url.py compares them).
+user, no backslash, a host that is a plain name or an address in its usual form. What `Url.parse` takes is read the same
+by `urllib.parse`, urllib3 and requests (tests/fetch/test_url.py compares them).
 
 Sources: RFC 3986, sections 3.2.2 (host), 5.2 (relative references), 6.2.2 (normalisation); WHATWG URL, "host parsing".
 """
@@ -29,7 +29,7 @@ _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}")
 _NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
-"""A name whose last label is a number is an address to some resolvers: 127.1, 0x7f.1 and 2130706433 are this machine."""
+"""A name whose last label is a number is an address to some resolvers: 127.1 and 0x7f.1 are this machine."""
 
 _AUTHORITY = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::([0-9]*))?")
 

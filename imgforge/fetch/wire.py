@@ -1,7 +1,7 @@
 """One HTTP request, one answer: for mirrors and registries alike.
 
-Nothing happens here that the caller did not ask for: no redirect is followed, no credentials are looked up, no cookie is
-kept, nothing is decoded. Failures have the classes of `imgforge.fetch.request` and texts without URLs.
+Only what the caller asked for happens: no redirect is followed, no credentials are looked up, no cookie is kept, and
+nothing is decoded. Failures have the classes of `imgforge.fetch.request` and texts without URLs.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Wire:
         self._trust = trust
         self._proxies = dict(proxies)
         self._lock = threading.Lock()
-        self._managers: dict[tuple[Proxy | None, Trust], Any] = {}
+        self._managers: dict[tuple[Proxy | None, Trust | None], Any] = {}
 
     def close(self) -> None:
         """Close the connections."""
@@ -160,9 +160,7 @@ class Wire:
         if isinstance(error, faults.SSLError):
             return self._distrusted(error, url)
         if isinstance(error, faults.TimeoutError | faults.ProtocolError | faults.NewConnectionError | OSError):
-            return PassingError(
-                f"{through}: {reason(error)}" if through and not url.scheme == "https" else reason(error)
-            )
+            return PassingError(f"{through}: {reason(error)}" if through and url.scheme != "https" else reason(error))
         return RefusedError(f"cannot be asked: {reason(error)}")
 
     def _distrusted(self, error: Exception, url: Url) -> RefusedError:
@@ -175,17 +173,22 @@ class Wire:
         return failure
 
     def _manager(self, url: Url, through: Proxy | None) -> Any:
-        trust = self._trust(url)
+        """Return what keeps the connections to a host; OpenSSL's settings are made only where TLS is spoken."""
+        is_secure = url.scheme == "https" or (through is not None and through.url.scheme == "https")
+        key = (through, self._trust(url) if is_secure else None)
         with self._lock:
-            if (through, trust) not in self._managers:
-                settings: dict[str, Any] = {"num_pools": 32, "maxsize": self._jobs, "blocksize": _BLOCK}
-                if url.scheme == "https" or (through and through.url.scheme == "https"):
-                    settings["ssl_context"] = trust.context()
-                if through:
-                    user = urllib3.make_headers(proxy_basic_auth=through.user) if through.user else {}
-                    settings |= {"proxy_headers": user}
-                    if through.url.scheme == "https":
-                        settings["proxy_ssl_context"] = settings["ssl_context"]
-                made = guards.manager(str(through.url) if through else "", **settings)
-                self._managers[through, trust] = made
-            return self._managers[through, trust]
+            if key not in self._managers:
+                self._managers[key] = self._made(*key)
+            return self._managers[key]
+
+    def _made(self, through: Proxy | None, trust: Trust | None) -> Any:
+        settings: dict[str, Any] = {"num_pools": 32, "maxsize": self._jobs, "blocksize": _BLOCK}
+        if trust:
+            settings["ssl_context"] = trust.context()
+        if through is None:
+            return guards.manager("", **settings)
+        if through.user:
+            settings["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=through.user)
+        if through.url.scheme == "https":
+            settings["proxy_ssl_context"] = settings["ssl_context"]
+        return guards.manager(str(through.url), **settings)

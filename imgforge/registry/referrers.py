@@ -94,7 +94,7 @@ def _from_api(client: Client, repository: Repository, digest: Digest) -> tuple[D
         found.extend(Index.parse(answer.data, what=what).manifests)
         if not answer.following:
             return tuple(found)
-        call = attrs.evolve(call, path=answer.following)
+        call = attrs.evolve(call, location=answer.following)
     raise RefusedError(f"{what}: more than {_PAGES} pages")
 
 

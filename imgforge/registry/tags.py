@@ -41,5 +41,5 @@ def tags(client: Client, repository: Repository) -> tuple[str, ...]:
         found.update(tag for tag in (listed.texts() if listed else ()) if _TAG.fullmatch(tag))
         if not answer.following:
             return tuple(sorted(found))
-        call = attrs.evolve(call, path=answer.following, query=())
+        call = attrs.evolve(call, location=answer.following, query=())
     raise RefusedError(f"{what}: more than {_PAGES} pages")
