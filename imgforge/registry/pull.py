@@ -35,8 +35,8 @@ Name = str | Digest
 """A tag, or the digest of a manifest."""
 
 
-def manifest(client: Client, repository: Repository, *, name: Name) -> Manifest | Index:
-    """Return the manifest or index that a tag or digest stands for.
+def manifest(client: Client, repository: Repository, *, name: Name, cap: int = document.CAP) -> Manifest | Index:
+    """Return the manifest or index that a tag or digest stands for, of at most `cap` bytes.
 
     Raises:
         NotFoundError: there is none.
@@ -44,7 +44,7 @@ def manifest(client: Client, repository: Repository, *, name: Name) -> Manifest 
         FetchError: it cannot be had.
     """
     call = manifest_call("GET", repository, name=name, is_fresh=not isinstance(name, Digest))
-    answer = client.ask(call, cap=document.CAP)
+    answer = client.ask(call, cap=cap)
     expected = name if isinstance(name, Digest) else answer.digest
     if expected:
         check(answer.data, expected, what=call.what)
