@@ -8,8 +8,8 @@ import imgforge
 from imgforge.cli import options, rendering
 
 EXAMPLES = """\
-From one registry to another the image's signatures, SBOMs, provenance and whatever else is attached to it go with it, for an
-index those of each of its images, too.
+Between registries the image's signatures, SBOMs, provenance and what else is attached to it go with it; with an index
+go those of each of its images, too.
 
 examples:
   imgforge copy docker://staging.example.org/hello:1 docker://registry.example.org/apps/hello:1

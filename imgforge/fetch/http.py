@@ -45,6 +45,8 @@ _PROGRESS = 64 * 1024
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
+_DENIED = frozenset({401, 403, 407})
+_WHERE = "they come from APT's auth.conf, from the file that `Dir::Etc::netrc` of $APT_CONFIG names, or ~/.netrc"
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -62,6 +64,7 @@ class Fetcher:
         patience: Patience | None = None,
         proxies: tuple[tuple[str, str], ...] = (),
         credentials: Callable[[str], tuple[str, str] | None] = lambda _url: None,
+        unreadable: tuple[str, ...] = (),
     ) -> None:
         """Open nothing yet.
 
@@ -73,12 +76,14 @@ class Fetcher:
             proxies: pairs of ``http``, ``https`` or ``http://host`` and the proxy's URL, empty for none; they
                 count before the environment's.
             credentials: returns user and password for a URL, or None.
+            unreadable: files of credentials that this user cannot read, for people who lack some.
         """
         self.jobs = jobs
         self.offline = offline
         self.reporter = reporter or Reporter()
         self._patience = patience or Patience()
         self._credentials = credentials
+        self._unreadable = unreadable
         self._lock = threading.Lock()
         self._trust: Trust | None = None
         self._wire = Wire(jobs=jobs, trust=self._trusted, proxies=dict(proxies))
@@ -237,11 +242,25 @@ class Fetcher:
             timeout = (self._patience.connect, self._patience.stall)
             response = self._wire.send("GET", at, headers={**headers, **who}, timeout=timeout)
             location = response.headers.get("Location", "")
+            if response.status in _DENIED:
+                response.close()
+                raise self._denied(at, response.status, is_known=bool(who))
             if response.status not in _REDIRECTS or not location:
                 return response
             response.close()
             at = _redirected(at, location)
         raise RefusedError("too many redirects")
+
+    def _denied(self, url: Url, status: int, *, is_known: bool) -> RefusedError:
+        """Return the error for an answer that asks who we are, with what there is to do."""
+        error = RefusedError(f"refused (HTTP {status})")
+        if is_known:
+            error.add_note(f"the credentials for {url.netloc} were sent, and are not accepted")
+            return error
+        error.add_note(f"no credentials for {url.netloc}: {_WHERE}")
+        if self._unreadable:
+            error.add_note(f"not readable by this user: {', '.join(self._unreadable[:5])}")
+        return error
 
     def _trusted(self, _url: Url) -> Trust:
         if self._trust is None:

@@ -28,11 +28,6 @@ _RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _GONE = (404, 410)
 _AGAIN = (408, 421, 425, 429)
-_DENIED = (401, 403)
-_WHERE = (
-    "credentials for mirrors come from APT's auth.conf, from the file that `Dir::Etc::netrc` of $APT_CONFIG names, or "
-    "from ~/.netrc (docs/cli.md)"
-)
 
 
 def read(response: Response, sink: Sink, *, request: Request, patience: Patience, told: Callable[[int], None]) -> None:
@@ -80,14 +75,7 @@ def _check_status(response: Response, sink: Sink, *, request: Request) -> None:
     elif status in _AGAIN or status >= 500:
         raise PassingError(f"HTTP {status}", wait=retry_after(response.headers.get("Retry-After", "")))
     else:
-        raise _refused(status)
-
-
-def _refused(status: int) -> RefusedError:
-    error = RefusedError(f"refused (HTTP {status})")
-    if status in _DENIED:
-        error.add_note(_WHERE)
-    return error
+        raise RefusedError(f"refused (HTTP {status})")
 
 
 def _check_range(text: str, sink: Sink, *, request: Request) -> None:

@@ -127,7 +127,7 @@ def redact(text: str) -> str:
     try:
         shown = Url.parse(bare).shown
     except UrlError:
-        is_plain = _SCHEME.match(bare) and bare.isprintable() and not {*"@?#\\"} & set(bare) and "://[" not in bare
+        is_plain = bare.isprintable() and not {*"@?#\\"} & set(bare) and "://[" not in bare
         return bare[:200] if is_plain and not user else "(a malformed URL)"
     return shown.replace("://", "://…@", 1) if user else shown
 

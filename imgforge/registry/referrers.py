@@ -109,7 +109,7 @@ def attach(manifest: Manifest, *, target: Target, absent: frozenset[Digest] = fr
 
 def own_tag(subject: Digest, digest: Digest) -> str:
     """Return the tag that keeps a referrer where the registry does not know what refers to an image."""
-    return f"{fallback_tag(subject)}.{digest.hex[:32]}"
+    return f"{fallback_tag(subject)}.{digest.hex[:24]}"
 
 
 def _from_api(client: Client, repository: Repository, digest: Digest) -> tuple[Descriptor, ...] | None:

@@ -1,8 +1,8 @@
 """What is attached to an image goes with it from one repository to another, as with `cosign copy`.
 
-These are the manifests behind cosign's tags (``sha256-….sig``, ``.att``, ``.sbom``) and the referrers: bundles, and what
-others attach. Nothing is signed anew: a signature is of a digest, which stays the same. What the target has is kept; a tag
-of signatures then holds those of both places.
+These are the manifests behind cosign's tags (``sha256-….sig``, ``.att``, ``.sbom``) and the referrers: bundles, and
+what others attach. Nothing is signed anew: a signature is of a digest, which stays the same. What the target has is
+kept; a tag of signatures then holds those of both places.
 """
 
 from __future__ import annotations
