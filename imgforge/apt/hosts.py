@@ -198,7 +198,7 @@ def _completed(source: Source, places: _Places, problems: list[str]) -> Source:
 
 def _mirrors(uri: str, places: _Places) -> list[str]:
     """Read a list of mirrors: a URI a line, with words about it behind a tab (apt-transport-mirror(1))."""
-    text = places.keyring(unquote(uri.partition(":")[2].partition("#")[0])).decode("utf-8", "replace")
+    text = places.keyring(unquote(Url.parse(uri.removeprefix("mirror+")).path)).decode("utf-8", "replace")
     lines = (line.partition("#")[0].split() for line in text.splitlines())
     return [words[0] for words in lines if words]
 

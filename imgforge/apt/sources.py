@@ -265,9 +265,10 @@ def _is_uri(text: str) -> bool:
     """Tell whether a text is a URI; what is fetched from must be one that every parser reads alike."""
     if _URI.fullmatch(text) is None:
         return False
-    if text.lower().startswith(("http:", "https:", "file:")):
+    fetched = text.removeprefix("mirror+")
+    if fetched.lower().startswith(("http:", "https:", "file:")):
         try:
-            Url.parse(without_user(text)[0])
+            Url.parse(without_user(fetched)[0])
         except UrlError:
             return False
     return True
