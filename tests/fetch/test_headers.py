@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import attrs
@@ -12,7 +13,7 @@ from builders.wires import Wire, whole
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from imgforge.errors import ImgforgeError
+from imgforge.errors import FetchError, IntegrityError
 from imgforge.fetch.http import Fetcher
 from imgforge.fetch.request import Known, Request
 from imgforge.fetch.response import announced, retry_after
@@ -79,10 +80,8 @@ def ask(box: tuple[Box, Wire], answer: bytes) -> None:
     box[0].answer = answer
     url = f"{box[1].url}/file"
     with Fetcher(patience=ONCE) as fetcher:
-        try:
+        with contextlib.suppress(FetchError, IntegrityError):
             fetcher.read(Request((url,), what="file", cap=1000, size=None), Known(url, '"x"'))
-        except ImgforgeError as error:
-            assert error.exit_code in (5, 6)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -93,9 +93,12 @@ HEADS = {
 def test_headers_have_a_size(kind: str) -> None:
     head = OK if HEADS[kind] else b"HTTP/1.1 200 " + b"x" * 100_000 + b"\r\n"
     answer = head + HEADS[kind] + b"Connection: close\r\nContent-Length: 2\r\n\r\nhi"
-    with wires.serve(lambda _head: iter((answer,))) as wire, Fetcher(patience=ONCE) as fetcher:
-        with pytest.raises(FetchError) as caught:
-            fetcher.read(Request((f"{wire.url}/file",), what="file", cap=1 << 20))
+    with (
+        wires.serve(lambda _head: iter((answer,))) as wire,
+        Fetcher(patience=ONCE) as fetcher,
+        pytest.raises(FetchError) as caught,
+    ):
+        fetcher.read(Request((f"{wire.url}/file",), what="file", cap=1 << 20))
     assert type(caught.value) is FetchError
 
 
