@@ -79,9 +79,8 @@ def ask(box: tuple[Box, Wire], answer: bytes) -> None:
     """Read a small file, and see that whatever happens is an error of ours."""
     box[0].answer = answer
     url = f"{box[1].url}/file"
-    with Fetcher(patience=ONCE) as fetcher:
-        with contextlib.suppress(FetchError, IntegrityError):
-            fetcher.read(Request((url,), what="file", cap=1000, size=None), Known(url, '"x"'))
+    with Fetcher(patience=ONCE) as fetcher, contextlib.suppress(FetchError, IntegrityError):
+        fetcher.read(Request((url,), what="file", cap=1000, size=None), Known(url, '"x"'))
 
 
 @pytest.mark.parametrize("name", NAMES)
