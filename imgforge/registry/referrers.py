@@ -156,10 +156,13 @@ def _list(
     with _WRITING:
         for _ in range(_ROUNDS):
             index = _from_tag(client, repository, subject)
-            entries = tuple(one for one in index.manifests if one.digest not in absent) if index else ()
-            if any(other.digest == entry.digest for other in entries):
+            listed = index.manifests if index else ()
+            kept = tuple(one for one in listed if one.digest not in absent)
+            is_listed = any(one.digest == entry.digest for one in kept)
+            if is_listed and kept == listed:
                 return
-            added = Index.make((*entries, entry), annotations=index.annotations if index else ())
+            entries = kept if is_listed else (*kept, entry)
+            added = Index.make(entries, annotations=index.annotations if index else ())
             if len(added.raw) > document.CAP:
                 raise UsageError(f"{repository}@{subject}: its list of referrers is full")
             with contextlib.suppress(ReadBackError):  # somebody else was as quick: what is listed now is read again
