@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from imgforge.digest import Digest
 from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.manifest import Manifest
 from imgforge.oci.platform import Platform
+from imgforge.oci.reference import Reference
 from imgforge.policy.refusal import RefusedError
 from imgforge.registry import pull, referrers
 from imgforge.registry.client import Client
@@ -58,8 +60,8 @@ class Signed:
     def public(self) -> str:
         return str(self.key.with_suffix(".pub"))
 
-    def copy(self, **options: bool) -> None:
-        imgforge.copy(self.source, self.target, settings=self.world.settings, **options)
+    def copy(self, *, attach: bool = True) -> None:
+        imgforge.copy(self.source, self.target, settings=self.world.settings, attach=attach)
 
     def verify(self, where: str) -> tuple[imgforge.Vouched, ...]:
         return imgforge.verify(where, keys=(self.public,), settings=self.world.settings)
@@ -128,7 +130,7 @@ def test_signatures_at_the_target_are_kept(signed: Signed, tmp_path: Path) -> No
     assert imgforge.verify(signed.target, keys=(str(public),), settings=signed.world.settings)
     with Client(patience=QUICK) as client:
         digest = signed.verify(signed.target)[0].digest
-        where = Repository.of(imgforge.Reference.parse(signed.target))
+        where = Repository.of(Reference.parse(signed.target))
         found = pull.manifest(client, where, name=cosign_tag.tag(digest))
     assert isinstance(found, Manifest)
     assert len(found.layers) == 2
@@ -171,7 +173,7 @@ def test_what_others_attached_is_copied_byte_for_byte(signed: Signed, hosts: tup
         layer = Descriptor("application/json", Digest.of(data), len(data))
         other = Manifest.make(layer, (layer,), subject=subject, artifact_type="application/vnd.example.sbom")
         sbom = Manifest.make(layer, (layer,))
-        where = Target(client, source, lambda blob: images.io.BytesIO(data) if blob.digest == layer.digest else None)
+        where = Target(client, source, lambda _blob: io.BytesIO(data))
         referrers.attach(other, target=where)
         push(sbom, target=where, tag=cosign_tag.tag(digest, "sbom"))
         signed.copy()
