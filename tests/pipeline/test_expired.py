@@ -1,4 +1,4 @@
-"""A remembered signature is judged against the time each time: by its own expiry, its key's, and the policy's keys of today."""
+"""A remembered signature is judged each time: against its own expiry, its key's validity, and the policy's keys of now."""
 
 from __future__ import annotations
 
@@ -124,14 +124,14 @@ KEY = LocalKey.generate(ECDSA).public
     [(None, 10**12, True), (100, 99, True), (100, 100, True), (100, 101, False), (0, 1, False), (-1, 0, False)],
 )
 def test_what_is_remembered_counts_until_it_expires(
-    cache: Cache, expires: int | None, now: int, expected: bool
+    cache: Cache, expires: int | None, now: int, *, expected: bool
 ) -> None:
     vouching.remember({"a": expires}, {"a": KEY}, WHERE, cache=cache)
     assert bool(vouching.remembered({"a": KEY}, WHERE, cache=cache, now=now)) is expected
 
 
 @pytest.mark.parametrize(("now", "expected"), [(9, False), (10, True), (20, True), (21, False)])
-def test_what_is_remembered_counts_while_its_key_is_valid(cache: Cache, now: int, expected: bool) -> None:  # noqa: FBT001
+def test_what_is_remembered_counts_while_its_key_is_valid(cache: Cache, now: int, *, expected: bool) -> None:
     key = attrs.evolve(KEY, not_before=10, not_after=20)
     vouching.remember({"a": None}, {"a": KEY}, WHERE, cache=cache)
     assert bool(vouching.remembered({"a": key}, WHERE, cache=cache, now=now)) is expected

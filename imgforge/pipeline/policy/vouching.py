@@ -138,9 +138,9 @@ def _counts(path: Path | None, now: int) -> bool:
     """Tell whether a remembered signature counts; one without its expiry, as older versions kept them, does not."""
     try:
         expires = json.loads(path.read_bytes())["expires"] if path else 0
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return False
-    return expires is None or (isinstance(expires, int) and now <= expires)
+    return expires is None or (type(expires) is int and now <= expires)
 
 
 def _key(key: PublicKey, reference: Reference) -> str:
