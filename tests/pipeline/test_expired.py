@@ -1,4 +1,4 @@
-"""A remembered signature is judged each time: against its own expiry, its key's validity, and the policy's keys of now."""
+"""A remembered signature is judged each time: against its expiry, its key's validity, and the policy's keys of now."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a registry puts into a header, what comes of it is an answer or an error of ours; no password goes elsewhere."""
+"""Whatever a registry puts into a header, what comes of it is an answer or a typed error, and no password leaves."""
 
 from __future__ import annotations
 
