@@ -37,7 +37,7 @@ from imgforge.fetch.response import read
 from imgforge.fetch.sink import Memory, Part, Sink, resumed
 from imgforge.fetch.trust import Trust
 from imgforge.fetch.url import Url, UrlError, redact
-from imgforge.fetch.wire import Response, Wire
+from imgforge.fetch.wire import CertificateError, Response, Wire
 from imgforge.report import Progress, Reporter, Step, running
 
 _PROGRESS = 64 * 1024
@@ -239,8 +239,7 @@ class Fetcher:
         at = url
         for _ in range(_MOST_REDIRECTS + 1):
             who = _basic(self._credentials(str(at))) if at.origin == url.origin else {}
-            timeout = (self._patience.connect, self._patience.stall)
-            response = self._wire.send("GET", at, headers={**headers, **who}, timeout=timeout)
+            response = self._ask(at, {**headers, **who})
             location = response.headers.get("Location", "")
             if response.status in _DENIED:
                 response.close()
@@ -250,6 +249,14 @@ class Fetcher:
             response.close()
             at = _redirected(at, location)
         raise RefusedError("too many redirects")
+
+    def _ask(self, url: Url, headers: Mapping[str, str]) -> Response:
+        timeout = (self._patience.connect, self._patience.stall)
+        try:
+            return self._wire.send("GET", url, headers=headers, timeout=timeout)
+        except CertificateError as error:
+            error.add_note("a private authority belongs into a file that $SSL_CERT_FILE names, or into this machine's")
+            raise
 
     def _denied(self, url: Url, status: int, *, is_known: bool) -> RefusedError:
         """Return the error for an answer that asks who we are, with what there is to do."""
