@@ -3,22 +3,22 @@
 A socket's timeout counts from byte to byte: headers that drip in, or lines around the chunks of a body, would keep a
 caller for ever. Here the time for all headers together is bounded, and the time until the next piece of a body, and the
 bytes of the headers. http.client itself bounds the length of a line and the number of headers.
-
-Imported when the first connection is made: it needs urllib3.
 """
 
 from __future__ import annotations
 
-import http.client
+import functools
 import io
 import socket
 import time
 from typing import Any
 
-import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
-from urllib3.util.timeout import Timeout
+from imgforge import late
+
+client = late.module("http.client")
+urllib3 = late.module("urllib3")
+connections = late.module("urllib3.connection")
+faults = late.module("urllib3.exceptions")
 
 _HEAD = 256 * 1024
 """Bytes of an answer's headers; what comes with them of the body counts, but is not read ahead by more than 8 KiB."""
@@ -60,7 +60,7 @@ class Guard(io.RawIOBase):
         if self._head is not None:
             self._head -= count
             if self._head < 0:
-                raise http.client.HTTPException(f"headers of more than {_HEAD} bytes")
+                raise client.HTTPException(f"headers of more than {_HEAD} bytes")
         return count
 
     def close(self) -> None:
@@ -69,29 +69,15 @@ class Guard(io.RawIOBase):
         super().close()
 
 
-class _Answer(http.client.HTTPResponse):
-    """An answer that is read through a guard."""
-
-    def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:
-        super().__init__(sock, *args, **more)
-        self.guard = Guard(self.fp.detach(), sock)
-        self.fp = io.BufferedReader(self.guard)
-
-    def begin(self) -> None:
-        """Read the headers."""
-        super().begin()
-        self.guard.finish_head()
-
-
 def _connect(connection: Any) -> socket.socket:
     """Connect to the first address of a host that answers, all of them together in the time for one."""
-    seconds = Timeout.resolve_default_timeout(connection.timeout)
+    seconds = urllib3.Timeout.resolve_default_timeout(connection.timeout)
     end = None if seconds is None else time.monotonic() + seconds
     name = connection._dns_host.strip("[]")  # noqa: SLF001 - urllib3's own name for the host that is connected to
     try:
         found = socket.getaddrinfo(name, connection.port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
-        raise NameResolutionError(connection.host, connection, socket.gaierror(str(error))) from error
+        raise faults.NameResolutionError(connection.host, connection, socket.gaierror(str(error))) from error
     failure: OSError = OSError("no address")
     for family, kind, protocol, _name, address in found[:_ADDRESSES]:
         sock = socket.socket(family, kind, protocol)
@@ -106,30 +92,33 @@ def _connect(connection: Any) -> socket.socket:
         else:
             return sock
     if isinstance(failure, TimeoutError):
-        raise ConnectTimeoutError(connection, "no connection in time") from failure
-    raise NewConnectionError(connection, f"no connection: {failure}") from failure
+        raise faults.ConnectTimeoutError(connection, "no connection in time") from failure
+    raise faults.NewConnectionError(connection, f"no connection: {failure}") from failure
 
 
-class _Plain(HTTPConnection):
-    response_class = _Answer
+@functools.cache
+def _pools() -> dict[str, Any]:
+    """Return urllib3's pools of connections by scheme, with answers that are read through a guard."""
 
-    def _new_conn(self) -> socket.socket:
-        return _connect(self)
+    base: Any = client.HTTPResponse
 
+    class Answer(base):  # type: ignore[misc]
+        def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:
+            super().__init__(sock, *args, **more)
+            self.guard = Guard(self.fp.detach(), sock)
+            self.fp = io.BufferedReader(self.guard)
 
-class _Secure(HTTPSConnection):
-    response_class = _Answer
+        def begin(self) -> None:
+            super().begin()
+            self.guard.finish_head()
 
-    def _new_conn(self) -> socket.socket:
-        return _connect(self)
-
-
-class _PlainPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Plain
-
-
-class _SecurePool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _Secure
+    ours = {"response_class": Answer, "_new_conn": _connect}
+    plain = type("Plain", (connections.HTTPConnection,), ours)
+    secure = type("Secure", (connections.HTTPSConnection,), ours)
+    return {
+        "http": type("PlainPool", (urllib3.HTTPConnectionPool,), {"ConnectionCls": plain}),
+        "https": type("SecurePool", (urllib3.HTTPSConnectionPool,), {"ConnectionCls": secure}),
+    }
 
 
 def manager(proxy: str, **settings: Any) -> Any:
@@ -140,7 +129,7 @@ def manager(proxy: str, **settings: Any) -> Any:
         settings: of urllib3's `PoolManager`.
     """
     made = urllib3.ProxyManager(proxy, **settings) if proxy else urllib3.PoolManager(**settings)
-    made.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
+    made.pool_classes_by_scheme = _pools()
     return made
 
 

@@ -13,18 +13,19 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from imgforge import late
-from imgforge.fetch import parallel, proxy
+from imgforge.fetch import guard, parallel, proxy
 from imgforge.fetch.proxy import Proxy
 from imgforge.fetch.request import PassingError, RefusedError
 from imgforge.fetch.trust import Trust
 from imgforge.fetch.url import Url
 from imgforge.fetch.words import certificate_fault, reason, tunnel_status
 
-guards = late.module("imgforge.fetch.guard")
 urllib3 = late.module("urllib3")
 faults = late.module("urllib3.exceptions")
 
 _BLOCK = 1 << 18
+_BARE = {"retries": False, "redirect": False, "preload_content": False, "decode_content": False}
+"""What urllib3 leaves to us."""
 
 
 class CertificateError(RefusedError):
@@ -45,7 +46,7 @@ class Response:
         self.status: int = answer.status
         self.headers: Mapping[str, str] = answer.headers
         self._answer = answer
-        self._guard = guards.of(answer)
+        self._guard = guard.of(answer)
 
     def __enter__(self) -> Self:
         return self
@@ -134,18 +135,9 @@ class Wire:
         through = None if is_direct else proxy.choose(url, self._proxies, os.environ)
         size = {} if body is None else {"Content-Length": str(len(body))}
         limits = urllib3.Timeout(connect=timeout[0], read=timeout[1])
+        settings = {"headers": {**headers, **size}, "body": body, "timeout": limits, **_BARE}
         try:
-            answer = self._manager(url, through).request(
-                method,
-                str(url),
-                headers={**headers, **size},
-                body=body,
-                timeout=limits,
-                retries=False,
-                redirect=False,
-                preload_content=False,
-                decode_content=False,
-            )
+            answer = self._manager(url, through).request(method, str(url), **settings)
         except (faults.HTTPError, OSError, ValueError) as error:
             raise self._failure(error, url, through) from None
         return Response(url, answer)
@@ -186,9 +178,9 @@ class Wire:
         if trust:
             settings["ssl_context"] = trust.context()
         if through is None:
-            return guards.manager("", **settings)
+            return guard.manager("", **settings)
         if through.user:
             settings["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=through.user)
         if through.url.scheme == "https":
             settings["proxy_ssl_context"] = settings["ssl_context"]
-        return guards.manager(str(through.url), **settings)
+        return guard.manager(str(through.url), **settings)
