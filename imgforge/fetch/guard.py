@@ -99,14 +99,13 @@ def _connect(connection: Any) -> socket.socket:
 @functools.cache
 def _pools() -> dict[str, Any]:
     """Return urllib3's pools of connections by scheme, with answers that are read through a guard."""
-
     base: Any = client.HTTPResponse
 
     class Answer(base):  # type: ignore[misc]
         def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:
             super().__init__(sock, *args, **more)
             self.guard = Guard(self.fp.detach(), sock)
-            self.fp = io.BufferedReader(self.guard)
+            self.fp: Any = io.BufferedReader(self.guard)
 
         def begin(self) -> None:
             super().begin()
