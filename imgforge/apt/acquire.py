@@ -13,9 +13,9 @@ Source: https://wiki.debian.org/DebianRepository/Format
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from typing import BinaryIO
-from urllib.parse import urlsplit
 
 import attrs
 
@@ -30,11 +30,13 @@ from imgforge.digest import Digest
 from imgforge.errors import FetchError, IntegrityError, UsageError
 from imgforge.fetch.http import Fetcher
 from imgforge.fetch.request import Known, NotFoundError, OfflineError, Request, TooLargeError, WrongBytesError
+from imgforge.fetch.url import without_user
 from imgforge.store.cache import Cache
 
 INDEX_MAX = 1 << 30
 """Most bytes of an index, packed or not; bookworm's main has 50 MB."""
 
+_SITE = re.compile(r"[^:/]+://(?:\[([^/\]]*)\]|([^:/?#]*))")
 _PACKINGS = (".zst", ".xz", ".gz", "")
 """From the smallest; what an archive has is in its Release."""
 _CHUNK = 1 << 20
@@ -273,7 +275,10 @@ class _Site:
 
 def _site(source: Source) -> str | None:
     """Return the host that the source names, wherever it is fetched: what is installed must not depend on a mirror."""
-    return urlsplit(source.uris[0]).hostname or "" if source.uris else None
+    if not source.uris:
+        return None
+    found = _SITE.match(without_user(source.uris[0])[0])
+    return (found[1] or found[2] or "").lower() if found else ""
 
 
 def _wanted(

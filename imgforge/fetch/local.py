@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from imgforge.errors import StoreError
 from imgforge.fetch.request import NotFoundError, RefusedError, Request, TooLargeError
 from imgforge.fetch.sink import Sink
+from imgforge.fetch.url import Url
 
 _CHUNK = 1 << 20
 
@@ -25,7 +26,7 @@ def copy(url: str, sink: Sink, *, request: Request, told: Callable[[int], None])
     """
     path = _path(url)
     if path is None:
-        raise RefusedError("a file URL names an absolute path and no host")
+        raise RefusedError("a file URL names an absolute path and no NUL")
     sink.restart()
     try:
         stream = path.open("rb")
@@ -42,14 +43,9 @@ def copy(url: str, sink: Sink, *, request: Request, told: Callable[[int], None])
 
 
 def _path(url: str) -> Path | None:
-    """Return the path of a URL; None when it names a host, or nothing that a file's name can be."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return None
-    path = Path(unquote(parts.path))
-    is_one = parts.netloc in ("", "localhost") and path.is_absolute() and "\0" not in str(path)
-    return path if is_one else None
+    """Return the path of a URL; None when it is nothing that a file's name can be."""
+    path = Path(unquote(Url.parse(url).path))
+    return None if "\0" in str(path) else path
 
 
 def _piece(stream: BinaryIO, path: Path) -> bytes:

@@ -21,8 +21,10 @@ from imgforge.pipeline.image.base import Base
 from imgforge.pipeline.policy.governing import Governor
 from imgforge.pipeline.policy.marks import is_marked
 from imgforge.pipeline.registry import registries, whereabouts
+from imgforge.pipeline.registry.attachments import Attachments
 from imgforge.pipeline.registry.joining import Joined, Joiner, Part
 from imgforge.registry.client import Client
+from imgforge.registry.repository import Repository
 from imgforge.settings import Settings
 from imgforge.store.cache import Cache
 from imgforge.store.layout import Layout
@@ -64,7 +66,13 @@ class Carrier:
         self._resources.close()
 
     def copy(
-        self, source: Reference, target: Reference, *, platform: str = "", is_whole: bool = True
+        self,
+        source: Reference,
+        target: Reference,
+        *,
+        platform: str = "",
+        is_whole: bool = True,
+        is_accompanied: bool = False,
     ) -> tuple[Digest, ...]:
         """Copy an image, or an index with all its images; return the digests of what moved, the top one first.
 
@@ -73,17 +81,29 @@ class Carrier:
             target: where to.
             platform: which image of an index; empty for all, or for the only one.
             is_whole: whether an index may move; if not, it must have an image for the platform, or one only.
+            is_accompanied: whether what is attached to it goes with it, from one registry to another.
 
         Raises:
             RefusedError: the policy does not let an image go there.
             ImgforgeError: what else stood in the way, by class.
         """
+        is_accompanied = is_accompanied and source.transport == target.transport == DOCKER
+        moved = self._moved(source, target, platform=platform, is_whole=is_whole, is_accompanied=is_accompanied)
+        if is_accompanied:
+            copied = Attachments(self._client, source=Repository.of(source), target=Repository.of(target))
+            count = sum(copied.copy(digest) for digest in moved)
+            self._settings.reporter.noted(f"{target}: {count} signatures and statements copied")
+        return moved
+
+    def _moved(
+        self, source: Reference, target: Reference, *, platform: str, is_whole: bool, is_accompanied: bool
+    ) -> tuple[Digest, ...]:
         wanted = Platform.parse(platform) if platform else None
         joined = self._joiner.find(source) if is_whole and wanted is None else None
         if joined is not None:
-            return self._write(joined, target)
+            return self._write(joined, target, is_accompanied=is_accompanied)
         with table.read(source, table=self._joiner.table, platform=wanted) as opened:
-            self._let_out((Part(source, opened),), target)
+            self._let_out((Part(source, opened),), target, is_accompanied=is_accompanied)
             table.write(opened.image, opened.open, reference=target, table=self._joiner.table)
             whereabouts.remember(opened.image.manifest, target, cache=self._cache)
             return (opened.image.digest,)
@@ -109,14 +129,14 @@ class Carrier:
         kinds = (self._witness.vouch(target, digest) for digest in digests)
         return tuple(dict.fromkeys(itertools.chain.from_iterable(kinds)))
 
-    def _write(self, joined: Joined, target: Reference) -> tuple[Digest, ...]:
-        self._let_out(joined.parts, target)
+    def _write(self, joined: Joined, target: Reference, *, is_accompanied: bool = False) -> tuple[Digest, ...]:
+        self._let_out(joined.parts, target, is_accompanied=is_accompanied)
         self._joiner.write(joined, target)
         for part in joined.parts:
             whereabouts.remember(part.manifest, target, cache=self._cache)
         return (joined.index.digest, *(part.manifest.digest for part in joined.parts))
 
-    def _let_out(self, parts: tuple[Part, ...], target: Reference) -> None:
+    def _let_out(self, parts: tuple[Part, ...], target: Reference, *, is_accompanied: bool) -> None:
         """Ask everything that may be refused, before anything moves."""
         if self._witness is not None:
             self._witness.prepare(
@@ -130,6 +150,7 @@ class Carrier:
                 settings=self._settings,
                 client=self._client,
                 witness=self._witness,
+                is_accompanied=is_accompanied,
             )
             whereabouts.recall(part.manifest, target, client=self._client, cache=self._cache)
 
@@ -142,6 +163,7 @@ def let_out(
     settings: Settings,
     client: Client,
     witness: Witness | None = None,
+    is_accompanied: bool = False,
 ) -> None:
     """Ask whether an image may go where it goes, before anything moves; see `gate.allow`.
 
@@ -152,6 +174,7 @@ def let_out(
         settings: name the policy.
         client: to ask registries with.
         witness: who will sign it there.
+        is_accompanied: whether its signatures go with it.
 
     Raises:
         RefusedError: it must not.
@@ -162,5 +185,6 @@ def let_out(
     is_free = is_loopback(target.location) and not is_marked(opened.image)
     if Governor(settings, cache=cache).is_there or not is_free:
         signer = witness.signer if witness else None
-        leaving = gate.Exit(Base.of(opened, source, limits=settings.limits), source, target, signer)
+        origin = Base.of(opened, source, limits=settings.limits)
+        leaving = gate.Exit(origin, source, target, signer, is_accompanied)
         gate.allow(leaving, settings=settings, client=client, cache=cache)

@@ -95,7 +95,7 @@ class Witness:
         """
         where = attrs.evolve(target, digest=digest)
         entry = self._entry(where)
-        if entry is not None and entry <= registries.attached(self._client, where):
+        if entry is not None and entry <= registries.attached(self._client, where, among=entry):
             return ()
         beside, now = registries.Beside(self._client, where), self._settings.now
         beside.sign(self.signer, created=now)

@@ -34,7 +34,7 @@ def ground(
 ) -> tuple[Refusal, ...]:
     """Judge an image that no manifest describes, as a base; its signatures are looked for where it comes from.
 
-    A good signature of a digest stays one: a registry is asked only for what is not remembered.
+    A good signature of a digest counts until it expires: a registry is asked only for what is not remembered.
 
     Args:
         found: the policy.
@@ -56,10 +56,11 @@ def ground(
     if not among or not any(refusal.rule == "bases.signed-by" for refusal in refusals):
         return refusals
     signers = vouching.signers(among, reference=reference, client=client, now=now)
-    if judged(signers) and given.transport == DOCKER:
-        signers |= vouching.signers_of_index(among, reference=given, digest=base.digest, client=client, now=now)
+    if judged(frozenset(signers)) and given.transport == DOCKER:
+        of_index = vouching.signers_of_index(among, reference=given, digest=base.digest, client=client, now=now)
+        signers = {**of_index, **signers}
     vouching.remember(signers, among, reference, cache=cache)
-    return judged(signers)
+    return judged(frozenset(signers))
 
 
 def drawn(found: PolicyFile, file: ManifestFile, *, facts: Facts) -> tuple[Refusal, ...]:
