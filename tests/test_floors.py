@@ -48,7 +48,7 @@ PURE = re.compile(
         | document(?!\.disk)(\..+)?
         | (manifest | policy)(?!\.files)(\..+)?
         | apt\.(index | openpgp | package | pins | release | sources | status | universe | values | words)
-        | rootfs\.(accounts | facts | ini)
+        | rootfs\.(accounts | facts | folding | ini)
         | workshop\.(configure | steps | triggers)
         | signing(?!\.(keygen|opening))(\..+)?
         | attest(\..+)?

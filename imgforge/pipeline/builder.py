@@ -31,6 +31,7 @@ from imgforge.oci.reference import Reference
 from imgforge.pipeline.attest.stopwatch import Stopwatch
 from imgforge.pipeline.chain import Chain
 from imgforge.pipeline.image import base as bases
+from imgforge.pipeline.image import proving
 from imgforge.pipeline.image.base import Base
 from imgforge.pipeline.layer import installed as remembered
 from imgforge.pipeline.layer import material
@@ -104,7 +105,7 @@ class Builder:
         self._watch = Stopwatch(settings.reporter)
         self.reporter: Reporter = self._watch
         self._settings = attrs.evolve(settings, reporter=self._watch)
-        self.store = Layout(settings.store)
+        self.store = Layout(settings.store, is_own=True)
         self.cache = Cache(settings.cache)
         self.governor = Governor(self._settings, cache=self.cache)
         self._resources = contextlib.ExitStack()
@@ -291,6 +292,7 @@ class Builder:
         if self.governor.is_there:
             refusals.refuse(self.ground_faults(chain, base))
         grounds.bring(base, store=self.store)
+        proving.prove(base, cache=self.cache, reporter=self.reporter)  # its chain id names what is made on it
         return base
 
     def ground_of(self, chain: Chain, mode: Mode | None = None) -> Base:

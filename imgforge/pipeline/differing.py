@@ -199,7 +199,7 @@ class Comparison:
     def _hashes(self, image: Base, tree: Tree, wanted: frozenset[str]) -> dict[str, str]:
         found: dict[str, str] = {}
         for number, diff_id in enumerate(image.image.config.diff_ids):
-            here = frozenset(path for path in wanted if tree.layers[path] == diff_id)
+            here = frozenset(path for path in wanted if tree.layers.get(path) == diff_id)
             if here:
                 with reading.open_layer(image, number) as stream:
                     found |= files.hashes(reader.read(stream, what=image.name), here)

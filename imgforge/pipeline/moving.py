@@ -50,7 +50,7 @@ class Carrier:
         self._resources = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        store = Layout(self._settings.store)
+        store = Layout(self._settings.store, is_own=True)
         store.create()
         client: Client = self._resources.enter_context(registries.client(self._settings))
         self._resources.enter_context(store.using())

@@ -248,10 +248,10 @@ def inspect(reference: str, *, settings: Settings, platform: str = "") -> Inspec
     """
     with Builder(settings) as builder:
         found = builder.open(reference, platform=Platform.parse(platform) if platform else None)
-        scripts = tuple(
+        layers = inspecting.layers(found, cache=builder.cache, reporter=builder.reporter)
+        scripts = tuple(  # by diff_ids that `layers` has proved
             run for diff_id in found.image.config.diff_ids for run in installed.runs_of(diff_id, cache=builder.cache)
         )
-        layers = inspecting.layers(found, cache=builder.cache, reporter=builder.reporter)
         return Inspection(reference, found.digest, found.image, scripts, layers)
 
 
@@ -307,7 +307,7 @@ def gc(*, settings: Settings) -> Freed:
     Args:
         settings: places.
     """
-    store, cache = Layout(settings.store), Cache(settings.cache)
+    store, cache = Layout(settings.store, is_own=True), Cache(settings.cache)
     with workshop.Workshop(settings.sandbox) as cleaner:
         stored = store.gc()
         cached = cache.gc(now=settings.now, max_age=_CACHE_AGE, remove=cleaner.clear)

@@ -166,9 +166,8 @@ def knowledge(image: Base, *, cache: Cache, reporter: Reporter) -> Knowledge:
     facts = reading.facts_of(image, cache=cache, reporter=reporter)
     records = tuple(_records(image.digest, cache=cache))
     vouched = dict(itertools.chain.from_iterable(_vouched(record) for record in reversed(records)))
-    packages = dpkg.packages(
-        facts.text(_STATUS), vouched=vouched, copyrights=copyrights.of_image(image, facts, cache=cache)
-    )
+    texts = copyrights.of_image(image, facts, cache=cache, reporter=reporter)
+    packages = dpkg.packages(facts.text(_STATUS), vouched=vouched, copyrights=texts)
     origins = {one.vouched.origin for one in packages if one.vouched}
     return Knowledge(
         name=dict(image.image.manifest.annotations).get(TITLE, image.name),
@@ -245,8 +244,8 @@ def _timings(steps: Iterable[tuple[Step, float]]) -> Iterator[Timing]:
 
 
 def _read(digest: Digest, *, cache: Cache) -> dict[str, Any] | None:
-    path = cache.get(KIND, digest.hex)
-    found: dict[str, Any] | None = json.loads(path.read_bytes()) if path else None
+    known = cache.read(KIND, digest.hex)
+    found: dict[str, Any] | None = json.loads(known) if known else None
     return found
 
 
