@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from imgforge.errors import StoreError
+from imgforge.document import disk
+from imgforge.errors import StoreError, UsageError
 from imgforge.fetch.request import NotFoundError, RefusedError, Request, TooLargeError
 from imgforge.fetch.sink import Sink
 
@@ -28,9 +29,11 @@ def copy(url: str, sink: Sink, *, request: Request, told: Callable[[int], None])
         raise RefusedError("a file URL names an absolute path and no host")
     sink.restart()
     try:
-        stream = path.open("rb")
+        stream = disk.open_file(path)
     except FileNotFoundError:
         raise NotFoundError("not there") from None
+    except UsageError:
+        raise RefusedError("is no file") from None
     except OSError as error:
         raise RefusedError(f"cannot be read: {error.strerror}") from None
     with stream:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import attrs
 
+from imgforge.digest import Digest
 from imgforge.document import disk
 from imgforge.document.node import quoted
 from imgforge.errors import ManifestError, Position, Problem, UsageError
@@ -33,11 +34,14 @@ class ManifestFile:
         path: the file, absolute.
         tree: the directory of manifests that it belongs to; keys may lie at its root.
         manifest: what it says.
+        digest: of its bytes.
     """
 
     path: Path
     tree: Path
     manifest: Manifest
+    digest: Digest
+    _read: dict[Path, bytes] = attrs.field(factory=dict, eq=False, repr=False, init=False)
 
     @property
     def lock(self) -> Path:
@@ -60,7 +64,9 @@ class ManifestFile:
         """
         where = position or Position(str(self.path), 1, 1)
         path = _below((self.path.parent, self.tree), name, where)
-        return disk.read(path, most=_KEYS_MAX, position=where)
+        if path not in self._read:  # once, so that what a policy sees is what is used
+            self._read[path] = disk.read(path, most=_KEYS_MAX, position=where, opener=disk.open_steady)
+        return self._read[path]
 
 
 def tree_of(path: Path) -> Path:
@@ -83,13 +89,14 @@ def read(path: Path) -> ManifestFile:
         path = found[0]
     start = Position(str(path), 1, 1)
     try:
-        text = disk.read(path, most=_BYTES_MAX, position=start).decode()
+        data = disk.read(path, most=_BYTES_MAX, position=start)
+        text = data.decode()
     except UnicodeDecodeError as error:
         before = error.object[: error.start]
         line, column = before.count(b"\n") + 1, len(before) - (before.rfind(b"\n") + 1) + 1
         text = f"expected UTF-8, got the byte 0x{error.object[error.start]:02x}"
         raise ManifestError((Problem(Position(str(path), line, column), text),)) from None
-    return ManifestFile(path.absolute(), tree_of(path), load(text, file=str(path)))
+    return ManifestFile(path.absolute(), tree_of(path), load(text, file=str(path)), Digest.of(data))
 
 
 def find(name: str, directories: Iterable[Path]) -> Path:

@@ -16,7 +16,8 @@ from imgforge.manifest.files import ManifestFile
 from imgforge.oci.platform import Platform
 from imgforge.oci.reference import Reference
 from imgforge.pipeline import chain as chains
-from imgforge.pipeline.builder import Builder, Built, Mode, own_platform
+from imgforge.pipeline.builder import Builder, Built, Mode
+from imgforge.pipeline.image.machine import own_platform
 from imgforge.pipeline.layer import installed
 from imgforge.pipeline.layer.planning import Plan
 from imgforge.pipeline.lock import lockfiles

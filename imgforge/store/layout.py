@@ -26,6 +26,7 @@ from typing import BinaryIO
 import attrs
 
 from imgforge.digest import Digest, check
+from imgforge.document import disk
 from imgforge.errors import IntegrityError, StoreError
 from imgforge.oci import document
 from imgforge.oci.descriptor import Descriptor
@@ -200,7 +201,7 @@ class Layout:
         """
         if isinstance(content, Path):
             with storing(content):
-                stream = content.open("rb")
+                stream = disk.open_file(content)
             with stream:
                 return self.add_blob(stream, expected)
         with self.ingest(expected) as sink:

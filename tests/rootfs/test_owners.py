@@ -171,7 +171,7 @@ def test_the_account_tools_backups_have_the_owners_of_what_they_are_copies_of(tm
 @pytest.mark.parametrize(
     "record",
     [b"", b"0", b":", b"x:y", b"-1:0", b"0:-1", b"0:0:0", b"1_0:2", b" 1:2", b"1:2\n", b"01:2", b"4294967295:0",
-     b"0:99999999999", b"\xd9\xa1:0", b"9" * 5000 + b":0"],
+     b"0:99999999999", b"\xd9\xa1:0", b"9" * 1000 + b":0"],
 )  # fmt: skip
 def test_a_record_that_chown_could_not_have_left_is_refused(tmp_path: Path, record: bytes) -> None:
     path = tmp_path / "f"

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from imgforge.document import disk
 from imgforge.errors import ImgforgeError, UsageError
 from imgforge.manifest import files
 from imgforge.manifest.files import ManifestFile
@@ -48,8 +49,8 @@ def _has_lock(path: Path) -> bool:
 def _names(path: Path) -> Iterator[str]:
     yield path.parent.name if path.stem == "manifest" else path.stem
     try:
-        with path.open("rb") as stream:
+        with disk.open_file(path) as stream:
             text = stream.read(_BYTES_MAX)
-    except OSError:
+    except (OSError, UsageError):
         return
     yield from (name.decode() for name in _NAME.findall(text))
