@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 FLOORS = (
     ("errors", "report", "late"),
-    ("digest", "tree"),
+    ("access", "digest", "tree"),
     ("record", "tar", "codec", "oci", "document"),
     ("deb", "store", "fetch", "sandbox"),
     ("manifest", "lock", "privacy", "apt", "rootfs", "layer", "registry", "configuration"),
@@ -43,7 +43,7 @@ PIPELINE = (
 
 PURE = re.compile(
     r"""imgforge\.(
-        errors | digest | tree | record | lock | plan | image
+        access | errors | digest | tree | record | lock | plan | image
         | (codec | compare | deb | layer | oci | privacy | solver | tar)(\..+)?
         | document(?!\.disk)(\..+)?
         | (manifest | policy)(?!\.files)(\..+)?

@@ -16,8 +16,9 @@ from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from imgforge import late
+from imgforge.access import ANYTHING, Access
 from imgforge.errors import FetchError, IntegrityError
-from imgforge.fetch import parallel
+from imgforge.fetch import guarded, parallel
 from imgforge.fetch.failures import Failure, at, summed
 from imgforge.fetch.local import copy
 from imgforge.fetch.request import (
@@ -36,7 +37,6 @@ from imgforge.fetch.sink import Memory, Part, Sink, resumed
 from imgforge.report import Progress, Reporter, Step, running
 
 requests = late.module("requests")
-adapters = late.module("requests.adapters")
 
 _PROGRESS = 64 * 1024
 """Bytes of progress after which an attempt does not count as a failure."""
@@ -57,6 +57,7 @@ class Fetcher:
         patience: Patience | None = None,
         proxies: tuple[tuple[str, str], ...] = (),
         credentials: Callable[[str], tuple[str, str] | None] = lambda _url: None,
+        access: Access = ANYTHING,
     ) -> None:
         """Open nothing yet.
 
@@ -68,6 +69,7 @@ class Fetcher:
             proxies: pairs of ``http``, ``https`` or ``http://host`` and the proxy's URL, empty for none; they
                 count before the environment's.
             credentials: returns user and password for a URL, or None.
+            access: which hosts and files may be asked.
         """
         self.jobs = jobs
         self.offline = offline
@@ -75,6 +77,7 @@ class Fetcher:
         self._patience = patience or Patience()
         self._proxies = dict(proxies)
         self._credentials = credentials
+        self._access = access
         self._lock = threading.Lock()
         self._session: Any = None
         self._dead: frozenset[str] = frozenset()
@@ -215,7 +218,7 @@ class Fetcher:
         """Make one request for what the sink has not yet."""
         parallel.check()
         if url.startswith("file:"):
-            copy(url, sink, request=request, told=told)
+            copy(url, sink, request=request, told=told, access=self._access)
             return {}
         headers = {"Accept-Encoding": "identity", "User-Agent": "imgforge", **headers}
         if sink.position:
@@ -245,7 +248,7 @@ class Fetcher:
             if self._session is None:
                 session = requests.Session()
                 session.max_redirects = 5
-                adapter = adapters.HTTPAdapter(pool_connections=self.jobs, pool_maxsize=self.jobs)
+                adapter = guarded.adapter(self._access, jobs=self.jobs)
                 session.mount("http://", adapter)
                 session.mount("https://", adapter)
                 self._session = session

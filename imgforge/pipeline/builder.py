@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Self
 import attrs
 
 from imgforge import late
+from imgforge.access import Access
 from imgforge.digest import Digest
 from imgforge.errors import ManifestError, Problem
 from imgforge.image import Base as NamedBase
@@ -117,6 +118,11 @@ class Builder:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._resources.close()
 
+    @property
+    def access(self) -> Access:
+        """What may be opened."""
+        return self._settings.access
+
     @functools.cached_property
     def forge(self) -> Any:
         """What makes things: a `pipeline.forge.Forge`."""
@@ -130,7 +136,7 @@ class Builder:
     @functools.cached_property
     def places(self) -> Any:
         """Where images may come from and go to: the table of transports, registries included."""
-        return transports.transports(self.store, self.client)
+        return transports.transports(self.store, self.client, access=self._settings.access)
 
     def build(self, chain: Chain, mode: Mode) -> Built:
         """Build every image of a chain, the base first, and return the last.

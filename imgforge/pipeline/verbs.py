@@ -126,7 +126,7 @@ def outdated(directory: Path, *, settings: Settings) -> Iterator[tuple[Path, Fre
         The path of each such manifest, and what `freshness` says of it or why it cannot, as `freshness_each` does.
     """
     with Builder(settings) as builder:
-        for path, file in lockfiles.below(directory):
+        for path, file in lockfiles.below(directory, access=settings.access):
             try:
                 found = file if isinstance(file, ImgforgeError) else _freshness(file, builder, settings=settings)
             except ImgforgeError as error:

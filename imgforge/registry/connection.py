@@ -14,7 +14,8 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from imgforge import late
-from imgforge.fetch import parallel
+from imgforge.access import ANYTHING, Access
+from imgforge.fetch import guarded, parallel
 from imgforge.fetch.request import PassingError, Patience, RefusedError
 from imgforge.fetch.response import reason
 from imgforge.oci.host import is_loopback
@@ -22,7 +23,6 @@ from imgforge.registry.repository import canonical
 from imgforge.registry.trust import Authority
 
 requests = late.module("requests")
-adapters = late.module("requests.adapters")
 cookiejar = late.module("http.cookiejar")
 ssl = late.module("ssl")
 
@@ -43,7 +43,15 @@ class CertificateError(RefusedError):
 class Connections:
     """Sends requests; threads may share it."""
 
-    def __init__(self, *, plain: frozenset[str], authority: Authority, jobs: int, patience: Patience) -> None:
+    def __init__(
+        self,
+        *,
+        plain: frozenset[str],
+        authority: Authority,
+        jobs: int,
+        patience: Patience,
+        access: Access = ANYTHING,
+    ) -> None:
         """Open nothing yet.
 
         Args:
@@ -51,7 +59,9 @@ class Connections:
             authority: who vouches for a host.
             jobs: connections to one host that are kept.
             patience: how long to wait.
+            access: which hosts may be asked.
         """
+        self._access = access
         self._plain = frozenset(canonical(host) for host in plain)
         self._authority = authority
         self._jobs = jobs
@@ -174,8 +184,7 @@ class Connections:
             if self._session is None:
                 session = requests.Session()
                 session.cookies.set_policy(cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-                adapter = adapters.HTTPAdapter(pool_connections=self._jobs, pool_maxsize=self._jobs)
-                adapter.init_poolmanager(self._jobs, self._jobs, blocksize=_BLOCK)
+                adapter = guarded.adapter(self._access, jobs=self._jobs, blocksize=_BLOCK)
                 session.mount("http://", adapter)
                 session.mount("https://", adapter)
                 self._session = session

@@ -108,12 +108,18 @@ def take(file: ManifestFile) -> Material:
 
     Raises:
         ManifestError: a file is not there, or is none.
+        RestrictedError: they have more bytes than the settings allow.
     """
-    copies = {
-        number: tuple(_taken(path, name, item) for name, path in _walk(file, item))
-        for number, item in enumerate(file.manifest.files)
-        if isinstance(item, CopyFiles)
-    }
+    copies: dict[int, tuple[Copied, ...]] = {}
+    size = 0
+    for number, item in enumerate(file.manifest.files):
+        if isinstance(item, CopyFiles):
+            taken = []
+            for name, path in _walk(file, item):
+                size += path.lstat().st_size
+                file.access.size(size, what=f"{item.position}: from {str(item.source)!r}")
+                taken.append(_taken(path, name, item))
+            copies[number] = tuple(taken)
     return Material(copies)
 
 

@@ -159,6 +159,7 @@ class Archive:
             reporter=self._settings.reporter,
             proxies=self._host.proxies,
             credentials=self._host.credentials,
+            access=self._settings.access,
         )
 
 

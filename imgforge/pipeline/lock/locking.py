@@ -64,7 +64,8 @@ def read(file: ManifestFile) -> Lock | None:
         StoreError: it cannot be read.
     """
     try:
-        with disk.open_file(file.lock) as stream:
+        real = file.access.path(file.lock, what=str(file.lock))
+        with disk.open_steady(real) as stream:
             text = stream.read(_BYTES_MAX + 1).decode()
     except FileNotFoundError:
         return None

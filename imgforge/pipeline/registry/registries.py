@@ -37,6 +37,7 @@ def client(settings: Settings) -> Client:
         plain=frozenset(settings.plain),
         offline=settings.offline,
         reporter=settings.reporter,
+        access=settings.access,
     )
 
 
