@@ -110,7 +110,7 @@ class Access:
         if self.hosts is None:
             return
         name = host.lower().strip("[]").removesuffix(".")
-        if not any(_matches(pattern, name, port) for pattern in self.hosts):
+        if not name or not any(_matches(pattern, name, port) for pattern in self.hosts):
             raise RestrictedError(f"{what}: host {name[:200]!r} is not allowed here (hosts: {_list(self.hosts)})")
         if (literal := _literal(name, what)) is not None:
             self.address(literal, port, host=name, what=what)

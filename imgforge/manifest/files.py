@@ -128,7 +128,10 @@ def _expect_allowed(manifest: Manifest, access: Access) -> None:
             access.url(uri, what=f"{spec.position}: source {spec.name!r}")
     if ":" in manifest.base or "/" in manifest.base:
         what = f"{manifest.positions['base']}: base {manifest.base!r}"
-        reference = Reference.parse(manifest.base)
+        try:
+            reference = Reference.parse(manifest.base)
+        except UsageError as error:
+            raise ManifestError((Problem(manifest.positions["base"], f"base: {error}"),)) from None
         access.transport(reference.transport, what=what)
         if reference.transport == DOCKER:
             access.url(f"https://{reference.location}", what=what)
