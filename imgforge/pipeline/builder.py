@@ -15,7 +15,6 @@ from typing import Any, BinaryIO, Self
 import attrs
 
 from imgforge import late
-from imgforge.access import Access
 from imgforge.digest import Digest
 from imgforge.errors import ManifestError, Problem
 from imgforge.image import Base as NamedBase
@@ -103,6 +102,7 @@ class Builder:
         self._watch = Stopwatch(settings.reporter)
         self.reporter: Reporter = self._watch
         self._settings = attrs.evolve(settings, reporter=self._watch)
+        self.access = settings.access
         self.store = Layout(settings.store, is_own=True)
         self.cache = Cache(settings.cache)
         self.governor = Governor(self._settings, cache=self.cache)
@@ -117,11 +117,6 @@ class Builder:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._resources.close()
-
-    @property
-    def access(self) -> Access:
-        """What may be opened."""
-        return self._settings.access
 
     @functools.cached_property
     def forge(self) -> Any:
