@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 FLOORS = (
     ("errors", "report", "late"),
-    ("digest", "tree", "limits"),
+    ("access", "digest", "tree", "limits"),
     ("record", "tar", "codec", "oci", "document"),
     ("deb", "store", "fetch", "sandbox"),
     ("manifest", "lock", "privacy", "apt", "rootfs", "layer", "registry", "configuration"),
@@ -43,12 +43,12 @@ PIPELINE = (
 
 PURE = re.compile(
     r"""imgforge\.(
-        errors | digest | tree | limits | record | lock | plan | image
+        access | errors | digest | tree | limits | record | lock | plan | image
         | (codec | compare | deb | layer | oci | privacy | solver | tar)(\..+)?
         | document(?!\.disk)(\..+)?
         | (manifest | policy)(?!\.files)(\..+)?
         | apt\.(index | openpgp | package | pins | release | sources | status | universe | values | words)
-        | rootfs\.(accounts | facts | ini)
+        | rootfs\.(accounts | facts | folding | ini)
         | workshop\.(configure | steps | triggers)
         | signing(?!\.(keygen|opening))(\..+)?
         | attest(\..+)?

@@ -14,6 +14,7 @@ import time
 from typing import Any
 
 from imgforge import late
+from imgforge.access import Access
 
 client = late.module("http.client")
 urllib3 = late.module("urllib3")
@@ -69,8 +70,12 @@ class Guard(io.RawIOBase):
         super().close()
 
 
-def _connect(connection: Any) -> socket.socket:
-    """Connect to the first address of a host that answers, all of them together in the time for one."""
+def _connect(connection: Any, access: Access) -> socket.socket:
+    """Connect to the first address of a host that answers, all of them together in the time for one.
+
+    The name is resolved once, and every address that it stands for is checked before one is connected to: a second
+    look-up could give another one (DNS rebinding).
+    """
     seconds = urllib3.Timeout.resolve_default_timeout(connection.timeout)
     end = None if seconds is None else time.monotonic() + seconds
     name = connection._dns_host.strip("[]")  # noqa: SLF001 - urllib3's own name for the host that is connected to
@@ -78,6 +83,10 @@ def _connect(connection: Any) -> socket.socket:
         found = socket.getaddrinfo(name, connection.port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
         raise faults.NameResolutionError(connection.host, connection, socket.gaierror(str(error))) from error
+    what = f"{name}:{connection.port}"
+    access.host(name, connection.port, what=what)
+    for *_, address in found:
+        access.address(str(address[0]), connection.port, host=name, what=what)
     failure: OSError = OSError("no address")
     for family, kind, protocol, _name, address in found[:_ADDRESSES]:
         sock = socket.socket(family, kind, protocol)
@@ -97,8 +106,8 @@ def _connect(connection: Any) -> socket.socket:
 
 
 @functools.cache
-def _pools() -> dict[str, Any]:
-    """Return urllib3's pools of connections by scheme, with answers that are read through a guard."""
+def _pools(access: Access) -> dict[str, Any]:
+    """Return urllib3's pools by scheme: connections go where `access` allows, answers are read through a guard."""
     base: Any = client.HTTPResponse
 
     class Answer(base):  # type: ignore[misc]
@@ -111,7 +120,10 @@ def _pools() -> dict[str, Any]:
             super().begin()
             self.guard.finish_head()
 
-    ours = {"response_class": Answer, "_new_conn": _connect}
+    def connect(connection: Any) -> socket.socket:
+        return _connect(connection, access)
+
+    ours = {"response_class": Answer, "_new_conn": connect}
     plain = type("Plain", (connections.HTTPConnection,), ours)
     secure = type("Secure", (connections.HTTPSConnection,), ours)
     return {
@@ -120,15 +132,16 @@ def _pools() -> dict[str, Any]:
     }
 
 
-def manager(proxy: str, **settings: Any) -> Any:
+def manager(proxy: str, *, access: Access, **settings: Any) -> Any:
     """Return what keeps connections to hosts, through a proxy unless its URL is empty.
 
     Args:
         proxy: ``http://HOST:PORT``.
+        access: which hosts and addresses may be connected to.
         settings: of urllib3's `PoolManager`.
     """
     made = urllib3.ProxyManager(proxy, **settings) if proxy else urllib3.PoolManager(**settings)
-    made.pool_classes_by_scheme = _pools()
+    made.pool_classes_by_scheme = _pools(access)
     return made
 
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Self, TypeVar
 
+from imgforge.access import ANYTHING, Access
 from imgforge.errors import FetchError, IntegrityError
 from imgforge.fetch import parallel, trust
 from imgforge.fetch.failures import Failure, at, summed
@@ -65,6 +66,7 @@ class Fetcher:
         proxies: tuple[tuple[str, str], ...] = (),
         credentials: Callable[[str], tuple[str, str] | None] = lambda _url: None,
         unreadable: tuple[str, ...] = (),
+        access: Access = ANYTHING,
     ) -> None:
         """Open nothing yet.
 
@@ -77,6 +79,7 @@ class Fetcher:
                 count before the environment's.
             credentials: returns user and password for a URL, or None.
             unreadable: files of credentials that this user cannot read, for people who lack some.
+            access: which hosts and files may be asked.
         """
         self.jobs = jobs
         self.offline = offline
@@ -84,9 +87,10 @@ class Fetcher:
         self._patience = patience or Patience()
         self._credentials = credentials
         self._unreadable = unreadable
+        self._access = access
         self._lock = threading.Lock()
         self._trust: Trust | None = None
-        self._wire = Wire(jobs=jobs, trust=self._trusted, proxies=dict(proxies))
+        self._wire = Wire(jobs=jobs, trust=self._trusted, proxies=dict(proxies), access=access)
         self._dead: frozenset[str] = frozenset()
 
     def __enter__(self) -> Self:
@@ -222,7 +226,7 @@ class Fetcher:
         """Make one request for what the sink has not yet."""
         parallel.check()
         if url.startswith("file:"):
-            copy(url, sink, request=request, told=told)
+            copy(url, sink, request=request, told=told, access=self._access)
             return {}
         headers = {"Accept-Encoding": "identity", "User-Agent": "imgforge", **headers}
         if sink.position:

@@ -13,11 +13,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from imgforge import late
+from imgforge.access import ANYTHING, Access
 from imgforge.fetch import guard, parallel, proxy
 from imgforge.fetch.proxy import Proxy
 from imgforge.fetch.request import PassingError, RefusedError
 from imgforge.fetch.trust import Trust
-from imgforge.fetch.url import Url
+from imgforge.fetch.url import Url, redact
 from imgforge.fetch.words import certificate_fault, reason, tunnel_status
 
 urllib3 = late.module("urllib3")
@@ -89,12 +90,17 @@ class Wire:
         jobs: connections to one host that are kept.
         trust: returns who vouches for a host.
         proxies: see `imgforge.fetch.proxy.choose`.
+        access: which hosts and addresses may be asked. A proxy is the operator's and is reached unchecked; it resolves
+            the names, and only they are checked here.
     """
 
-    def __init__(self, *, jobs: int, trust: Callable[[Url], Trust], proxies: Mapping[str, str]) -> None:
+    def __init__(
+        self, *, jobs: int, trust: Callable[[Url], Trust], proxies: Mapping[str, str], access: Access = ANYTHING
+    ) -> None:
         self._jobs = jobs
         self._trust = trust
         self._proxies = dict(proxies)
+        self._access = access
         self._lock = threading.Lock()
         self._managers: dict[tuple[Proxy | None, Trust | None], Any] = {}
 
@@ -130,8 +136,10 @@ class Wire:
             PassingError: no answer came, which may pass.
             CertificateError: the host does not prove who it is.
             RefusedError: it cannot be asked.
+            RestrictedError: it may not be asked.
         """
         parallel.check()
+        self._access.url(str(url), what=redact(str(url)))
         through = None if is_direct else proxy.choose(url, self._proxies, os.environ)
         size = {} if body is None else {"Content-Length": str(len(body))}
         limits = urllib3.Timeout(connect=timeout[0], read=timeout[1])
@@ -178,9 +186,9 @@ class Wire:
         if trust:
             settings["ssl_context"] = trust.context()
         if through is None:
-            return guard.manager("", **settings)
+            return guard.manager("", access=self._access, **settings)
         if through.user:
             settings["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=through.user)
         if through.url.scheme == "https":
             settings["proxy_ssl_context"] = settings["ssl_context"]
-        return guard.manager(str(through.url), **settings)
+        return guard.manager(str(through.url), access=ANYTHING, **settings)

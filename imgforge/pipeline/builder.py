@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -31,12 +30,15 @@ from imgforge.oci.reference import Reference
 from imgforge.pipeline.attest.stopwatch import Stopwatch
 from imgforge.pipeline.chain import Chain
 from imgforge.pipeline.image import base as bases
+from imgforge.pipeline.image import proving
 from imgforge.pipeline.image.base import Base
+from imgforge.pipeline.image.machine import own_platform
 from imgforge.pipeline.layer import installed as remembered
 from imgforge.pipeline.layer import material
 from imgforge.pipeline.layer.blobs import LayerBlobs
 from imgforge.pipeline.layer.compress import COMPRESSIONS
 from imgforge.pipeline.layer.installed import Installed
+from imgforge.pipeline.layer.material import Material
 from imgforge.pipeline.layer.wish import Wish
 from imgforge.pipeline.lock import locking
 from imgforge.pipeline.lock.locking import Locked, Question
@@ -57,10 +59,6 @@ transports = late.module("imgforge.transport.table")
 
 COMPRESSOR = "org.wikimedia.imgforge.compressor"
 """The annotation that names what the compressed bytes depend on beside their content."""
-
-
-_ARCHITECTURES = {"aarch64": "arm64", "armv7l": "arm", "i686": "386", "ppc64le": "ppc64le", "x86_64": "amd64"}
-"""Go's names of architectures, which OCI uses, by the kernel's."""
 
 
 @attrs.frozen
@@ -104,7 +102,8 @@ class Builder:
         self._watch = Stopwatch(settings.reporter)
         self.reporter: Reporter = self._watch
         self._settings = attrs.evolve(settings, reporter=self._watch)
-        self.store = Layout(settings.store)
+        self.access = settings.access
+        self.store = Layout(settings.store, is_own=True)
         self.cache = Cache(settings.cache)
         self.governor = Governor(self._settings, cache=self.cache)
         self._resources = contextlib.ExitStack()
@@ -132,7 +131,7 @@ class Builder:
     @functools.cached_property
     def places(self) -> Any:
         """Where images may come from and go to: the table of transports, registries included."""
-        return transports.transports(self.store, self.client)
+        return transports.transports(self.store, self.client, access=self._settings.access)
 
     def build(self, chain: Chain, mode: Mode) -> Built:
         """Build every image of a chain, the base first, and return the last.
@@ -185,13 +184,14 @@ class Builder:
             layers = marks.on_packages(installed.layers)
             image = self._assembled(file, base, layers, installed.epoch, marks)
             below = self._as_base(image, file.manifest.name) if image.layers else None
-            own = self._own_layer(file, below, epoch=installed.epoch)
+            taken = material.take(file)
+            own = self._own_layer(file, taken, below, epoch=installed.epoch)
             if own is not None:
                 image = self._assembled(file, base, (*layers, marks.on_files(own)), installed.epoch, marks)
             name = file.manifest.name
             self.governor.image(self._as_base(image, name), name=name, file=file)
             reused = self._keep(image, name)
-        self._remember(image, file, base, locked=(lock, platform_lock), mode=mode)
+        self._remember(image, file, taken, base, locked=(lock, platform_lock), mode=mode)
         return Built(file.manifest.name, image.digest, image, installed, lock, reused)
 
     def _locked(self, question: Question, base: Base | None, mode: Mode) -> tuple[Locked, PlatformLock]:
@@ -216,13 +216,13 @@ class Builder:
         made: Installed = self.forge.install(wish, file)
         return made
 
-    def _own_layer(self, file: ManifestFile, below: Base | None, *, epoch: int) -> Layer | None:
+    def _own_layer(self, file: ManifestFile, taken: Material, below: Base | None, *, epoch: int) -> Layer | None:
         """Return the layer of what the manifest itself brings, on top of the image so far: remembered, or made."""
         if material.is_empty(file):
             return None
-        key = material.key_of(file, chain_id=below.chain_id if below else "", epoch=epoch)
+        key = material.key_of(file, taken, chain_id=below.chain_id if below else "", epoch=epoch)
         blobs = LayerBlobs(self.store, cache=self.cache, compression=COMPRESSIONS[file.manifest.compression])
-        blob = blobs.recall(blobs.tar_key(key)) or self.forge.own_layer(file, below, key=key, epoch=epoch)
+        blob = blobs.recall(blobs.tar_key(key)) or self.forge.own_layer(file, taken, below, key=key, epoch=epoch)
         return Layer(blob.descriptor, blob.diff_id, "imgforge: files of the manifest", "files")
 
     def _assembled(
@@ -255,7 +255,14 @@ class Builder:
         return False
 
     def _remember(
-        self, image: Image, file: ManifestFile, base: Base | None, *, locked: tuple[Locked, PlatformLock], mode: Mode
+        self,
+        image: Image,
+        file: ManifestFile,
+        taken: Material,
+        base: Base | None,
+        *,
+        locked: tuple[Locked, PlatformLock],
+        mode: Mode,
     ) -> None:
         """Keep what vouched for the image, unless that is known already."""
         lap = self._watch.lap()
@@ -263,6 +270,7 @@ class Builder:
             return
         work = evidence.Work(
             file=file,
+            taken=taken,
             base=base,
             locked=locked[0],
             packages=locked[1],
@@ -291,6 +299,7 @@ class Builder:
         if self.governor.is_there:
             refusals.refuse(self.ground_faults(chain, base))
         grounds.bring(base, store=self.store)
+        proving.prove(base, cache=self.cache, reporter=self.reporter)  # its chain id names what is made on it
         return base
 
     def ground_of(self, chain: Chain, mode: Mode | None = None) -> Base:
@@ -312,12 +321,6 @@ class Builder:
             now=self._settings.now,
         )
         return found
-
-
-def own_platform() -> Platform:
-    """Return the platform of this machine."""
-    machine = os.uname().machine
-    return Platform("linux", _ARCHITECTURES.get(machine, machine))
 
 
 def _platform(file: ManifestFile) -> str:

@@ -68,7 +68,7 @@ def image(name: str, *, builder: Builder, settings: Settings) -> Answer:
     reference = Reference.parse(name)
     refusals: list[Refusal] = []
     with contextlib.ExitStack() as resources:
-        joined = Joiner(builder.store, builder.client, resources).find(reference)
+        joined = Joiner(builder.store, builder.client, resources, access=builder.access).find(reference)
         images = (
             [Base.of(part.opened, part.source, limits=settings.limits) for part in joined.parts]
             if joined

@@ -89,4 +89,4 @@ def _is_image(target: str | Path, settings: Settings) -> bool:
     """Tell whether an image is meant: a reference, or a name of the store; a path is a manifest's."""
     if isinstance(target, Path) or Path(target).suffix in (".yaml", ".yml") or Path(target).is_dir():
         return False
-    return ":" in target or "@" in target or Reference.parse(target).name in Layout(settings.store).names()
+    return ":" in target or "@" in target or Reference.parse(target).name in Layout(settings.store, is_own=True).names()

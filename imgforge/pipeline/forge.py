@@ -22,6 +22,7 @@ from imgforge.pipeline.layer import planning
 from imgforge.pipeline.layer.blobs import LayerBlob
 from imgforge.pipeline.layer.compress import COMPRESSIONS
 from imgforge.pipeline.layer.installed import Installed
+from imgforge.pipeline.layer.material import Material
 from imgforge.pipeline.layer.planning import Plan
 from imgforge.pipeline.layer.wish import Wish
 from imgforge.pipeline.lock import locking, resolving, sources
@@ -114,11 +115,14 @@ class Forge:
         installed: Installed = self._installer.install(wish, debs=lambda: self._fetched(wish, file))
         return installed
 
-    def own_layer(self, file: ManifestFile, below: Base | None, *, key: str, epoch: int) -> LayerBlob:
+    def own_layer(
+        self, file: ManifestFile, material: Material, below: Base | None, *, key: str, epoch: int
+    ) -> LayerBlob:
         """Write the layer of what a manifest itself brings.
 
         Args:
             file: the manifest.
+            material: what it copies.
             below: the image so far.
             key: names the layer, see `material.key_of`.
             epoch: seconds since 1970, the time of every file.
@@ -132,7 +136,7 @@ class Forge:
         )
         below_it = view.View(below, cache=self._cache, reporter=self._reporter)
         with self._cache.scratch() as scratch:
-            content.write(file, below_it, target=scratch / "files.tar", epoch=epoch)
+            content.write(file, material, below_it, target=scratch / "files.tar", epoch=epoch)
             written: LayerBlob = writer.tar(scratch / "files.tar", key=key, title="files")
             return written
 

@@ -52,12 +52,12 @@ class Carrier:
         self._resources = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        store = Layout(self._settings.store)
+        store = Layout(self._settings.store, is_own=True)
         store.create()
         client: Client = self._resources.enter_context(registries.client(self._settings))
         self._resources.enter_context(store.using())
         self._client = client
-        self._joiner = Joiner(store, client, self._resources)
+        self._joiner = Joiner(store, client, self._resources, access=self._settings.access)
         if self._key:
             self._witness = Witness(self._key, settings=self._settings, client=client, is_telling=self._is_telling)
         return self

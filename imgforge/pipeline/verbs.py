@@ -16,7 +16,8 @@ from imgforge.manifest.files import ManifestFile
 from imgforge.oci.platform import Platform
 from imgforge.oci.reference import Reference
 from imgforge.pipeline import chain as chains
-from imgforge.pipeline.builder import Builder, Built, Mode, own_platform
+from imgforge.pipeline.builder import Builder, Built, Mode
+from imgforge.pipeline.image.machine import own_platform
 from imgforge.pipeline.layer import installed
 from imgforge.pipeline.layer.planning import Plan
 from imgforge.pipeline.lock import lockfiles
@@ -125,7 +126,7 @@ def outdated(directory: Path, *, settings: Settings) -> Iterator[tuple[Path, Fre
         The path of each such manifest, and what `freshness` says of it or why it cannot, as `freshness_each` does.
     """
     with Builder(settings) as builder:
-        for path, file in lockfiles.below(directory):
+        for path, file in lockfiles.below(directory, access=settings.access):
             try:
                 found = file if isinstance(file, ImgforgeError) else _freshness(file, builder, settings=settings)
             except ImgforgeError as error:
@@ -252,10 +253,10 @@ def inspect(reference: str, *, settings: Settings, platform: str = "") -> Inspec
     """
     with Builder(settings) as builder:
         found = builder.open(reference, platform=Platform.parse(platform) if platform else None)
-        scripts = tuple(
+        layers = inspecting.layers(found, cache=builder.cache, reporter=builder.reporter)
+        scripts = tuple(  # by diff_ids that `layers` has proved
             run for diff_id in found.image.config.diff_ids for run in installed.runs_of(diff_id, cache=builder.cache)
         )
-        layers = inspecting.layers(found, cache=builder.cache, reporter=builder.reporter)
         return Inspection(reference, found.digest, found.image, scripts, layers)
 
 
@@ -311,7 +312,7 @@ def gc(*, settings: Settings) -> Freed:
     Args:
         settings: places.
     """
-    store, cache = Layout(settings.store), Cache(settings.cache)
+    store, cache = Layout(settings.store, is_own=True), Cache(settings.cache)
     with workshop.Workshop(settings.sandbox) as cleaner:
         stored = store.gc()
         cached = cache.gc(now=settings.now, max_age=_CACHE_AGE, remove=cleaner.clear)

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 
 import attrs
 
+from imgforge.access import ANYTHING, Access
 from imgforge.errors import FetchError
 from imgforge.fetch import parallel
 from imgforge.fetch.request import OfflineError, PassingError, Patience, TooLargeError
@@ -128,6 +129,7 @@ class Client:
         offline: bool = False,
         patience: Patience | None = None,
         reporter: Reporter | None = None,
+        access: Access = ANYTHING,
     ) -> None:
         """Open nothing yet.
 
@@ -139,6 +141,7 @@ class Client:
             offline: refuse every call.
             patience: how long to try.
             reporter: hears of each transfer as a step ``push`` or ``pull``.
+            access: which hosts may be asked.
         """
         self.jobs = jobs
         self.patience = patience or Patience()
@@ -146,7 +149,7 @@ class Client:
         self.seen = Seen()
         self._offline = offline
         trust = authority or authorities(directories=directories(os.environ), environment=os.environ)
-        self._connections = Connections(plain=plain, authority=trust, jobs=jobs, patience=self.patience)
+        self._connections = Connections(plain=plain, authority=trust, jobs=jobs, patience=self.patience, access=access)
         self._auth = Auth(self._connections, find=credentials, patience=self.patience)
 
     def __enter__(self) -> Self:

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from imgforge.access import ANYTHING, Access
 from imgforge.fetch import trust
 from imgforge.fetch.request import PassingError, Patience, RefusedError
 from imgforge.fetch.trust import Trust
@@ -34,7 +35,15 @@ _COMMIT = 10
 class Connections:
     """Sends requests; threads may share it."""
 
-    def __init__(self, *, plain: frozenset[str], authority: Authority, jobs: int, patience: Patience) -> None:
+    def __init__(
+        self,
+        *,
+        plain: frozenset[str],
+        authority: Authority,
+        jobs: int,
+        patience: Patience,
+        access: Access = ANYTHING,
+    ) -> None:
         """Open nothing yet.
 
         Args:
@@ -42,6 +51,7 @@ class Connections:
             authority: who vouches for a host.
             jobs: connections to one host that are kept.
             patience: how long to wait.
+            access: which hosts may be asked.
         """
         self._plain = frozenset(canonical(host) for host in plain)
         self._authority = authority
@@ -49,7 +59,7 @@ class Connections:
         self._lock = threading.Lock()
         self._bases: dict[str, str] = {}
         self._trusts: dict[str, Trust] = {}
-        self._wire = Wire(jobs=jobs, trust=self._trust, proxies={})
+        self._wire = Wire(jobs=jobs, trust=self._trust, proxies={}, access=access)
 
     def close(self) -> None:
         """Close the connections."""

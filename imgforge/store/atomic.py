@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Any
 
 from imgforge.errors import StoreError
+from imgforge.store.guard import make
 
 BUFFER = 1 << 20
 """Bytes gathered before they are written."""
@@ -97,7 +98,7 @@ def lock_file(path: Path, operation: int = fcntl.LOCK_EX) -> int:
         OSError: it cannot be made.
     """
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
         try:
             fcntl.flock(descriptor, operation)
             if _is_still(descriptor, path):
@@ -116,7 +117,7 @@ def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
         StoreError: the lock file cannot be made.
     """
     with storing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make(path.parent, 0o700)
         descriptor = lock_file(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
     try:
         yield
@@ -125,10 +126,16 @@ def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
 
 
 class Temporary:
-    """A directory of temporaries; each is locked by its maker for as long as it is one."""
+    """A directory of temporaries; each is locked by its maker for as long as it is one.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: of the directory.
+        mode: of the files, from which the umask may take.
+    """
+
+    def __init__(self, path: Path, *, mode: int = 0o600) -> None:
         self.path = path
+        self._mode = mode
         self._gate = path / "gate"
 
     def _name(self) -> Path:
@@ -139,7 +146,7 @@ class Temporary:
         """Make and lock an empty file; return its descriptor, open for writing, and its name."""
         with self._gated():
             path = self._name()
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, self._mode)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         return descriptor, path
 
@@ -234,7 +241,7 @@ class Writing(io.BufferedWriter):
                 if durable:
                     os.fsync(self.fileno())
                 os.close(os.dup(self.fileno()))  # at a close NFS and quotas say that the disk is full
-                target.parent.mkdir(parents=True, exist_ok=True)
+                make(target.parent, _mode_below(self.fileno()))
                 self.path.replace(target)
         except BaseException:
             self.discard()
@@ -257,6 +264,12 @@ class Writing(io.BufferedWriter):
     ) -> None:
         """Remove the file, unless it was committed."""
         self.discard()
+
+
+def _mode_below(descriptor: int) -> int:
+    """Return the mode of a directory for a file: searchable by whom the file is readable."""
+    mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+    return 0o700 | (mode & 0o044) | (mode & 0o044) >> 2
 
 
 def sweep_locks(directory: Path) -> None:

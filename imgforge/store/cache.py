@@ -1,7 +1,9 @@
 """The cache: entries named by a kind and a key, all of which may be deleted at no loss.
 
 An entry is a file or a tree at ``<cache>/<kind>/<first two of the key>/<key>``. It is there whole or not at all, and
-is never changed afterwards. Keys are digests of everything that the entry was made from.
+is never changed afterwards. Keys are digests of everything that the entry was made from
+(docs/layout.md lists the kinds). Records are believed, so a cache of another user, or one that others may write to, is
+refused (`imgforge.store.guard`).
 
 Nothing is fsynced: it would cost more than it saves. A killed process cannot harm (the kernel has its writes), but
 after a power cut a file may be there by name and not by content. So the first use after a boot removes the entries that
@@ -21,11 +23,13 @@ from typing import BinaryIO
 import attrs
 
 from imgforge.errors import StoreError
+from imgforge.store import guard
 from imgforge.store.atomic import Temporary, Writing, filling, locked, remove_tree, storing, sweep_locks, weigh
 
 _KIND = re.compile(r"[a-z][a-z0-9-]{0,40}")
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~=-]{2,199}")
 _OWN = frozenset({"tmp", "locks", "users"})
+_GUARD = guard.Guard("--cache", "others may have put records there: remove it with `rm -r {path}`, it is rebuilt")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -83,6 +87,19 @@ class Cache:
                 return None
         return path
 
+    def read(self, kind: str, key: str) -> bytes | None:
+        """Return the bytes of a file entry, and count it as used now; None when there is none.
+
+        Raises:
+            StoreError: it is no file of this user.
+        """
+        path = self.get(kind, key)
+        if path is None:
+            return None
+        with storing(path), contextlib.suppress(FileNotFoundError):  # collected meanwhile
+            return guard.read(path)
+        return None
+
     def put(self, kind: str, key: str, write: Callable[[BinaryIO], object] | bytes) -> Path:
         """Make a file entry of what `write` writes, or of bytes, in place of any that is there; return where it is.
 
@@ -123,7 +140,7 @@ class Cache:
         with self.scratch() as tree:
             yield tree
             with storing(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
+                guard.make(path.parent, 0o700)
                 os.utime(tree)  # the time of writing, for `SUSPECT`
                 if not path.exists():
                     tree.rename(path)
@@ -152,7 +169,7 @@ class Cache:
         self._open()
         target = self._entry(kind, key)
         with storing(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
+            guard.make(target.parent, 0o700)
             os.utime(path)  # the time of writing, for `SUSPECT`
             path.replace(target)
         return target
@@ -165,7 +182,7 @@ class Cache:
         self._open()
         path = self._entry(kind, key)
         with storing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            guard.make(path.parent, 0o700)
         return path
 
     @contextlib.contextmanager
@@ -218,6 +235,7 @@ class Cache:
         if not self.path.is_dir():
             return Freed()
         with storing(self.path):
+            _GUARD.check(self.path)
             freed = self._evict(None if max_age is None else (now - max_age) * 1_000_000_000, max_size, remove)
             sweep_locks(self.path / "locks")
         return attrs.evolve(freed, size=freed.size + self._temporary.sweep(remove))
@@ -245,11 +263,16 @@ class Cache:
         return self.path / kind / key[:2] / key
 
     def _open(self) -> None:
-        """Make the directory at the first use, and distrust the last writes of an earlier boot."""
+        """Make the directory at the first use, check it, and distrust the last writes of an earlier boot.
+
+        Raises:
+            StoreError: it is another user's, or others may write to it.
+        """
         if self._is_open:
             return
         with storing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _GUARD.make(self.path)
+            _GUARD.close(self.path)
             marker = self.path / "boot"
             if not _holds(marker, self._boot()):
                 with locked(self.path / "locks" / "boot"):

@@ -47,7 +47,7 @@ def test_a_file_that_does_not_exist_says_nothing(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be read: is a directory"):
+    with pytest.raises(UsageError, match="expected a file, got a directory"):
         configuration.read(tmp_path)
 
 

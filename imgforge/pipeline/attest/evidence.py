@@ -7,12 +7,10 @@ that the documents of `attest` are made of.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import itertools
 import json
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -42,7 +40,8 @@ from imgforge.pipeline.attest.stopwatch import Lap
 from imgforge.pipeline.image import base as bases
 from imgforge.pipeline.image import copyrights, reading
 from imgforge.pipeline.image.base import Base
-from imgforge.pipeline.layer import installed, material
+from imgforge.pipeline.layer import installed
+from imgforge.pipeline.layer.material import Material
 from imgforge.pipeline.lock.locking import Locked
 from imgforge.report import Reporter, Step
 from imgforge.rootfs.facts import OPAQUE, Facts
@@ -77,6 +76,7 @@ class Work:
 
     Attributes:
         file: the manifest.
+        taken: what it copied.
         base: what it stands on; None from scratch.
         locked: where the lock lies.
         packages: what was installed.
@@ -87,6 +87,7 @@ class Work:
     """
 
     file: ManifestFile
+    taken: Material
     base: Base | None
     locked: Locked
     packages: PlatformLock
@@ -166,9 +167,8 @@ def knowledge(image: Base, *, cache: Cache, reporter: Reporter) -> Knowledge:
     facts = reading.facts_of(image, cache=cache, reporter=reporter)
     records = tuple(_records(image.digest, cache=cache))
     vouched = dict(itertools.chain.from_iterable(_vouched(record) for record in reversed(records)))
-    packages = dpkg.packages(
-        facts.text(_STATUS), vouched=vouched, copyrights=copyrights.of_image(image, facts, cache=cache)
-    )
+    texts = copyrights.of_image(image, facts, cache=cache, reporter=reporter)
+    packages = dpkg.packages(facts.text(_STATUS), vouched=vouched, copyrights=texts)
     origins = {one.vouched.origin for one in packages if one.vouched}
     return Knowledge(
         name=dict(image.image.manifest.annotations).get(TITLE, image.name),
@@ -193,9 +193,9 @@ def _record(image: Image, work: Work) -> dict[str, Any]:
     lock = work.locked.lock.dump().encode()
     return {
         "tool": _version(),
-        "manifest": (work.file.path.name, str(Digest.of(work.file.path.read_bytes()))),
+        "manifest": (work.file.path.name, str(work.file.digest)),
         "lock": (work.locked.path.name, str(Digest.of(lock))),
-        "inputs": list(_inputs(work.file)),
+        "inputs": list(_inputs(work.file, work.taken)),
         "base": (work.base.name, str(work.base.digest)) if work.base else None,
         "below": len(work.base.image.manifest.layers) if work.base else 0,
         "packages": [
@@ -218,20 +218,14 @@ def _key(one: Any) -> tuple[str, str, str]:
     return one.name, one.version, one.architecture
 
 
-def _inputs(file: ManifestFile) -> Iterator[tuple[str, str]]:
+def _inputs(file: ManifestFile, taken: Material) -> Iterator[tuple[str, str]]:
     """Yield what the manifest's directory gave: keys of sources, and regular files."""
     for spec in file.manifest.sources:
         yield str(spec.signed_by), str(Digest.of(file.keys(spec.signed_by, position=spec.position)))
-    copied = (item for item in file.manifest.files if isinstance(item, CopyFiles))
-    walked = ((item, name, path) for item in copied for name, path in material.walk(file, item))
-    for item, name, path in walked:
-        if path.is_file() and not path.is_symlink():
-            yield str(item.source / name), f"sha256:{_sha256(path)}"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    copied = ((file.manifest.files[number], one) for number, copies in taken.copies.items() for one in copies)
+    for item, one in copied:
+        if isinstance(item, CopyFiles) and one.digest is not None:
+            yield str(item.source / one.name), str(one.digest)
 
 
 def _timings(steps: Iterable[tuple[Step, float]]) -> Iterator[Timing]:
@@ -245,8 +239,8 @@ def _timings(steps: Iterable[tuple[Step, float]]) -> Iterator[Timing]:
 
 
 def _read(digest: Digest, *, cache: Cache) -> dict[str, Any] | None:
-    path = cache.get(KIND, digest.hex)
-    found: dict[str, Any] | None = json.loads(path.read_bytes()) if path else None
+    known = cache.read(KIND, digest.hex)
+    found: dict[str, Any] | None = json.loads(known) if known else None
     return found
 
 

@@ -86,11 +86,12 @@ def _layer(image: Base, layer: Layer, number: int, *, hosts: Hosts, cache: Cache
     words = [(word.kind, word.text) for word in hosts.words]
     question = json.dumps([scan.FORMAT, str(layer.descriptor.digest), words])
     key = hashlib.sha256(question.encode()).hexdigest()
-    known = cache.get("searches", key)
+    known = cache.read("searches", key)
     if known is None:
         with running(reporter, Step("search", f"{image.name} {called}", layer.descriptor.size)):
-            known = cache.put("searches", key, _dump(_search(image, layer, called, hosts)))
-    return _load(known.read_bytes(), called)
+            known = _dump(_search(image, layer, called, hosts))
+        cache.put("searches", key, known)
+    return _load(known, called)
 
 
 def _search(image: Base, layer: Layer, called: str, hosts: Hosts) -> Searched:

@@ -160,6 +160,7 @@ class Archive:
             proxies=self._host.proxies,
             credentials=self._host.credentials,
             unreadable=self._host.unreadable,
+            access=self._settings.access,
         )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from imgforge.apt.sources import Source
 from imgforge.apt.status import parse_status
-from imgforge.errors import ResolveError, StoreError
+from imgforge.errors import ResolveError
 from imgforge.lock import Lock, LockedPackage, LockedSource, PlatformLock, changes
 from imgforge.manifest.model import debian_architecture
 from imgforge.pipeline.lock import archive as archives
@@ -19,6 +19,7 @@ from imgforge.report import Reporter, Step, running
 from imgforge.rootfs.facts import Facts
 from imgforge.solver.solve import solve
 from imgforge.solver.values import Request, Solution
+from imgforge.store import output
 
 _Resolved = tuple[Solution, tuple[Source, ...]]
 
@@ -177,11 +178,5 @@ def _write(path: Path, lock: Lock, reporter: Reporter) -> None:
     if not os.access(path.parent, os.W_OK):
         reporter.warned(f"{path}: the directory is not writable: the lock is used and not kept")
         return
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_text(lock.dump(), encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise StoreError(f"{path}: cannot be written: {error.strerror}") from error
+    output.write(path, lock.dump().encode())
     reporter.noted(f"wrote {path}")

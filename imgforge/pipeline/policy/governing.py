@@ -29,7 +29,7 @@ judging = late.module("imgforge.pipeline.policy.judging")
 policies = late.module("imgforge.policy.files")
 refusals = late.module("imgforge.policy.refusal")
 
-FORMATS = (1, 1)
+FORMATS = (2, 1)
 """Of the rules, and `privacy.scan.FORMAT`; raise the first when a rule of the same policy judges otherwise."""
 
 _KIND = "verdicts"
@@ -95,9 +95,9 @@ class Governor:
             for spec in file.manifest.sources
         )
         key = self._key("manifest", repr(file.manifest), *keyrings, str(base.digest if base else ""), repr(locked))
-        known = self._cache.get(_KIND, key)
+        known = self._cache.read(_KIND, key)
         if known is not None:
-            return marks.load(known.read_bytes())
+            return marks.load(known)
         made: Marks = judging.manifest(self.found, file, facts=facts(), locked=locked, base=base)
         self._cache.put(_KIND, key, marks.dump(made))
         return made

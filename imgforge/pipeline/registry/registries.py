@@ -47,6 +47,7 @@ def client(settings: Settings) -> Client:
         plain=frozenset(settings.plain),
         offline=settings.offline,
         reporter=settings.reporter,
+        access=settings.access,
     )
 
 
