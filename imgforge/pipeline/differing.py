@@ -23,11 +23,12 @@ from imgforge.errors import IntegrityError, UsageError
 from imgforge.lock import Lock, PlatformLock
 from imgforge.oci.platform import Platform
 from imgforge.pipeline.attest import evidence
-from imgforge.pipeline.builder import Builder, own_platform
+from imgforge.pipeline.builder import Builder
 from imgforge.pipeline.image import reading
 from imgforge.pipeline.image.base import Base
 from imgforge.pipeline.layer.view import View
 from imgforge.pipeline.lock import comparing
+from imgforge.pipeline.lock.platforms import own_platform
 from imgforge.rootfs.facts import Facts
 from imgforge.tar import reader
 

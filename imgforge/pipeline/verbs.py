@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,13 @@ from imgforge.manifest.files import ManifestFile
 from imgforge.oci.platform import Platform
 from imgforge.oci.reference import Reference
 from imgforge.pipeline import chain as chains
-from imgforge.pipeline.builder import Builder, Built, Mode, own_platform
+from imgforge.pipeline.builder import Builder, Built, Mode
 from imgforge.pipeline.layer import installed
 from imgforge.pipeline.layer.planning import Plan
 from imgforge.pipeline.lock import lockfiles
 from imgforge.pipeline.lock.freshness import Freshness
 from imgforge.pipeline.lock.locking import Locked
+from imgforge.pipeline.lock.platforms import own_platform
 from imgforge.settings import Settings
 from imgforge.solver.values import Reason
 from imgforge.store import listing
@@ -136,6 +138,7 @@ def outdated(directory: Path, *, settings: Settings) -> Iterator[tuple[Path, Fre
 
 def _freshness(file: ManifestFile, builder: Builder, *, settings: Settings) -> Freshness:
     base = builder.base_of(chains.of(file, settings=settings), Mode(upgrade=()))
+    builder.judge_sources(file, base)
     found: Freshness = builder.forge.freshness(builder.question(file, base), base)
     return found
 
@@ -182,8 +185,10 @@ def plan(manifest: str | Path, *, settings: Settings) -> Plan:
     """
     chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
     with Builder(settings) as builder:
-        base = builder.base_of(chain)
-        found: Plan = builder.forge.plan(builder.question(chain.files[-1], base), base)
+        base, file = builder.base_of(chain), chain.files[-1]
+        builder.judge_sources(file, base)
+        judge = functools.partial(builder.judge, file, base)
+        found: Plan = builder.forge.plan(builder.question(file, base), base, judge=judge)
         return found
 
 
@@ -201,6 +206,7 @@ def why(manifest: str | Path, package: str, *, settings: Settings) -> tuple[Reas
     chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
     with Builder(settings) as builder:
         base = builder.base_of(chain)
+        builder.judge_sources(chain.files[-1], base)
         found: tuple[Reason, ...] = builder.forge.why(builder.question(chain.files[-1], base), base, package)
         return found
 

@@ -212,7 +212,7 @@ def _sources(file: ManifestFile) -> Iterator[tuple[bytes, str]]:
         is_armored = source.keys.lstrip().startswith(b"-----BEGIN")
         keyring = f"etc/apt/keyrings/{source.name}.{'asc' if is_armored else 'gpg'}"
         yield source.keys, keyring
-        yield _stanza(source, keyring).encode(), f"etc/apt/sources.list.d/{source.name}.sources"
+        yield _stanza(source, keyring).encode(), sources.path_of(source.name)
 
 
 def _stanza(source: Source, keyring: str) -> str:
