@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-import re
+import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from builders.archives import Archive, Key, describe
 from builders.debs import build_deb
-from builders.policies import refused, under
+from builders.policies import by_rule, refused, under
+from builders.releases import DAY
 from builders.worlds import World
 
+import imgforge
 from imgforge.digest import Digest
+from imgforge.errors import PolicyError
+from imgforge.policy.refusal import RefusedError
 
 Package = dict[str, Any]
+Edit = Callable[[dict[str, Package]], object]
 
 
 def rules_of(*archives: Archive, **more: object) -> list[dict[str, object]]:
@@ -25,13 +29,24 @@ def rules_of(*archives: Archive, **more: object) -> list[dict[str, object]]:
     return [{"keys": [one], "suites": ["*"], "components": ["*"], **more} for one in keys]
 
 
-def edit(world: World, change: Callable[[list[Package]], object], name: str = "image") -> None:
-    """Change the packages of a lock as a developer does who may write the file."""
-    path = world.manifests / f"{name}.lock.json"
+def edit(world: World, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the lock of ``image`` as whoever may write the file does."""
+    path = world.path_of().with_suffix(".lock.json")
     document = json.loads(path.read_text())
     for locked in document["platforms"].values():
-        change(locked["packages"])
+        change(locked)
     path.write_text(json.dumps(document))
+
+
+def edit_packages(world: World, change: Edit) -> None:
+    """Change packages of the lock, by name."""
+
+    def changed(locked: dict[str, Any]) -> None:
+        packages = {package["name"]: package for package in locked["packages"]}
+        change(packages)
+        locked["packages"] = list(packages.values())
+
+    edit(world, changed)
 
 
 def slip_in(world: World, data: bytes) -> Package:
@@ -40,32 +55,157 @@ def slip_in(world: World, data: bytes) -> Package:
     target = world.archive.path / deb.path
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(data)
-    return {
-        "name": deb.field("Package"),
-        "version": deb.field("Version"),
-        "architecture": deb.field("Architecture"),
-        "size": len(data),
-        "digest": str(Digest.of(data)),
-        "path": deb.path,
-        "source": "extra",
-    }
+    names = {key.lower(): deb.field(key) for key in ("Version", "Architecture")}
+    name, digest = deb.field("Package"), str(Digest.of(data))
+    return {"name": name, **names, "size": len(data), "digest": digest, "path": deb.path, "source": "extra"}
+
+
+def evil(name: str = "evil", version: str = "1.0") -> bytes:
+    return build_deb(name, version, architecture="all", files={"usr/bin/evil": b"x"}, compression="gzip")
 
 
 @pytest.fixture
-def ruled(world: World) -> World:
+def locked(world: World) -> World:
     """A world whose image holds ``hello``, locked, under a policy that allows its two sources."""
     world.package("hello", files={"usr/bin/hello": b"#!/bin/sh\n"})
     world.manifest(packages=["hello"])
     ruled = under(world, sources=rules_of(world.ground, world.archive))
-    ruled.build()
+    imgforge.lock(world.path_of(), settings=ruled.settings)
     return ruled
 
 
-def test_an_unsigned_package_in_a_lock_is_refused(ruled: World) -> None:
-    evil = slip_in(ruled, build_deb("evil", "1.0", architecture="all", files={"usr/bin/evil": b"x"}))
-    edit(ruled, lambda packages: packages.append(evil))
-    from builders.policies import by_rule
-    from imgforge.policy.refusal import RefusedError
-    with pytest.raises(RefusedError) as caught:
-        ruled.build(locked=True)
-    print(by_rule(caught.value))
+def other_bytes(world: World) -> Edit:
+    """Return the edit that puts other bytes under the name and version of a signed package."""
+    line = slip_in(world, evil("hello"))
+    return lambda packages: packages["hello"].update(line)
+
+
+EDITS: dict[str, Callable[[World], Edit]] = {
+    "an unsigned package": lambda world: lambda packages: packages.update(evil=slip_in(world, evil())),
+    "other bytes": other_bytes,
+    "another version": lambda _world: lambda packages: packages["hello"].update(version="2.0"),
+    "another architecture": lambda _world: lambda packages: packages["hello"].update(architecture="amd64"),
+    "another size": lambda _world: lambda packages: packages["hello"].update(size=7),
+    "another name": lambda _world: lambda packages: packages["hello"].update(name="dash"),
+    "a source that does not list it": lambda _world: lambda packages: packages["hello"].update(source="ground"),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+@pytest.mark.parametrize("verb", ["build", "locked", "lock", "plan", "check"])
+def test_a_lock_that_names_what_no_signed_index_lists_is_refused(locked: World, name: str, verb: str) -> None:
+    if EDITS[name] is EDITS["a source that does not list it"]:
+        edit(locked, lambda one: one["sources"].update(ground=ground_of(locked)))
+    edit_packages(locked, EDITS[name](locked))
+    path, settings = locked.path_of(), locked.settings
+    before = path.with_suffix(".lock.json").read_bytes()
+    if verb == "check":
+        rules = {refusal.rule for refusal in imgforge.check(path, settings=settings).refusals}
+    elif verb in ("build", "locked"):
+        with pytest.raises(RefusedError) as caught:
+            locked.build(locked=verb == "locked")
+        rules = set(by_rule(caught.value))
+    else:
+        with pytest.raises(RefusedError) as caught:
+            getattr(imgforge, verb)(path, settings=settings)
+        rules = set(by_rule(caught.value))
+    assert rules == {"sources.signed"}
+    assert path.with_suffix(".lock.json").read_bytes() == before
+
+
+def ground_of(world: World) -> dict[str, str]:
+    """Return the ground's source as the lock of the base has it."""
+    document = json.loads(world.path_of("ground").with_suffix(".lock.json").read_text())
+    found: dict[str, str] = document["platforms"]["linux/amd64"]["sources"]["ground"]
+    return found
+
+
+def test_a_refusal_names_package_and_digest_and_what_to_do(locked: World) -> None:
+    line = slip_in(locked, evil())
+    edit_packages(locked, lambda packages: packages.update(evil=line))
+    done = locked.command("build", str(locked.path_of()), "--locked", f"--policy={locked.settings.policy}")
+    assert done.returncode == PolicyError.exit_code
+    assert f"package 'evil' 1.0: no index that a key of source 'extra' signed lists {line['digest']}" in done.stderr
+    for words in (f"imgforge lock {locked.path_of()} --upgrade", "--snapshot URI", "`locks`"):
+        assert words in done.stderr
+
+
+def test_what_the_lock_says_of_its_sources_must_be_so(locked: World) -> None:
+    edit(locked, lambda one: one["sources"]["extra"].update(identity=f"sha256:{'0' * 64}"))
+    assert list(refused(locked)) == ["sources.lock"]
+
+
+def test_a_lock_of_today_is_built_offline_later_when_the_archive_has_moved_on(locked: World) -> None:
+    locked.build()
+    later = locked.with_settings(offline=True, now=locked.settings.now + 900 * DAY, store=locked.path / "other")
+    shutil.rmtree(locked.archive.path)
+    later.build(locked=True)
+
+
+def test_on_a_machine_that_has_seen_nothing_the_index_of_today_vouches(locked: World) -> None:
+    locked.at(locked.path / "elsewhere").build(locked=True)
+
+
+def moved_on(world: World) -> Archive:
+    """Let the archive have a newer ``hello`` only, and return a dated copy of what it had."""
+    copy = world.path / "snapshot"
+    shutil.copytree(world.archive.path, copy)
+    suite = world.archive.suite("extra")
+    for deb in list(suite.debs["main"]):
+        world.archive.remove(deb, suite="extra")
+    world.archive.suite("extra").date += DAY
+    world.package("hello", "2.0")
+    return Archive(copy, keys=world.archive.keys)
+
+
+def test_a_dated_copy_of_the_archive_vouches_for_an_older_lock(locked: World) -> None:
+    copy = moved_on(locked)
+    elsewhere = locked.at(locked.path / "elsewhere")
+    assert "sources.signed" in refused(elsewhere)
+    dated = elsewhere.with_settings(snapshots=(copy.url,))
+    dated.build(locked=True)
+    dated.with_settings(snapshots=(), store=locked.path / "third").build(locked=True)
+
+
+def test_a_dated_copy_that_another_key_signed_vouches_for_nothing(locked: World) -> None:
+    copy = moved_on(locked)
+    forged = Archive(copy.path, keys=(Key(),))
+    forged.suites = {"extra": locked.archive.suite("extra")}
+    forged.add(describe_of(copy, "hello_1.0_all.deb"), suite="extra")
+    forged.publish()
+    elsewhere = locked.at(locked.path / "elsewhere").with_settings(snapshots=(forged.url,))
+    told = refused(elsewhere)
+    assert "snapshot" in told["sources.signed"]
+    assert "signed by key" in told["sources.signed"]
+
+
+def describe_of(archive: Archive, name: str) -> bytes:
+    """Return the bytes of a `.deb` of an archive's pool."""
+    return next(archive.path.rglob(name)).read_bytes()
+
+
+def test_the_index_of_another_source_does_not_vouch(world: World) -> None:
+    """A record by the keys of one source is none for another."""
+    other = Archive(world.path / "other")
+    other.suites = {}
+    data = evil()
+    other.add(data, suite="other")
+    other.publish()
+    archives = {"other": other}
+    world.manifest("first", archives=archives, packages=["evil"])
+    world.package("hello")
+    world.manifest(packages=["hello"])
+    ruled = under(world, sources=rules_of(world.ground, world.archive, other))
+    ruled.build("first")
+    ruled.build()
+    line = slip_in(world, data)
+    edit_packages(world, lambda packages: packages.update(evil=line))
+    assert list(refused(ruled)) == ["sources.signed"]
+
+
+def test_without_a_policy_an_edited_lock_is_built_as_before(locked: World) -> None:
+    line = slip_in(locked, evil())
+    edit_packages(locked, lambda packages: packages.update(evil=line))
+    free = locked.with_settings(policy=None)
+    free.build(locked=True)
+    assert "usr/bin/evil" in free.image().paths
