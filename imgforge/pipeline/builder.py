@@ -282,6 +282,7 @@ class Builder:
             base=base,
             locked=locked[0],
             packages=locked[1],
+            drawn=self.forge.drawn(file, base) if locked[1].packages else (),
             options=(("locked", "true"),) if mode.locked else (),
             started=self._settings.now,
             lap=lap,

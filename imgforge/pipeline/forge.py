@@ -123,6 +123,10 @@ class Forge:
             reporter=self._reporter,
         )
 
+    def drawn(self, file: ManifestFile, base: Base | None) -> tuple[Source, ...]:
+        """Return the sources that the packages of an image come from."""
+        return sources.for_image(file, self.facts(base))
+
     def seek(
         self, packages: tuple[LockedPackage, ...], drawn: tuple[Source, ...], architecture: str, *, is_reading: bool
     ) -> Listed:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
 from imgforge.digest import Digest
+from imgforge.errors import StoreError
 from imgforge.lock import Lock
 from imgforge.manifest.files import ManifestFile
 from imgforge.store.cache import Cache
@@ -32,6 +35,23 @@ def read(file: ManifestFile) -> bytes | None:
             return stream.read(CAP + 1)
     except OSError:
         return None
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file beside a manifest, whole or not at all.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise StoreError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def remember(lock: Lock, fingerprint: str, *, cache: Cache) -> None:
