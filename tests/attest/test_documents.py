@@ -71,12 +71,12 @@ def _spdx(name: str) -> dict[str, Any]:
     return found
 
 
-def test_spdx_says_who_vouched_and_who_maintains() -> None:
+def test_spdx_says_which_source_is_locked_and_who_maintains() -> None:
     libc6, busybox, removed = _spdx("libc6"), _spdx("busybox-static"), _spdx("libdb5.3")
     assert libc6["supplier"] == "Organization: GNU Libc Maintainers (debian-glibc@lists.debian.org)"
     assert busybox["supplier"] == "Person: Jane Janet Doe (jane@example.org)"
     assert removed["supplier"] == "NOASSERTION"
-    assert "vouched for by the APT source debian (bookworm main 1F89983E)" in libc6["sourceInfo"]
+    assert "locked from the APT source debian (bookworm main 1F89983E)" in libc6["sourceInfo"]
     assert libc6["checksums"] == [{"algorithm": "SHA256", "checksumValue": Digest.of(b"libc6").hex}]
     assert "no lock is known" in busybox["sourceInfo"]
     assert "checksums" not in busybox

@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
+import attrs
 import pytest
 from builders import cosign
 from builders.archives import Archive, Key, describe
@@ -15,15 +18,16 @@ from builders.debs import build_deb
 from builders.policies import Searches, Signer, by_rule, refused, under
 from builders.releases import DAY
 from builders.worlds import World
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 import imgforge
 from imgforge.digest import Digest
 from imgforge.errors import PolicyError
-from imgforge.lock import Lock
+from imgforge.lock import Lock, LockedPackage
+from imgforge.pipeline.lock import listed
 from imgforge.policy.refusal import RefusedError
+from imgforge.policy.taint import HOLDS
 from imgforge.signing import blob, opening
+from imgforge.store.cache import Cache
 
 Package = dict[str, Any]
 Edit = Callable[[dict[str, Package]], object]
@@ -217,6 +221,99 @@ def test_without_a_policy_an_edited_lock_is_built_as_before(locked: World) -> No
     assert "usr/bin/evil" in free.image().paths
 
 
+def test_a_record_counts_until_the_key_of_its_source_expires(world: World) -> None:
+    key, end = world.archive.keys[0], world.settings.now + 9 * DAY
+    moment = datetime.fromtimestamp(end, UTC)
+    expiring = bytes(key.secret.extract_certificate().set_expiration(moment, key.secret.certifier()))
+    (world.manifests / "extra.gpg").write_bytes(expiring)
+    world.package("hello")
+    world.manifest(packages=["hello"])
+    ruled = under(world, sources=rules_of(world.ground, world.archive))
+    ruled.build()
+    ruled.with_settings(now=end - 1, offline=True).build(locked=True)
+    told = refused(ruled.with_settings(now=end + 1))
+    assert "which has expired" in told["sources.signed"]
+
+
+def test_a_record_does_not_count_when_the_key_of_its_source_is_revoked(locked: World) -> None:
+    locked.build()
+    key = locked.archive.keys[0]
+    certificate = key.secret.extract_certificate()
+    revoked = bytes(certificate) + bytes(certificate.revoke(key.secret.certifier()))
+    source = attrs.evolve(locked.archive.source(name="extra"), keys=revoked)
+    packages = {one.name: one for one in locked_packages(locked)}
+    cache = Cache(locked.settings.cache)
+    wanted, now = (packages["hello"],), locked.settings.now
+    known = listed.seek(wanted, (source,), archive=None, cache=cache, architecture="amd64", now=now)
+    assert known.parts == {}
+    good = attrs.evolve(source, keys=bytes(certificate))
+    known = listed.seek(wanted, (good,), archive=None, cache=cache, architecture="amd64", now=now)
+    assert known.parts == {packages["hello"]: (("extra", "main"),)}
+
+
+def locked_packages(world: World) -> tuple[LockedPackage, ...]:
+    return Lock.parse(world.path_of().with_suffix(".lock.json").read_text(), file="x").locked[0].packages
+
+
+def test_a_private_mark_stays_when_the_lock_names_another_source(world: World) -> None:
+    """The package is of a private source; the lock is edited to say that it is of a public one."""
+    internal = Archive(world.path / "internal")
+    internal.suites = {}
+    billing = internal.add(build_deb("billing", "1.0", architecture="all", compression="gzip"), suite="internal")
+    internal.publish()
+    world.package("hello")
+    archives = {"ground": world.ground, "extra": world.archive, "internal": internal}
+    world.manifest(archives=archives, packages=["billing", "hello"])
+    rules = [*rules_of(world.ground, world.archive), *rules_of(internal, private=True)]
+    ruled = under(world, sources=rules)
+    ruled.build()
+    assert dict(ruled.image().manifest.annotations)[HOLDS] == '["source:internal"]'
+    target = world.archive.path / billing.path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(billing.data)
+    edit_packages(ruled, lambda packages: packages["billing"].update(source="extra"))
+    assert list(refused(ruled)) == ["sources.signed"]
+    unruled = under(world, publish=[])
+    marked = json.loads(world.path_of().read_text())
+    marked["sources"]["internal"]["private"] = True
+    world.path_of().write_text(json.dumps(marked))
+    refusals = {one.rule for one in imgforge.check(world.path_of(), settings=unruled.settings).refusals}
+    assert "sources.signed" in refusals
+
+
+def test_the_report_says_vouched_only_where_that_was_seen(locked: World) -> None:
+    line = slip_in(locked, evil())
+    edit_packages(locked, lambda packages: packages.update(evil=line))
+    free = locked.with_settings(policy=None)
+    free.build(locked=True)
+    report = imgforge.report("image", settings=free.settings)
+    told = {one["name"]: one for one in report["packages"]}
+    assert (told["evil"]["checked"], told["evil"]["apt_source"]) == ("digest of the lock", "extra")
+    assert {"vouched_by", "proof"}.isdisjoint(told["evil"])
+    assert (told["hello"]["checked"], told["hello"]["vouched_by"]) == ("signed index", "extra")
+    assert told["hello"]["proof"]["signers"] == [locked.archive.keys[0].fingerprint.lower()]
+    counts = {one["name"]: (one["packages"], one["vouched"]) for one in report["sources"]}
+    assert counts["extra"] == (2, 1)
+    provenance = imgforge.provenance("image", settings=free.settings)
+    annotated = {
+        one["name"]: one.get("annotations", {}) for one in provenance["buildDefinition"]["resolvedDependencies"]
+    }
+    assert annotated["evil"]["checked"] == "digest of the lock"
+    assert (annotated["hello"]["checked"], annotated["hello"]["suite"]) == ("signed index", "extra")
+    assert "vouch" not in json.dumps(imgforge.sbom("image", settings=free.settings))
+    page = locked.path / "report.html"
+    imgforge.report("image", settings=free.settings, html=page)
+    assert "digest of the lock" in page.read_text()
+
+
+def test_a_build_in_another_cache_says_that_the_lock_alone_was_checked(locked: World) -> None:
+    elsewhere = locked.with_settings(policy=None).at(locked.path / "elsewhere")
+    imgforge.lock(locked.path_of("ground"), settings=elsewhere.settings)
+    elsewhere.build(locked=True)
+    told = {one["name"]: one["checked"] for one in imgforge.report("image", settings=elsewhere.settings)["packages"]}
+    assert set(told.values()) == {"digest of the lock"}
+
+
 @pytest.fixture
 def signing(locked: World) -> Iterator[tuple[World, Signer]]:
     """The world under a policy that names a key for locks, and the pair of that key."""
@@ -312,6 +409,7 @@ def test_a_broken_signature_is_none(signing: tuple[World, Signer], raw: bytes) -
     assert list(refused(world)) == ["sources.signed"]
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
 def test_a_lock_s_signature_is_of_its_bytes(signing: tuple[World, Signer]) -> None:
     world, team = signing
     imgforge.lock(world.path_of(), settings=world.settings, key=team.private)
@@ -319,6 +417,16 @@ def test_a_lock_s_signature_is_of_its_bytes(signing: tuple[World, Signer]) -> No
     signature = json.loads(path.with_suffix(".json.sig").read_text())
     digest = signature["messageSignature"]["messageDigest"]
     assert base64.b64decode(digest["digest"]).hex() == Digest.of(path.read_bytes()).hex
-    key = serialization.load_pem_public_key((world.path / team.public).read_bytes())
-    made = base64.b64decode(signature["messageSignature"]["signature"])
-    key.verify(made, path.read_bytes(), ec.ECDSA(hashes.SHA256()))
+    made = world.path / "signature"
+    made.write_bytes(base64.b64decode(signature["messageSignature"]["signature"]))
+    command = [
+        "openssl",
+        "dgst",
+        "-sha256",
+        "-verify",
+        f"{world.path}/{team.public}",
+        "-signature",
+        str(made),
+        str(path),
+    ]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "Verified OK\n"
