@@ -135,7 +135,7 @@ def test_the_report_adds_up() -> None:
         "debs": 2_750_000,
         "installed": (13000 + 1900) * 1024,
     }
-    assert told["sources"] == [{"name": "debian", "identity": "bookworm main 1F89983E", "packages": 1}]
+    assert told["sources"] == [{"name": "debian", "identity": "bookworm main 1F89983E", "packages": 1, "vouched": 1}]
     assert told["build"]["stages"][0] == {"stage": "fetch", "subject": "3 packages", "seconds": 1.235}
     assert told["build"]["scripts"] == [{"label": "libc6 postinst", "seconds": 0.123, "changed": ["etc/ld.so.cache"]}]
     assert told["build"]["effects"]["removed"] == ["etc/gone"]

@@ -12,6 +12,7 @@ from imgforge.attest.knowledge import (
     LockedDeb,
     Measurements,
     Origin,
+    Proof,
     ScriptRun,
     Timing,
     Tool,
@@ -82,7 +83,8 @@ License: Odd-Licence
 """
 
 _ORIGIN = Origin("debian", "bookworm main 1F89983E", "pool/main/g/glibc/libc6_2.36-9+deb12u10_amd64.deb")
-VOUCHED = {LISTED[1]: LockedDeb(2_750_000, Digest.of(b"libc6"), _ORIGIN)}
+_PROOF = Proof(("4cb50190207b4758a3f73a796ed0e7b82643e131",), "bookworm", "main", 1_699_000_000)
+VOUCHED = {LISTED[1]: LockedDeb(2_750_000, Digest.of(b"libc6"), _ORIGIN, _PROOF)}
 
 
 def know(digest: Digest) -> Knowledge:
