@@ -213,8 +213,18 @@ class Forge:
         if not found:
             is_kept = any(kept.name == package for kept in solution.keep)
             where = f"comes from the base {question.file.manifest.base!r}" if is_kept else "is not installed"
-            raise UsageError(f"{package}: {where}")
+            error = UsageError(f"{package}: {where}")
+            for reason in self._withheld(package, question, base):
+                error.add_note(reason)
+            raise error
         return found
+
+    def _withheld(self, package: str, question: Question, base: Base | None) -> tuple[str, ...]:
+        """Return why a resolve does not see a package that sources have."""
+        universe = self._archive.universe(
+            self.drawn(question.file, base), architecture=debian_architecture(question.platform)
+        )
+        return universe.withheld(package)
 
     def _proposed(
         self, question: Question, base: Base | None, *, before: Lock | None, upgrade: tuple[str, ...] | None

@@ -16,7 +16,7 @@ from builders.releases import versions
 from builders.worlds import World
 
 import imgforge
-from imgforge.errors import ResolveError, StaleLockError
+from imgforge.errors import ResolveError, StaleLockError, UsageError
 from imgforge.policy.refusal import RefusedError
 
 EXTRA = "the base's second source"
@@ -104,6 +104,15 @@ def test_an_error_names_the_policy_that_keeps_a_package_away(world: World) -> No
     with pytest.raises(ResolveError) as caught:
         imgforge.lock(world.path_of(), settings=limited.settings)
     assert getattr(caught.value, "__notes__", []) == []
+
+
+def test_why_names_the_policy_that_keeps_a_package_away(world: World) -> None:
+    other = archive(world, "php", deb("nginx"), deb("php8-cli"))
+    world.manifest(archives={"php": other}, packages=["php8-cli"])
+    limited = ruled(world, other, packages=["php8*"])
+    with pytest.raises(UsageError, match="is not installed") as caught:
+        imgforge.why(world.path_of(), "nginx", settings=limited.settings)
+    assert "package 'nginx' is not allowed from source 'php', php main" in caught.value.__notes__[0]
 
 
 def test_components_are_judged_by_the_index_and_not_by_the_path_in_the_pool(world: World) -> None:
