@@ -231,21 +231,27 @@ def _first_mention(
     foreign architecture; one with this machine's is the name (pkgcachegen.cc, NewPackage).
     """
     best: tuple[int, int, int] | None = None
-    start, end = 0, len(data)
+    end = len(data)
     at = data.find(name)
     while 0 <= at < end:
         rank = _field_rank(data, at) if _is_name(data, at, len(name), qualifiers) else None
-        if rank is not None:
-            if best is None:
-                before, after = data.rfind(b"\n\n", 0, at), data.find(b"\n\n", at)
-                first, last = (before + 2 if before >= 0 else 0), (after if after >= 0 else end)
-                if skip is not None and skip(_called(data, first)):
-                    at = data.find(name, last)
-                    continue
-                start, end = first, last
-            best = min(best or (start, rank, at), (start, rank, at))
+        if rank is None:
+            at = data.find(name, at + 1)
+            continue
+        first, last = _stanza(data, at)
+        if best is None and skip is not None and skip(_called(data, first)):
+            at = data.find(name, last)
+            continue
+        best = min(best or (first, rank, at), (first, rank, at))
+        end = last
         at = data.find(name, at + 1)
     return best
+
+
+def _stanza(data: Data, at: int) -> tuple[int, int]:
+    """Return where the stanza around a place starts and ends."""
+    before, after = data.rfind(b"\n\n", 0, at), data.find(b"\n\n", at)
+    return (before + 2 if before >= 0 else 0), (after if after >= 0 else len(data))
 
 
 def _called(data: Data, start: int) -> str:

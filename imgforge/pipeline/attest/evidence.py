@@ -17,7 +17,6 @@ from typing import Any
 
 import attrs
 
-from imgforge.apt import listings
 from imgforge.apt.sources import Source
 from imgforge.attest import cyclonedx, dpkg, report, slsa, spdx
 from imgforge.attest.knowledge import (
@@ -26,10 +25,7 @@ from imgforge.attest.knowledge import (
     Effects,
     Knowledge,
     Layer,
-    LockedDeb,
     Measurements,
-    Origin,
-    Proof,
     ScriptRun,
     Timing,
     Tool,
@@ -41,12 +37,12 @@ from imgforge.image import TITLE, Image
 from imgforge.lock import PlatformLock
 from imgforge.manifest.files import ManifestFile
 from imgforge.manifest.parts import CopyFiles
+from imgforge.pipeline.attest import proofs
 from imgforge.pipeline.attest.stopwatch import Lap
 from imgforge.pipeline.image import base as bases
 from imgforge.pipeline.image import copyrights, reading
 from imgforge.pipeline.image.base import Base
 from imgforge.pipeline.layer import installed, material
-from imgforge.pipeline.lock import signers
 from imgforge.pipeline.lock.locking import Locked
 from imgforge.report import Reporter, Step
 from imgforge.rootfs.facts import OPAQUE, Facts
@@ -160,7 +156,7 @@ def is_known(digest: Digest, *, cache: Cache) -> bool:
 def debs_of(digest: Digest, *, cache: Cache) -> dict[dpkg.Key, Digest]:
     """Return the digest of the ``.deb`` of each package of an image and its bases, as far as builds here know them."""
     records = tuple(_records(digest, cache=cache))
-    known = itertools.chain.from_iterable(_locked(record, cache=cache) for record in reversed(records))
+    known = itertools.chain.from_iterable(proofs.locked(record, cache=cache) for record in reversed(records))
     return {key: locked.digest for key, locked in known}
 
 
@@ -173,7 +169,7 @@ def knowledge(image: Base, *, cache: Cache, reporter: Reporter) -> Knowledge:
     """
     facts = reading.facts_of(image, cache=cache, reporter=reporter)
     records = tuple(_records(image.digest, cache=cache))
-    locked = dict(itertools.chain.from_iterable(_locked(record, cache=cache) for record in reversed(records)))
+    locked = dict(itertools.chain.from_iterable(proofs.locked(record, cache=cache) for record in reversed(records)))
     packages = dpkg.packages(
         facts.text(_STATUS), locked=locked, copyrights=copyrights.of_image(image, facts, cache=cache)
     )
@@ -268,32 +264,6 @@ def _records(digest: Digest, *, cache: Cache) -> Iterator[dict[str, Any]]:
         if not found["base"]:
             return
         digest = Digest.parse(found["base"][1])
-
-
-@attrs.frozen
-class _Named:
-    """A package of a record, as `apt.listings` wants it."""
-
-    name: str
-    version: str
-    architecture: str
-    size: int
-
-
-def _locked(record: dict[str, Any], *, cache: Cache) -> Iterator[tuple[dpkg.Key, LockedDeb]]:
-    """Yield what a record says of packages, and what this machine has seen vouch for them."""
-    sources = {name: (set(suites), set(parts), set(keys)) for name, suites, parts, keys in record.get("sources", ())}
-    by_lock = signers.remembered(Digest.parse(record["lock"][1]), cache=cache)
-    for name, version, architecture, size, digest, source, identity, path in record["packages"]:
-        deb = Digest.parse(digest)
-        suites, parts, keys = sources.get(source, (set(), set(), set()))
-        seen = (
-            Proof(tuple(sorted(keys.intersection(one.signers))), one.suite, one.component, one.date)
-            for one in listings.recall(_Named(name, version, architecture, size), deb, cache=cache)
-            if one.suite in suites and (not one.component or one.component in parts) and keys.intersection(one.signers)
-        )
-        proof = max(seen, key=lambda one: one.date, default=Proof(by_lock) if by_lock else None)
-        yield (name, version, architecture), LockedDeb(size, deb, Origin(source, identity, path), proof)
 
 
 def _layers(image: Image, below: int) -> Iterator[Layer]:
