@@ -22,6 +22,7 @@ examples:
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the verb's own arguments."""
     parser.add_argument("directory", metavar="DIR", type=Path, nargs="?", default=Path(), help="where to look (.)")
+    options.policy(parser)
     options.places(parser)
     options.sources(parser)
     options.work(parser)

@@ -19,6 +19,7 @@ examples:
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the verb's own arguments."""
     options.manifest(parser)
+    options.policy(parser)
     options.places(parser)
     options.sources(parser)
 

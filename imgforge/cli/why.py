@@ -20,6 +20,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """Add the verb's own arguments."""
     options.manifest(parser)
     parser.add_argument("package", metavar="PACKAGE", help="a package that the manifest's lock installs")
+    options.policy(parser)
     options.places(parser)
     options.sources(parser)
 

@@ -16,10 +16,9 @@ import attrs
 
 from imgforge import late
 from imgforge.digest import Digest
-from imgforge.errors import ManifestError, Problem
 from imgforge.image import Base as NamedBase
 from imgforge.image import Image, Layer, assemble
-from imgforge.lock import PlatformLock
+from imgforge.lock import Lock, PlatformLock
 from imgforge.manifest.files import ManifestFile
 from imgforge.manifest.model import debian_architecture
 from imgforge.manifest.parts import Config
@@ -32,7 +31,6 @@ from imgforge.pipeline.chain import Chain
 from imgforge.pipeline.image import base as bases
 from imgforge.pipeline.image import proving
 from imgforge.pipeline.image.base import Base
-from imgforge.pipeline.image.machine import own_platform
 from imgforge.pipeline.layer import installed as remembered
 from imgforge.pipeline.layer import material
 from imgforge.pipeline.layer.blobs import LayerBlobs
@@ -42,6 +40,7 @@ from imgforge.pipeline.layer.material import Material
 from imgforge.pipeline.layer.wish import Wish
 from imgforge.pipeline.lock import locking
 from imgforge.pipeline.lock.locking import Locked, Question
+from imgforge.pipeline.lock.platforms import platform_of
 from imgforge.pipeline.policy.governing import Governor
 from imgforge.pipeline.policy.marks import Marks
 from imgforge.report import Reporter, Step, running
@@ -121,7 +120,9 @@ class Builder:
     @functools.cached_property
     def forge(self) -> Any:
         """What makes things: a `pipeline.forge.Forge`."""
-        return self._resources.enter_context(forge.Forge(self._settings, store=self.store, cache=self.cache))
+        return self._resources.enter_context(
+            forge.Forge(self._settings, store=self.store, cache=self.cache, withhold=self.governor.withhold)
+        )
 
     @functools.cached_property
     def client(self) -> Any:
@@ -148,8 +149,10 @@ class Builder:
 
     def lock(self, chain: Chain, mode: Mode) -> Locked:
         """Build the bases of a chain and lock its last manifest."""
-        base = self.base_of(chain, mode)
-        return self._locked(self.question(chain.files[-1], base), base, mode)[0]
+        base, file = self.base_of(chain, mode), chain.files[-1]
+        locked, platform_lock = self._locked(self.question(file, base), base, mode)
+        self.judge(file, base, locked.lock, platform_lock)
+        return locked
 
     def base_of(self, chain: Chain, mode: Mode | None = None) -> Base | None:
         """Build what the last manifest of a chain stands on, once; None from scratch."""
@@ -167,7 +170,7 @@ class Builder:
         Raises:
             ManifestError: the manifest is for another platform.
         """
-        return Question(file, _platform(file), base.digest if base else None)
+        return Question(file, platform_of(file), base.digest if base else None)
 
     def open(self, reference: str, *, platform: Platform | None = None) -> Base:
         """Open an image of the store, or one that a reference names; of an index, the one for the platform."""
@@ -175,11 +178,27 @@ class Builder:
         opened = self._resources.enter_context(transports.read(parsed, table=self.places, platform=platform))
         return Base.of(opened, reference, limits=self._settings.limits)
 
+    def judge(self, file: ManifestFile, base: Base | None, lock: Lock, locked: PlatformLock) -> Marks:
+        """Judge a manifest with its lock by the policy; return what its image has to say of private inputs.
+
+        Raises:
+            RefusedError: the policy does not allow it.
+        """
+        return self.governor.manifest(file, lock=lock, locked=locked, base=base, forge=lambda: self.forge)
+
+    def judge_sources(self, file: ManifestFile, base: Base | None) -> None:
+        """Judge the sources of a manifest by the policy, before they are read.
+
+        Raises:
+            RefusedError: the policy does not allow it.
+        """
+        self.governor.sources(file, facts=lambda: self.forge.facts(base))
+
     def _build(self, file: ManifestFile, base: Base | None, mode: Mode) -> Built:
         with running(self._settings.reporter, Step("build", file.manifest.name)):
             question = self.question(file, base)
             lock, platform_lock = self._locked(question, base, mode)
-            marks = self.governor.manifest(file, locked=platform_lock, base=base, facts=lambda: self.forge.facts(base))
+            marks = self.judge(file, base, lock.lock, platform_lock)
             installed = self._installed(file, platform_lock, base)
             layers = marks.on_packages(installed.layers)
             image = self._assembled(file, base, layers, installed.epoch, marks)
@@ -201,8 +220,9 @@ class Builder:
             return Locked(question.file.lock, before), fitting
         if mode.locked:
             locking.refuse_stale(before, question)
-        self.governor.sources(question.file, facts=lambda: self.forge.facts(base))
-        made: Locked = self.forge.lock(question, base, before=before, upgrade=mode.upgrade)
+        self.judge_sources(question.file, base)
+        judge = functools.partial(self.judge, question.file, base)
+        made: Locked = self.forge.lock(question, base, before=before, upgrade=mode.upgrade, judge=judge)
         return made, made.lock.platforms[question.platform]
 
     def _installed(self, file: ManifestFile, locked: PlatformLock, base: Base | None) -> Installed:
@@ -231,7 +251,7 @@ class Builder:
         return assemble(
             layers,
             base=NamedBase(base.image, base.name) if base else None,
-            platform=Platform.parse(_platform(file)),
+            platform=Platform.parse(platform_of(file)),
             epoch=epoch,
             changes=_overrides(file.manifest.config, marks),
             annotations=(
@@ -274,6 +294,7 @@ class Builder:
             base=base,
             locked=locked[0],
             packages=locked[1],
+            drawn=self.forge.drawn(file, base) if locked[1].packages else (),
             options=(("locked", "true"),) if mode.locked else (),
             started=self._settings.now,
             lap=lap,
@@ -307,7 +328,7 @@ class Builder:
         first = chain.files[0]
         is_free = len(chain.files) == 1 and mode is not None and mode.upgrade == ()
         opener = grounds.Opener(self.store, self.cache, table=lambda: self.places, client=lambda: self.client)
-        found: Base = self._resources.enter_context(opener.open(first, platform=_platform(first), is_free=is_free))
+        found: Base = self._resources.enter_context(opener.open(first, platform=platform_of(first), is_free=is_free))
         return attrs.evolve(found, limits=self._settings.limits)
 
     def ground_faults(self, chain: Chain, ground: Base) -> tuple[Any, ...]:
@@ -321,17 +342,6 @@ class Builder:
             now=self._settings.now,
         )
         return found
-
-
-def _platform(file: ManifestFile) -> str:
-    """Return the platform of this machine, if the manifest is for it."""
-    own = own_platform()
-    for platform in file.manifest.platforms:
-        if Platform.parse(platform).is_met_by(own):
-            return platform
-    where = file.manifest.positions["platforms"]
-    text = f"platforms: this machine configures images for {own}, got {', '.join(file.manifest.platforms)}"
-    raise ManifestError((Problem(where, text),))
 
 
 def _overrides(config: Config, marks: Marks) -> Overrides:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from imgforge.pipeline.builder import Builder, Built, Mode
 from imgforge.pipeline.image.machine import own_platform
 from imgforge.pipeline.layer import installed
 from imgforge.pipeline.layer.planning import Plan
-from imgforge.pipeline.lock import lockfiles
+from imgforge.pipeline.lock import lockfiles, locking, signers
 from imgforge.pipeline.lock.freshness import Freshness
 from imgforge.pipeline.lock.locking import Locked
 from imgforge.settings import Settings
@@ -34,8 +35,10 @@ from imgforge.workshop.runs import ScriptRun
 
 differing = late.module("imgforge.pipeline.differing")
 inspecting = late.module("imgforge.pipeline.image.inspecting")
+lock_signing = late.module("imgforge.pipeline.lock_signing")
 moving = late.module("imgforge.pipeline.moving")
 running = late.module("imgforge.pipeline.image.running")
+opening = late.module("imgforge.signing.opening")
 transports = late.module("imgforge.transport.table")
 workshop = late.module("imgforge.workshop.client")
 
@@ -43,25 +46,30 @@ _CACHE_AGE = 30 * 86400
 """Seconds after its last use that an entry of the cache is collected."""
 
 
-def lock(manifest: str | Path, *, settings: Settings, upgrade: tuple[str, ...] | None = None) -> Locked:
+def lock(manifest: str | Path, *, settings: Settings, upgrade: tuple[str, ...] | None = None, key: str = "") -> Locked:
     """Write the lock of a manifest beside it: exactly what to install.
 
     Args:
         manifest: its path or its name.
         settings: places and mirrors.
         upgrade: packages whose locked versions are given up; empty for all.
+        key: the private key that signs the lock (docs/lock.md); empty to leave it unsigned.
 
     Raises:
         ResolveError: no set of packages answers the manifest.
         FetchError: a source cannot be had.
+        RefusedError: the policy does not allow it, or no signed index lists a package of a lock that is to be signed.
     """
-    chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
     with Builder(settings) as builder:
-        return builder.lock(chain, Mode(upgrade=upgrade))
+        return _lock(manifest, builder, settings=settings, upgrade=upgrade, key=key)
 
 
 def lock_each(
-    manifests: Iterable[str | Path], *, settings: Settings, upgrade: tuple[str, ...] | None = None
+    manifests: Iterable[str | Path],
+    *,
+    settings: Settings,
+    upgrade: tuple[str, ...] | None = None,
+    key: str = "",
 ) -> Iterator[tuple[str | Path, Locked | ImgforgeError]]:
     """Lock many manifests; what they share, indices and bases, is read once.
 
@@ -69,6 +77,7 @@ def lock_each(
         manifests: their paths or names.
         settings: places and mirrors.
         upgrade: packages whose locked versions are given up; empty for all.
+        key: the private key that signs the locks; empty to leave them unsigned.
 
     Yields:
         Each manifest as it was given, and its lock or why it has none; an error stops none of the others.
@@ -76,10 +85,24 @@ def lock_each(
     with Builder(settings) as builder:
         for manifest in manifests:
             try:
-                chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
-                yield manifest, builder.lock(chain, Mode(upgrade=upgrade))
+                yield manifest, _lock(manifest, builder, settings=settings, upgrade=upgrade, key=key)
             except ImgforgeError as error:
                 yield manifest, error
+
+
+def _lock(
+    manifest: str | Path, builder: Builder, *, settings: Settings, upgrade: tuple[str, ...] | None, key: str
+) -> Locked:
+    chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
+    file, signer = chain.files[-1], opening.open_key(key) if key else None
+    before = locking.read(file)
+    locked = builder.lock(chain, Mode(upgrade=upgrade))
+    if signer is not None:
+        base = builder.base_of(chain)
+        lock_signing.sign(file, locked.lock, base, key=signer, builder=builder, settings=settings)
+    elif locked.lock != before and signers.read(file) is not None:
+        settings.reporter.warned(f"{signers.path_of(file)}: signs another lock: sign this one with --key")
+    return locked
 
 
 def freshness(manifest: str | Path, *, settings: Settings) -> Freshness:
@@ -137,6 +160,7 @@ def outdated(directory: Path, *, settings: Settings) -> Iterator[tuple[Path, Fre
 
 def _freshness(file: ManifestFile, builder: Builder, *, settings: Settings) -> Freshness:
     base = builder.base_of(chains.of(file, settings=settings), Mode(upgrade=()))
+    builder.judge_sources(file, base)
     found: Freshness = builder.forge.freshness(builder.question(file, base), base)
     return found
 
@@ -183,8 +207,10 @@ def plan(manifest: str | Path, *, settings: Settings) -> Plan:
     """
     chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
     with Builder(settings) as builder:
-        base = builder.base_of(chain)
-        found: Plan = builder.forge.plan(builder.question(chain.files[-1], base), base)
+        base, file = builder.base_of(chain), chain.files[-1]
+        builder.judge_sources(file, base)
+        judge = functools.partial(builder.judge, file, base)
+        found: Plan = builder.forge.plan(builder.question(file, base), base, judge=judge)
         return found
 
 
@@ -202,6 +228,7 @@ def why(manifest: str | Path, package: str, *, settings: Settings) -> tuple[Reas
     chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
     with Builder(settings) as builder:
         base = builder.base_of(chain)
+        builder.judge_sources(chain.files[-1], base)
         found: tuple[Reason, ...] = builder.forge.why(builder.question(chain.files[-1], base), base, package)
         return found
 

@@ -11,6 +11,7 @@ from builders.servers import Fault, Server
 
 from imgforge.access import Access, RestrictedError
 from imgforge.fetch.http import Fetcher
+from imgforge.fetch.request import RefusedError
 from imgforge.registry.client import Client
 from imgforge.registry.connection import Connections
 from imgforge.registry.trust import authorities
@@ -66,7 +67,7 @@ REDIRECTS = [
 def test_a_redirect_elsewhere_is_not_followed(server: Server, target: Path, location: str) -> None:
     port = host(server).rpartition(":")[2]
     server.always("moved", Fault(status=302, headers=(("Location", location.format(port=port)),)))
-    with pytest.raises(RestrictedError):
+    with pytest.raises((RestrictedError, RefusedError)):  # RefusedError: a URL that parsers read differently
         fetch(f"{server.url}/moved", target, Access(hosts=(host(server),)))
     assert server.paths() == ["/moved"]
 
@@ -78,7 +79,7 @@ def test_a_redirect_to_a_listed_server_is_followed(server: Server, target: Path)
 
 def test_a_redirect_to_a_file_is_not_followed(server: Server, target: Path) -> None:
     server.always("moved", Fault(status=302, headers=(("Location", "file:///etc/passwd"),)))
-    with pytest.raises(Exception, match=r"passwd|roots|cannot be asked"):
+    with pytest.raises(Exception, match=r"passwd|roots|cannot be asked|redirected"):
         fetch(f"{server.url}/moved", target, Access(hosts=(host(server),), roots=(target.parent,)))
     assert not target.exists()
 
@@ -132,7 +133,7 @@ def test_a_registry_cannot_send_us_elsewhere(server: Server, location: str) -> N
         access=Access(hosts=(host(server),)),
     )
     try:
-        with pytest.raises(RestrictedError):
+        with pytest.raises((RestrictedError, RefusedError)):
             made.send("GET", f"{server.url}/v2/")
     finally:
         made.close()

@@ -1,6 +1,6 @@
 """What a build knows of its image, kept when it is made and told when somebody asks.
 
-A record in the cache, named by the image's digest, says what vouched for each package, what else went in, and what the
+A record in the cache, named by the image's digest, says what the lock named, what else went in, and what the
 build that made the image measured. The records of an image and of its bases, and dpkg's list in the image, are all
 that the documents of `attest` are made of.
 """
@@ -15,6 +15,7 @@ from typing import Any
 
 import attrs
 
+from imgforge.apt.sources import Source
 from imgforge.attest import cyclonedx, dpkg, report, slsa, spdx
 from imgforge.attest.knowledge import (
     BaseImage,
@@ -23,11 +24,9 @@ from imgforge.attest.knowledge import (
     Knowledge,
     Layer,
     Measurements,
-    Origin,
     ScriptRun,
     Timing,
     Tool,
-    Vouched,
 )
 from imgforge.attest.slsa import InputFile, Invocation
 from imgforge.digest import Digest
@@ -36,6 +35,7 @@ from imgforge.image import TITLE, Image
 from imgforge.lock import PlatformLock
 from imgforge.manifest.files import ManifestFile
 from imgforge.manifest.parts import CopyFiles
+from imgforge.pipeline.attest import proofs
 from imgforge.pipeline.attest.stopwatch import Lap
 from imgforge.pipeline.image import base as bases
 from imgforge.pipeline.image import copyrights, reading
@@ -80,6 +80,7 @@ class Work:
         base: what it stands on; None from scratch.
         locked: where the lock lies.
         packages: what was installed.
+        drawn: the sources of the packages, with their keys.
         options: what the caller asked for.
         started: when the whole run started, in seconds since 1970.
         lap: when in the run this image was made, and its steps.
@@ -91,6 +92,7 @@ class Work:
     base: Base | None
     locked: Locked
     packages: PlatformLock
+    drawn: tuple[Source, ...]
     options: tuple[tuple[str, str], ...]
     started: int
     lap: Lap
@@ -155,21 +157,23 @@ def is_known(digest: Digest, *, cache: Cache) -> bool:
 def debs_of(digest: Digest, *, cache: Cache) -> dict[dpkg.Key, Digest]:
     """Return the digest of the ``.deb`` of each package of an image and its bases, as far as builds here know them."""
     records = tuple(_records(digest, cache=cache))
-    known = itertools.chain.from_iterable(_vouched(record) for record in reversed(records))
-    return {key: vouched.digest for key, vouched in known}
+    known = itertools.chain.from_iterable(proofs.locked(record, cache=cache) for record in reversed(records))
+    return {key: locked.digest for key, locked in known}
 
 
 def knowledge(image: Base, *, cache: Cache, reporter: Reporter) -> Knowledge:
-    """Return what is known of an image: what dpkg lists in it, and who vouched for that when it was built.
+    """Return what is known of an image: what dpkg lists in it, and what locks say of that.
+
+    A package is vouched for where this machine has seen a signed index that lists it, or a good signature of its lock.
 
     An image that was not built with this cache has nobody who vouches for its packages.
     """
     facts = reading.facts_of(image, cache=cache, reporter=reporter)
     records = tuple(_records(image.digest, cache=cache))
-    vouched = dict(itertools.chain.from_iterable(_vouched(record) for record in reversed(records)))
+    locked = dict(itertools.chain.from_iterable(proofs.locked(record, cache=cache) for record in reversed(records)))
     texts = copyrights.of_image(image, facts, cache=cache, reporter=reporter)
-    packages = dpkg.packages(facts.text(_STATUS), vouched=vouched, copyrights=texts)
-    origins = {one.vouched.origin for one in packages if one.vouched}
+    packages = dpkg.packages(facts.text(_STATUS), locked=locked, copyrights=texts)
+    origins = {one.locked.origin for one in packages if one.locked}
     return Knowledge(
         name=dict(image.image.manifest.annotations).get(TITLE, image.name),
         digest=image.digest,
@@ -198,6 +202,9 @@ def _record(image: Image, work: Work) -> dict[str, Any]:
         "inputs": list(_inputs(work.file, work.taken)),
         "base": (work.base.name, str(work.base.digest)) if work.base else None,
         "below": len(work.base.image.manifest.layers) if work.base else 0,
+        "sources": [
+            (one.name, one.suites, one.components, one.fingerprints) for one in work.drawn if one.name in identities
+        ],
         "packages": [
             (*_key(one), one.size, str(one.digest), one.source, identities[one.source], str(one.path))
             for one in work.packages.packages
@@ -251,11 +258,6 @@ def _records(digest: Digest, *, cache: Cache) -> Iterator[dict[str, Any]]:
         if not found["base"]:
             return
         digest = Digest.parse(found["base"][1])
-
-
-def _vouched(record: dict[str, Any]) -> Iterator[tuple[dpkg.Key, Vouched]]:
-    for name, version, architecture, size, digest, source, identity, path in record["packages"]:
-        yield (name, version, architecture), Vouched(size, Digest.parse(digest), Origin(source, identity, path))
 
 
 def _layers(image: Image, below: int) -> Iterator[Layer]:

@@ -12,7 +12,7 @@ from imgforge.apt.sources import Source
 from imgforge.errors import BuildError, IntegrityError
 from imgforge.layer.directories import implied, parents
 from imgforge.manifest.files import ManifestFile
-from imgforge.manifest.parts import Account, AppendText, CopyFiles, EditIni, MakeDirectory, MakeLink
+from imgforge.manifest.parts import Account, AppendText, CopyFiles, EditIni, MakeDirectory, MakeLink, Pin
 from imgforge.pipeline.layer.material import Copied, Material, problem
 from imgforge.pipeline.layer.view import View
 from imgforge.pipeline.lock import sources
@@ -23,6 +23,9 @@ from imgforge.tree import Entry, Kind, is_whiteout
 
 DPKG_RULES = "etc/dpkg/dpkg.cfg.d/imgforge"
 """Where an image keeps its path filters, so that packages installed in it later are filtered, too."""
+
+PREFERENCES = "etc/apt/preferences.d/imgforge.pref"
+"""Where an image keeps its pins and those of its bases: they count in what stands on it (apt_preferences(5))."""
 
 _ACCOUNT_FILES = (PASSWD, GROUP, SHADOW, GSHADOW)
 _CHUNK = 1 << 20
@@ -85,6 +88,7 @@ class _Layer:
         manifest = self._file.manifest
         for source, path in _sources(self._file):
             self._add_text(path, source)
+        self._add_pins()
         self._add_rules()
         self._add_accounts(manifest.accounts)
         for number, item in enumerate(manifest.files):
@@ -133,6 +137,13 @@ class _Layer:
             self._add_text(
                 DPKG_RULES, (self._read(DPKG_RULES) or b"") + "".join(f"{line}\n" for line in lines).encode()
             )
+
+    def _add_pins(self) -> None:
+        """Put the pins before those that the base keeps at the same place: APT takes the first that fits."""
+        pins = self._file.manifest.pins
+        if pins:
+            below = self._read(PREFERENCES) or b""
+            self._add_text(PREFERENCES, b"\n".join((*(_record(pin).encode() for pin in pins), *filter(None, [below]))))
 
     def _add_accounts(self, wanted: tuple[Account, ...]) -> None:
         files = {path: data.decode(errors="surrogateescape") for path in _ACCOUNT_FILES if (data := self._read(path))}
@@ -216,7 +227,13 @@ def _sources(file: ManifestFile) -> Iterator[tuple[bytes, str]]:
         is_armored = source.keys.lstrip().startswith(b"-----BEGIN")
         keyring = f"etc/apt/keyrings/{source.name}.{'asc' if is_armored else 'gpg'}"
         yield source.keys, keyring
-        yield _stanza(source, keyring).encode(), f"etc/apt/sources.list.d/{source.name}.sources"
+        yield _stanza(source, keyring).encode(), sources.path_of(source.name)
+
+
+def _record(pin: Pin) -> str:
+    """Return a pin as a record of apt_preferences(5)."""
+    packages = " ".join(pin.packages)
+    return f"Package: {packages}\nPin: {pin.kind} {pin.value}\nPin-Priority: {pin.priority}\n"
 
 
 def _stanza(source: Source, keyring: str) -> str:

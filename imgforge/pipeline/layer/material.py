@@ -100,7 +100,7 @@ class Material:
 def is_empty(file: ManifestFile) -> bool:
     """Tell whether a manifest adds nothing of its own."""
     m = file.manifest
-    return not (m.sources or m.accounts or m.files or m.edits or m.exclude or m.include)
+    return not (m.sources or m.pins or m.accounts or m.files or m.edits or m.exclude or m.include)
 
 
 def take(file: ManifestFile) -> Material:
@@ -136,6 +136,7 @@ def key_of(file: ManifestFile, material: Material, *, chain_id: str, epoch: int)
     hasher = hashlib.sha256(
         repr((FORMAT, chain_id, epoch, m.sources, m.accounts, m.files, m.edits, m.exclude, m.include)).encode()
     )
+    hasher.update(repr(m.pins).encode() if m.pins else b"")
     for spec in m.sources:
         hasher.update(file.keys(spec.signed_by, position=spec.position))
     for number, copies in material.copies.items():

@@ -23,6 +23,9 @@ from imgforge.store import output
 
 _Resolved = tuple[Solution, tuple[Source, ...]]
 
+Judge = Callable[[Lock, PlatformLock], object]
+"""Raises an error where a lock, and the part of it that is used, must not be."""
+
 STATUS = "var/lib/dpkg/status"
 
 
@@ -33,6 +36,7 @@ def make(
     upgrade: tuple[str, ...] | None,
     facts: Facts,
     archive: Archive,
+    judge: Judge,
     reporter: Reporter,
 ) -> Locked:
     """Resolve a manifest and write its lock.
@@ -43,14 +47,17 @@ def make(
         upgrade: names of packages whose versions are free; empty for all, None for none.
         facts: of the base.
         archive: the sources.
+        judge: refuses a lock that must not be written.
         reporter: hears of progress.
 
     Raises:
         ResolveError: no packages answer.
+        RefusedError: `judge` does.
         FetchError, IntegrityError: the sources cannot be had or trusted.
     """
     with running(reporter, Step("solve", asked.file.manifest.name)):
         locked = propose(asked, before=before, upgrade=upgrade, facts=facts, archive=archive)
+    judge(locked.lock, locked.lock.platforms[asked.platform])
     if locked.lock != before:
         _write(locked.path, locked.lock, reporter)
     return locked
@@ -63,6 +70,7 @@ def propose(
     old = before.platforms.get(asked.platform) if before else None
     kept = _kept_versions(old, upgrade)
     solution, drawn = answer(asked, kept=kept, facts=facts, archive=archive)
+    archive.remember(solution.install)
     locked = PlatformLock(
         platform=asked.platform,
         asked=asked.lines,

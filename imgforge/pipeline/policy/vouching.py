@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterable
-from pathlib import Path
 
 from imgforge.digest import Digest
 from imgforge.fetch.request import NotFoundError
@@ -131,13 +130,13 @@ def remembered(among: dict[str, PublicKey], reference: Reference, *, cache: Cach
         now: seconds since 1970.
     """
     valid = {name: key for name, key in among.items() if key.is_valid(now)}
-    return frozenset(name for name, key in valid.items() if _counts(cache.get(_KIND, _key(key, reference)), now))
+    return frozenset(name for name, key in valid.items() if _counts(cache.read(_KIND, _key(key, reference)), now))
 
 
-def _counts(path: Path | None, now: int) -> bool:
+def _counts(record: bytes | None, now: int) -> bool:
     """Tell whether a remembered signature counts; one without its expiry, as older versions kept them, does not."""
     try:
-        expires = json.loads(path.read_bytes())["expires"] if path else 0
+        expires = json.loads(record)["expires"] if record is not None else 0
     except (ValueError, KeyError, TypeError, RecursionError):
         return False
     return expires is None or (type(expires) is int and now <= expires)
