@@ -27,11 +27,11 @@ COMPRESSOR_ID = f"deflate/0.9.0;l{LEVEL};{MEMBER >> 20}M"
 """Names all that compressed bytes depend on beside the content; caches of compressed layers are keyed by it."""
 
 
-class _Inflater:
+class Inflater:
     """Gives a zlib object the interface of the other decompressors."""
 
-    def __init__(self) -> None:
-        self._inflater = zlib.decompressobj(31)  # 16 + 15: gzip headers, the largest window
+    def __init__(self, window: int = 31) -> None:
+        self._inflater = zlib.decompressobj(window)  # 31 is 16 + 15: gzip headers, the largest window
         self._tail = b""
 
     @property
@@ -59,7 +59,7 @@ def expand(stream: source.Source) -> Iterator[bytes]:
         IntegrityError: it is damaged or cut off.
     """
     try:
-        yield from source.expand(stream, form="gzip", magic=MAGIC, start=_Inflater)
+        yield from source.expand(stream, form="gzip", magic=MAGIC, start=Inflater)
     except zlib.error as error:
         raise stream.damaged("gzip", error) from None
 

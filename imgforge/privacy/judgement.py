@@ -41,3 +41,8 @@ def is_reserved_host(host: bytes) -> bool:
 def is_random(value: bytes) -> bool:
     """Tell whether a token looks drawn: enough different characters, no template, nothing counted up."""
     return len(set(value)) >= min(10, len(value) // 2) and not _TEMPLATE.search(value) and not _RUN.search(value)
+
+
+def is_token(value: bytes) -> bool:
+    """Tell whether a token is somebody's: random, and no placeholder."""
+    return is_random(value) and not is_placeholder(value)
