@@ -60,7 +60,7 @@ _CLOUDS = (
         ey["']?\s{0,8}[=:]\s{0,8}["']?(?P<secret>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+])""", _AWS_SECRET, judge=assigned,
          needs=0, then=b"ey"),
     Rule("aws-amazon-bedrock-api-key-long-lived", "aws-bedrock-key", (b"ABSK",),
-         rb"[A-Za-z0-9+/]{109,269}={0,2}", _BEDROCK, apart=True),
+         rb"[A-Za-z0-9+/]{109,269}={0,2}", _BEDROCK, run=True),
     Rule("aws-amazon-bedrock-api-key-short-lived", "aws-bedrock-key", (b"bedrock-api-key-",),
          rb"YmVkcm9jay5hbWF6b25hd3MuY29t[A-Za-z0-9+/=_-]{16,4096}", _BEDROCK),
     Rule("azure-storage-key", "azure-key", (b"AccountK",), rb"ey=(?P<secret>[A-Za-z0-9+/]{86}==)", _AZURE,
@@ -74,7 +74,7 @@ _CLOUDS = (
     Rule("digitalocean-pat", "digitalocean-token", (b"dop_",), rb"v(?P<secret>1_[a-f0-9]{64})", _OCEAN),
     Rule("digitalocean-access-token", "digitalocean-token", (b"doo_",), rb"v(?P<secret>1_[a-f0-9]{64})", _OCEAN),
     Rule("digitalocean-refresh-token", "digitalocean-token", (b"dor_",), rb"v(?P<secret>1_[a-f0-9]{64})", _OCEAN),
-    Rule("flyio-access-token", "flyio-token", (b"fm1a_", b"fm1r_", b"fm2_"), rb"[A-Za-z0-9+/]{100,4096}={0,3}", _FLY),
+    Rule("flyio-access-token", "flyio-token", (b"fm1a_", b"fm1r_", b"fm2_"), rb"[A-Za-z0-9+/]{100,4096}={0,3}", _FLY, needs=0),
     Rule("flyio-oauth-token", "flyio-token", (b"fo1_",), rb"[A-Za-z0-9_-]{43}" + _END, _FLY, apart=True),
     Rule("heroku-api-key-v2", "heroku-key", (b"HRKU-",), rb"AA[A-Za-z0-9_-]{58}",
          "https://devcenter.heroku.com/articles/authentication"),
@@ -83,8 +83,8 @@ _CLOUDS = (
     Rule("cloudflare-origin-ca-key", "cloudflare-key", (b"v1.0-",), rb"[a-f0-9]{24}-[a-f0-9]{146}",
          "https://developers.cloudflare.com/fundamentals/api/get-started/ca-keys/", apart=True),
     Rule("planetscale-api-token", "planetscale-token", (b"pscale_",), rb"(?:tkn|oauth|pw)_[A-Za-z0-9_.=-]{32,64}", _PLANET),
-    Rule("databricks-api-token", "databricks-token", (b"dap",), rb"i[a-f0-9]{32}(?:-\d)?" + _END,
-         "https://docs.databricks.com/en/dev-tools/auth/pat.html", apart=True, then=b"i"),
+    Rule("databricks-api-token", "databricks-token", (b"dapi",), rb"[a-f0-9]{32}(?:-\d)?" + _END,
+         "https://docs.databricks.com/en/dev-tools/auth/pat.html", run=True),
     Rule("alibaba-access-key-id", "alibaba-key", (b"LTAI",), rb"[A-Za-z0-9]{20}" + _END,
          "https://www.alibabacloud.com/help/en/ram/user-guide/create-an-accesskey-pair", apart=True),
 )  # fmt: skip
@@ -130,7 +130,7 @@ _MESSAGES = (
     Rule("mailgun-private-api-token", "mailgun-key", (b"key-",), rb"[a-f0-9]{32}" + _END,
          "https://documentation.mailgun.com/docs/mailgun/user-manual/api-key-mgmt/rbac-mgmt", apart=True),
     Rule("twilio-api-key", "twilio-key", (b"SK",), rb"[a-f0-9]{32}" + _END, "https://www.twilio.com/docs/iam/api-keys",
-         apart=True),
+         run=True),
 )  # fmt: skip
 
 _COMMERCE = (
@@ -145,7 +145,7 @@ _COMMERCE = (
     Rule("shippo-api-token", "shippo-token", (b"shippo_",), rb"live_[a-fA-F0-9]{40}", "https://docs.goshippo.com/"),
     Rule("duffel-api-token", "duffel-token", (b"duffel_",), rb"live_[A-Za-z0-9_=-]{43}", "https://duffel.com/docs/api/overview/authentication"),
     Rule("easypost-api-token", "easypost-key", (b"EZAK",), rb"[A-Za-z0-9]{54}" + _END, "https://docs.easypost.com/docs/authentication",
-         apart=True),
+         run=True),
     Rule("flutterwave-secret-key", "flutterwave-key", (b"FLWSECK-",), rb"[a-h0-9]{32}-X", "https://developer.flutterwave.com/docs"),
     Rule("maxmind-license-key", "maxmind-key", (b"_",), rb"mmk" + _END, "https://dev.maxmind.com/license-key-validation-api/",
          judge=after(rb"(?<![A-Za-z0-9])[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_"), needs=0, then=b"mmk"),
@@ -153,10 +153,12 @@ _COMMERCE = (
 
 _DATA = (
     Rule("grafana-service-account-token", "grafana-token", (b"glsa_",), rb"[A-Za-z0-9]{32}_[A-Fa-f0-9]{8}", _GRAFANA),
-    Rule("grafana-cloud-api-token", "grafana-token", (b"glc_",), rb"eyJ[A-Za-z0-9+/]{32,400}={0,3}", _GRAFANA, apart=True),
+    Rule("grafana-cloud-api-token", "grafana-token", (b"glc_",), rb"eyJ[A-Za-z0-9+/]{32,400}={0,3}", _GRAFANA, apart=True, then=b"eyJ"),
+    Rule("grafana-api-key", "grafana-token", (b'{"k":',), rb'"(?P<secret>[A-Za-z0-9]{32})","n":"[^"]{0,256}","id":\d+\}', _GRAFANA,
+         needs=0, then=b'"'),
     Rule("new-relic-user-api-key", "newrelic-key", (b"NRAK-",), rb"[A-Z0-9]{27}" + _END, _RELIC, apart=True),
     Rule("new-relic-insert-key", "newrelic-key", (b"NRII-",), rb"[A-Za-z0-9-]{32}", _RELIC, apart=True),
-    Rule("sentry-org-token", "sentry-token", (b"sntrys_",), rb"eyJ[A-Za-z0-9+/=_]{40,500}", _SENTRY),
+    Rule("sentry-org-token", "sentry-token", (b"sntrys_",), rb"eyJ[A-Za-z0-9+/=_]{40,500}", _SENTRY, then=b"eyJ"),
     Rule("sentry-user-token", "sentry-token", (b"sntryu_",), rb"[a-f0-9]{64}", _SENTRY),
     Rule("dynatrace-api-token", "dynatrace-token", (b"dt0c01.", b"dt0s01.", b"dt0s16."), rb"[A-Z0-9]{24}\.[A-Z0-9]{64}" + _END,
          "https://docs.dynatrace.com/docs/dynatrace-api/basics/dynatrace-api-authentication"),

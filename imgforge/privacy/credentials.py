@@ -16,6 +16,7 @@ from imgforge.privacy.rule import Rule
 _JSON_MAX = 8 << 10
 _NETRC_MAX = 512
 _KUBE_MAX = 8192
+_KUBE_USER_MAX = 1024
 
 _NETRC = re.compile(
     rb"(?:machine\s{1,16}(?P<host>[^\s\\]{1,253})|default)\s{1,16}(?:account\s{1,16}\S{1,128}\s{1,16})?"
@@ -25,7 +26,8 @@ _NETRC = re.compile(
 )
 _MACHINES = (b"machine", b"default")
 _URL = re.compile(rb"//(?P<user>[^:]*):(?P<password>.*)@(?P<host>[^@]+)\Z", re.DOTALL)
-_KUBECONFIG = re.compile(rb"^[ \t]*(?:\"?kind\"?:[ \t]*\"?Config|users:|- name:)", re.MULTILINE)
+_KUBECONFIG = re.compile(rb"^[ \t]*(?:\"?kind\"?:[ \t]*\"?Config\b|users:)", re.MULTILINE)
+_KUBE_USER = re.compile(rb"\buser\"?:[ \t]*\r?\n(?:[^\n]{0,256}\n){0,6}[^\n]{0,64}\Z")
 _TOKEN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 _KEY_TYPE = re.compile(rb"\"(?:kty|crv|alg|n)\"\s{0,8}:")
 
@@ -66,7 +68,7 @@ def _der(data: bytes, match: re.Match[bytes]) -> bytes | None:
 
 def _agent(data: bytes, match: re.Match[bytes]) -> bytes | None:
     """Accept a key of gpg-agent, an S-expression: libraries hold its name without what follows."""
-    return data[match.start() - 2 : match.start() + 1022]
+    return data[match.start() - 1 : match.start() + 1023]
 
 
 def _url(_data: bytes, match: re.Match[bytes]) -> bytes | None:
@@ -102,7 +104,10 @@ def _docker(_data: bytes, match: re.Match[bytes]) -> bytes | None:
 
 def _kube(data: bytes, match: re.Match[bytes]) -> bytes | None:
     around = data[max(0, match.start() - _KUBE_MAX) : match.start()]
-    return _value(data, match) if _KUBECONFIG.search(around) else None
+    user = around.rfind(b"user", -_KUBE_USER_MAX)
+    if user < 0 or not _KUBE_USER.match(around, user) or not _KUBECONFIG.search(around):
+        return None
+    return _value(data, match)
 
 
 def _jwk(data: bytes, match: re.Match[bytes]) -> bytes | None:
@@ -146,19 +151,19 @@ _KUBERNETES = "https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/"
 _WIREGUARD = "https://man7.org/linux/man-pages/man8/wg.8.html"
 
 _KEYS = (
-    Rule("private-key", "private-key", (b"-----B",),
-         rb"EGIN[ +_](?P<label>(?:[A-Z0-9]{1,16}[ +_]){0,4})PRIVATE[ +_]KEY-----", _RFC7468, judge=_pem, needs=0, then=b"EGIN"),
-    Rule("pgp-private-key", "pgp-private-key", (b"-----B",), rb"EGIN\ PGP\ PRIVATE\ KEY\ BLOCK-----", "RFC 9580, section 6.2",
-         judge=_pgp, needs=0, then=b"EGIN"),
-    Rule("ssh2-private-key", "private-key", (b"---- B",), rb"EGIN\ SSH2\ ENCRYPTED\ PRIVATE\ KEY\ ----", "RFC 4716, section 3.2",
-         judge=_ssh2, needs=0, then=b"EGIN"),
-    Rule("openvpn-static-key", "openvpn-key", (b"-----B",), rb"EGIN\ OpenVPN\ (?:Static|tls-crypt-v2\ (?:client|server))\ [Kk]ey[A-Z0-9 ]{0,4}-----",
-         "https://openvpn.net/community-resources/reference-manual-for-openvpn-2-6/", judge=_static, needs=0, then=b"EGIN"),
+    Rule("private-key", "private-key", (b"-",),
+         rb"----BEGIN[ +_](?P<label>(?:[A-Z0-9]{1,16}[ +_]){0,4})PRIVATE[ +_]KEY-----", _RFC7468, judge=_pem, needs=0, then=b"----BEGIN"),
+    Rule("pgp-private-key", "pgp-private-key", (b"-",), rb"----BEGIN\ PGP\ PRIVATE\ KEY\ BLOCK-----", "RFC 9580, section 6.2",
+         judge=_pgp, needs=0, then=b"----BEGIN"),
+    Rule("ssh2-private-key", "private-key", (b"-",), rb"---\ BEGIN\ SSH2\ ENCRYPTED\ PRIVATE\ KEY\ ----", "RFC 4716, section 3.2",
+         judge=_ssh2, needs=0, then=b"--- BEGIN"),
+    Rule("openvpn-static-key", "openvpn-key", (b"-",), rb"----BEGIN\ OpenVPN\ (?:Static|tls-crypt-v2\ (?:client|server))\ [Kk]ey[A-Z0-9 ]{0,4}-----",
+         "https://openvpn.net/community-resources/reference-manual-for-openvpn-2-6/", judge=_static, needs=0, then=b"----BEGIN"),
     Rule("putty-key", "putty-key", (b"PuTTY-User-K",), rb"ey-File-[123]:\ [a-z0-9-]{1,40}", _PUTTY, judge=_putty, needs=0, then=b"ey-File"),
     Rule("age-secret-key", "age-key", (b"AGE-SECRET-K",), rb"EY-(?P<secret>(?:PQ-)?1[02-9AC-HJ-NP-Z]{50,4096})",
          "https://github.com/C2SP/C2SP/blob/main/age.md", needs=0, then=b"EY-"),
-    Rule("gpg-agent-key", "pgp-private-key", (b":private-k", b"protected-private-k"), rb"(?P<secret>ey\(\d{1,4}:(?:rsa|ecc|dsa|elg)\(\d{1,4}:)",
-         _AGENT, judge=_agent, needs=0, then=b"ey("),
+    Rule("gpg-agent-key", "pgp-private-key", (b":private-", b"protected-private-"), rb"(?P<secret>key\(\d{1,4}:(?:rsa|ecc|dsa|elg)\(\d{1,4}:)",
+         _AGENT, judge=_agent, needs=0, then=b"key("),
     Rule("der-private-key", "private-key", (b"\x02",), rb"""\x01(?:
           \x00\x30(?:\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00\x04
                    | [\x10-\x14]\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06
@@ -168,12 +173,12 @@ _KEYS = (
          "RFC 5958, RFC 8017 A.1.2, RFC 5915", judge=_der, needs=0, then=b"\x01"),
     Rule("jwk", "private-key", (b'"d":',), rb'\s{0,8}"(?P<secret>[A-Za-z0-9_-]{42,2048})"', "RFC 7517, RFC 7518 section 6",
          judge=_jwk, needs=0),
-    Rule("minisign-key", "signify-key", (b"secret k",), rb"ey\r?\n(?P<secret>RW[A-Za-z0-9+/]{200,320}={0,2})",
-         "https://jedisct1.github.io/minisign/#secret-key-format", judge=_value, needs=0, then=b"ey"),
+    Rule("minisign-key", "signify-key", (b"untrusted comment:",), rb"[^\r\n]{0,128}secret\ key\r?\n(?P<secret>RW[A-Za-z0-9+/]{200,320}={0,2})",
+         "https://jedisct1.github.io/minisign/#secret-key-format", judge=_value, needs=0, then=b" "),
     Rule("wireguard-key", "wireguard-key", (b"PrivateK", b"PresharedK", b"PreSharedK"), rb"ey[ \t]{0,8}=[ \t]{0,8}(?P<secret>[A-Za-z0-9+/]{43}=)",
          _WIREGUARD, judge=_value, needs=0, then=b"ey"),
-    Rule("dnssec-key", "dnssec-key", (b"Private-k",), rb"ey-format:\ v1\.\d[^:]{0,80}(?:[A-Z][A-Za-z0-9]+:\ ?[^\n]{0,1024}\n){0,8}?PrivateKey:\ (?P<secret>[A-Za-z0-9+/]{40,2048}={0,2})",
-         "https://bind9.readthedocs.io/en/latest/manpages.html#dnssec-keygen-dnssec-key-generation-tool", judge=_value, needs=0, then=b"ey-format"),
+    Rule("dnssec-key", "dnssec-key", (b"Private-",), rb"key-format:\ v1\.\d[^:]{0,80}(?:[A-Z][A-Za-z0-9]+:\ ?[^\n]{0,1024}\n){0,8}?PrivateKey:\ (?P<secret>[A-Za-z0-9+/]{40,2048}={0,2})",
+         "https://bind9.readthedocs.io/en/latest/manpages.html#dnssec-keygen-dnssec-key-generation-tool", judge=_value, needs=0, then=b"key-format"),
     Rule("tsig-key", "dnssec-key", (b"algorithm hmac-",), rb'[a-z0-9-]{3,24}"?;\s{1,64}secret\s{1,8}"(?P<secret>[A-Za-z0-9+/]{20,172}={0,2})"',
          "RFC 8945; https://bind9.readthedocs.io/", judge=_value, needs=0),
 )  # fmt: skip

@@ -85,28 +85,49 @@ class Hidden:
     encoding: str
 
 
-def find(data: bytes) -> Iterator[Hidden]:
+@attrs.frozen
+class Classes:
+    """Bytes with their classes, and the runs among them.
+
+    Attributes:
+        data: the bytes.
+        classes: of each byte: 1 for characters of base64, 0 for NUL, 2 for others.
+        runs: where 28 or more of base64 begin and end.
+    """
+
+    data: bytes = attrs.field(repr=False)
+    classes: bytes = attrs.field(repr=False)
+    runs: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, data: bytes) -> Classes:
+        """Classify bytes."""
+        classes = data.translate(_CLASSES)
+        runs, at = [], 0
+        while (at := classes.find(_RUN_NEEDLE, at)) >= 0:
+            ended = _RUN_END.match(classes, at)
+            end = ended.end() if ended else at + _RUN
+            runs.append((at, end))
+            at = end
+        return cls(data, classes, tuple(runs))
+
+
+def find(given: Classes) -> Iterator[Hidden]:
     """Yield every text that is hidden in bytes, and binary data whose beginning says that it could be a key."""
-    classes = data.translate(_CLASSES)
-    yield from _runs(data, classes)
-    yield from _wide(data, classes, needle=_WIDE_NEEDLE, ending=_WIDE_END, encoding="utf-16")
-    yield from _wide(data, classes, needle=_WIDEST_NEEDLE, ending=_WIDEST_END, encoding="utf-32")
+    until = 0
+    for start, end in given.runs:
+        if start < until:
+            continue
+        for found in _decoded(given.data, start, end):
+            yield found
+            until = found.end
+    for needle, ending, encoding in ((_WIDE_NEEDLE, _WIDE_END, "utf-16"), (_WIDEST_NEEDLE, _WIDEST_END, "utf-32")):
+        yield from _wide(given.data, given.classes, needle=needle, ending=ending, encoding=encoding)
 
 
 def is_text(content: bytes) -> bool:
     """Tell whether there is text in something."""
     return _TEXT_NEEDLE in content.translate(_IS_PRINTABLE)
-
-
-def _runs(data: bytes, classes: bytes) -> Iterator[Hidden]:
-    at = 0
-    while (at := classes.find(_RUN_NEEDLE, at)) >= 0:
-        ended = _RUN_END.match(classes, at)
-        end = ended.end() if ended else at + _RUN
-        for found in _decoded(data, at, end):
-            yield found
-            end = max(end, found.end)
-        at = end
 
 
 def _decoded(data: bytes, start: int, end: int) -> Iterator[Hidden]:

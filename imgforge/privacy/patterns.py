@@ -14,13 +14,16 @@ RULES: tuple[Rule, ...] = CREDENTIALS + TOKENS + CLOUDS
 ANCHORED = anchors(RULES)
 """Searches for all of them together."""
 
+IN_RUNS = tuple(rule for rule in RULES if rule.run)
+"""Rules for what is found with base64."""
+
 KINDS = frozenset(rule.kind for rule in RULES)
 
 
 def digest(rules: tuple[Rule, ...] = RULES) -> str:
     """Return a short digest of what rules find."""
     rows = [
-        (rule.name, rule.kind, rule.prefixes, rule.body, rule.judge.__name__, rule.apart, rule.needs, rule.then)
+        (rule.name, rule.kind, rule.prefixes, rule.body, rule.judge.__name__, rule.apart, rule.needs, rule.then, rule.run)
         for rule in rules
     ]
     return hashlib.sha256(repr(rows).encode()).hexdigest()[:16]

@@ -42,6 +42,8 @@ class Rule:
         apart: whether a prefix must not continue a word.
         needs: letters, digits, hyphens and underscores that a body begins with at least. Makes the search fast.
         then: bytes that a body begins with. Makes the search fast, too.
+        run: whether the whole is one run of at least 28 letters, digits, `+` and `/`, which is looked for anyway. Then
+            no byte of the prefixes needs to be rare.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Rule:
     apart: bool = False
     needs: int = 16
     then: bytes = b""
+    run: bool = False
 
     @functools.cached_property
     def pattern(self) -> re.Pattern[bytes]:
@@ -86,10 +89,13 @@ class Anchor:
     """All prefixes that end with the same byte."""
 
     def __init__(self, byte: bytes, rows: Iterable[tuple[bytes, Rule]]) -> None:
-        self._rows = tuple(sorted(rows, key=lambda row: (-len(row[0]), row[0], row[1].name)))
-        self._prefixes = tuple(dict.fromkeys(prefix for prefix, _ in self._rows))
+        self._rules: dict[bytes, list[Rule]] = {}
+        for prefix, rule in rows:
+            self._rules.setdefault(prefix, []).append(rule)
+        self._prefixes = tuple(self._rules)
+        self._sizes = tuple(sorted(set(map(len, self._rules)), reverse=True))
         parts: dict[tuple[int, bytes], list[bytes]] = {}
-        for prefix, rule in self._rows:
+        for prefix, rule in ((prefix, rule) for prefix, rules in self._rules.items() for rule in rules):
             parts.setdefault((min(rule.needs, _NEEDED), rule.then), []).append(prefix)
         quick = b"|".join(_after(*part) + _before(prefixes) for part, prefixes in sorted(parts.items()))
         self._pattern = re.compile(re.escape(byte) + b"(?:" + quick + b")", re.DOTALL)
@@ -102,16 +108,15 @@ class Anchor:
                 yield from self._at(data, end)
 
     def _at(self, data: bytes, end: int) -> Iterator[Match]:
-        for prefix, rule in self._rows:
-            start = end - len(prefix)
-            if not data.endswith(prefix, max(0, start), end):
-                continue
-            if rule.apart and start and _WORD.match(data, start - 1):
-                continue
-            match = rule.pattern.match(data, end)
-            secret = rule.judge(data, match) if match else None
-            if match and secret is not None:
-                yield Match(rule, start, match.end(), secret)
+        for size in self._sizes:
+            start = end - size
+            for rule in self._rules.get(data[max(0, start) : end], ()):
+                match = rule.pattern.match(data, end)
+                if match is None or (rule.apart and start and _WORD.match(data, start - 1)):
+                    continue
+                secret = rule.judge(data, match)
+                if secret is not None:
+                    yield Match(rule, start, match.end(), secret)
 
 
 def _before(prefixes: list[bytes]) -> bytes:
@@ -132,6 +137,27 @@ def anchors(rules: Iterable[Rule]) -> tuple[Anchor, ...]:
     """Group rules by the bytes that they are searched by."""
     rows: dict[bytes, list[tuple[bytes, Rule]]] = {}
     for rule in rules:
-        for prefix in rule.prefixes:
+        for prefix in () if rule.run else rule.prefixes:
             rows.setdefault(prefix[-1:], []).append((prefix, rule))
     return tuple(Anchor(byte, every) for byte, every in sorted(rows.items()))
+
+
+def by_runs(data: bytes, runs: Iterable[tuple[int, int]], rules: Iterable[Rule]) -> Iterator[Match]:
+    """Yield what is a run: by the rules that are marked so.
+
+    Args:
+        data: what is searched.
+        runs: as `hidden.Classes` has them.
+        rules: those that are marked.
+    """
+    marked = [(prefix, rule) for rule in rules for prefix in rule.prefixes]
+    begins = tuple(prefix for prefix, _ in marked)
+    for start, _ in runs:
+        if not data.startswith(begins, start):
+            continue
+        for prefix, rule in marked:
+            at = start + len(prefix)
+            match = rule.pattern.match(data, at) if data.startswith(prefix, start) else None
+            secret = rule.judge(data, match) if match else None
+            if match and secret is not None:
+                yield Match(rule, start, match.end(), secret)

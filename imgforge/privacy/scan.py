@@ -70,7 +70,7 @@ def layer(
         hosts: of the machine that builds.
         limits: see `Limits`.
     """
-    scanner = _Scanner(name, hosts, limits)
+    scanner = Scanner(name, hosts, limits)
     told: list[bytes] = []
     for entry, content in members:
         told.append(_told(entry))
@@ -88,7 +88,7 @@ def config(image: ImageConfig, *, annotations: Iterable[tuple[str, str]] = (), h
         annotations: of the manifest.
         hosts: of the machine that builds.
     """
-    scanner = _Scanner("", hosts, Limits())
+    scanner = Scanner("", hosts, Limits())
     run = image.execution
     for name, value in run.env:
         scanner.text(Place("", f"env {name}"), f"{name}={value}".encode("utf-8", "surrogateescape"))
@@ -114,7 +114,7 @@ def _told(entry: Entry) -> bytes:
     return b" ".join((raw(entry.path), raw(entry.target), *attributes))
 
 
-class _Scanner:
+class Scanner:
     """Searches one layer; small files together, because each search costs more than their bytes."""
 
     def __init__(self, name: str, hosts: Hosts, limits: Limits) -> None:

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 import attrs
 
 from imgforge.privacy import escapes, forms, hidden, keys
-from imgforge.privacy.hidden import Hidden
+from imgforge.privacy.hidden import Classes, Hidden
 from imgforge.privacy.hit import Hit
 from imgforge.privacy.hosts import Hosts
-from imgforge.privacy.patterns import ANCHORED
+from imgforge.privacy.patterns import ANCHORED, IN_RUNS
+from imgforge.privacy.rule import by_runs
 
 DEPTH = 6
 """How many encodings in each other are undone."""
@@ -59,19 +60,21 @@ def search(data: bytes, *, hosts: Hosts, depth: int = DEPTH) -> tuple[Hit, ...]:
 
 def _search(data: bytes, hosts: Hosts, depth: int, room: _Room) -> tuple[Hit, ...]:
     data = b"\n" + data  # so that what must come before a token is never missing
-    plain = list(_plain(data))
+    given = Classes.of(data)
+    plain = list(_plain(given))
     hits = [hit for hit, _ in plain] + list(hosts.search(data))
-    hits += _hidden(data, _merged((hit.start, end) for hit, end in plain), hosts, depth, room)
+    hits += _hidden(given, _merged((hit.start, end) for hit, end in plain), hosts, depth, room)
     unique = {(hit.start, hit.kind, hit.secret): hit for hit in hits}
     ordered = sorted(unique.values(), key=lambda hit: (hit.start, hit.kind))
     return tuple(Hit(hit.kind, max(0, hit.start - 1), hit.secret, hit.encoding) for hit in ordered)
 
 
-def _plain(data: bytes) -> Iterator[tuple[Hit, int]]:
+def _plain(given: Classes) -> Iterator[tuple[Hit, int]]:
     """Yield what is there plainly, and where it ends."""
-    for anchor in ANCHORED:
-        for match in anchor.find(data):
-            yield Hit(match.rule.kind, match.start, match.secret), _end(data, match.end, match.rule.kind)
+    data = given.data
+    matches = itertools.chain(by_runs(data, given.runs, IN_RUNS), *(anchor.find(data) for anchor in ANCHORED))
+    for match in matches:
+        yield Hit(match.rule.kind, match.start, match.secret), _end(data, match.end, match.rule.kind)
 
 
 def _end(data: bytes, end: int, kind: str) -> int:
@@ -97,10 +100,10 @@ def _is_in(at: int, spans: list[tuple[int, int]]) -> bool:
     return number >= 0 and at < spans[number][1]
 
 
-def _hidden(data: bytes, spans: list[tuple[int, int]], hosts: Hosts, depth: int, room: _Room) -> Iterator[Hit]:
+def _hidden(given: Classes, spans: list[tuple[int, int]], hosts: Hosts, depth: int, room: _Room) -> Iterator[Hit]:
     """Yield what the hidden texts hold, which are searched all at once: there are thousands of short ones."""
     found: list[Hidden] = []
-    for one in itertools.chain(hidden.find(data), escapes.find(data)):
+    for one in itertools.chain(hidden.find(given), escapes.find(given.data)):
         if _is_in(one.start, spans) and one.encoding != "escaped":
             continue
         room.left -= len(one.content)
@@ -114,7 +117,7 @@ def _hidden(data: bytes, spans: list[tuple[int, int]], hosts: Hosts, depth: int,
         yield _unhidden(found[min(owner(starts, hit), len(found) - 1)], hit)
     for one in found:
         yield from (_unhidden(one, Hit(kind, 0, secret)) for kind, secret in keys.stores(one.content))
-        if forms.is_compressed(one.content[:10]) or one.content.startswith(forms.ZIP):
+        if one.encoding != "escaped" and (forms.is_compressed(one.content[:10]) or one.content.startswith(forms.ZIP)):
             yield _unhidden(one, Hit(ARCHIVE, 0, one.content))
 
 

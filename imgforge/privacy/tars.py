@@ -6,6 +6,7 @@ Lenient: what some other tool would accept is searched, and so are the bytes bet
 from __future__ import annotations
 
 import io
+import re
 import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -20,6 +21,9 @@ REST = "(between its members)"
 _BLOCK = 512
 _REST_MAX = 64 << 20
 _ZEROS = bytes(_BLOCK)
+_NAME_MAX = 64 << 10
+_PAX_PATH = re.compile(rb"^\d{1,6} path=([^\n]{1,4096})\n", re.MULTILINE)
+_TYPES_OF_NAMES = b"LKx"
 _TYPES_WITHOUT_CONTENT = b"123456"
 _OFS_DELTA, _REF_DELTA = 6, 7
 
@@ -31,7 +35,7 @@ def tar(stream: BinaryIO, *, visit: Visit, limits: Limits) -> None:
         FAILURES: there are too many members, or too much between them.
     """
     rest = _Rest()
-    count = 0
+    count, longer = 0, ""
     while block := read_exactly(stream, _BLOCK):
         size = _size(block)
         if size is None:
@@ -44,7 +48,13 @@ def tar(stream: BinaryIO, *, visit: Visit, limits: Limits) -> None:
         if count > limits.members:
             raise UnsearchableError("too many members")
         content = Bounded(stream, size)
-        visit(_name(block), content)
+        if block[156] in _TYPES_OF_NAMES and size <= _NAME_MAX:
+            said = content.read(-1)
+            rest.keep(said)
+            longer = _long_name(block[156], said)
+        else:
+            visit(longer or _name(block), content)
+            longer = ""
         content.drain()
         rest.keep(read_exactly(stream, -size % _BLOCK))
     visit(REST, io.BytesIO(b"".join(rest.parts)))
@@ -77,6 +87,15 @@ def _size(block: bytes) -> int | None:
     if said != sum(block[:148]) + 8 * 32 + sum(block[156:]):
         return None
     return 0 if block[156] in _TYPES_WITHOUT_CONTENT else size
+
+
+def _long_name(kind: int, said: bytes) -> str:
+    """Return the name that a member of GNU tar or pax gives to the next one."""
+    name = said.rstrip(b"\0")
+    if kind == ord("x"):
+        found = _PAX_PATH.search(said)
+        name = found[1] if found else b""
+    return name.decode("utf-8", "surrogateescape").removeprefix("./")
 
 
 def _name(block: bytes) -> str:

@@ -45,7 +45,7 @@ _FORGES = (
     Rule("gitlab-scim-token", "gitlab-token", (b"glsoat-",), _GITLAB_BODY, _GITLAB),
     Rule("gitlab-cicd-job-token", "gitlab-token", (b"glcbt-",), _GITLAB_BODY, _GITLAB),
     Rule("gitlab-session-cookie", "gitlab-token", (b"_gitlab_",), rb"session=[0-9a-z]{32}", _GITLAB, then=b"session="),
-    Rule("atlassian-api-token", "atlassian-token", (b"ATATT3xFfGF0",), rb"[A-Za-z0-9_-]{40,250}=[A-F0-9]{8}", _ATLASSIAN),
+    Rule("atlassian-api-token", "atlassian-token", (b"ATATT3xF",), rb"fGF0[A-Za-z0-9_-]{40,250}=[A-F0-9]{8}", _ATLASSIAN, then=b"fGF0"),
     Rule("linear-api-key", "linear-key", (b"lin_",), rb"api_[A-Za-z0-9]{40}", "https://linear.app/developers/graphql"),
     Rule("sonar-api-token", "sonar-token", (b"squ_", b"sqp_", b"sqa_"), rb"[a-f0-9]{40}" + _END, _SONAR, apart=True),
     Rule(
@@ -89,7 +89,8 @@ _PACKAGES = (
         rb"[a-z0-9]{60}",
         "https://github.com/clojars/clojars-web/wiki/Deploy-Tokens",
     ),
-    Rule("artifactory-api-key", "artifactory-token", (b"AK",), rb"Cp[A-Za-z0-9]{69}" + _END, _JFROG, apart=True),
+    Rule("artifactory-api-key", "artifactory-token", (b"AKCp",), rb"[A-Za-z0-9]{69}" + _END, _JFROG, run=True),
+    Rule("artifactory-reference-token", "artifactory-token", (b"cmVmd",), rb"[A-Za-z0-9]{59}" + _END, _JFROG, run=True),
     Rule(
         "docker-hub-token",
         "docker-token",
