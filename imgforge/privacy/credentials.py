@@ -28,6 +28,9 @@ _MACHINES = (b"machine", b"default")
 _URL = re.compile(rb"//(?P<user>[^:]*):(?P<password>.*)@(?P<host>[^@]+)\Z", re.DOTALL)
 _KUBECONFIG = re.compile(rb"^[ \t]*(?:\"?kind\"?:[ \t]*\"?Config\b|users:)", re.MULTILINE)
 _KUBE_USER = re.compile(rb"\buser\"?:[ \t]*\r?\n(?:[^\n]{0,256}\n){0,6}[^\n]{0,64}\Z")
+_ANONYMOUS = ((b"", b"pserver"), (b"", b"pserver:anoncvs"), (b"", b"pserver:anonymous"), (b"anonymous", b"anonymous"))
+"""Users of public CVS and FTP servers."""
+
 _TOKEN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 _KEY_TYPE = re.compile(rb"\"(?:kty|crv|alg|n)\"\s{0,8}:")
 
@@ -73,9 +76,11 @@ def _agent(data: bytes, match: re.Match[bytes]) -> bytes | None:
 
 def _url(_data: bytes, match: re.Match[bytes]) -> bytes | None:
     parts = _URL.match(match[0])
-    if parts is None or is_placeholder(parts["password"]) or is_reserved_host(parts["host"]) or b"[" in parts["user"]:
+    if parts is None or is_reserved_host(parts["host"]) or b"[" in parts["user"]:
         return None
-    return match[0]
+    user, password = parts["user"], parts["password"]
+    is_made_up = is_placeholder(password.removeprefix(user)) or is_placeholder(password.replace(b":", b""))
+    return None if is_made_up or (user, password) in _ANONYMOUS else match[0]
 
 
 def _netrc(data: bytes, match: re.Match[bytes]) -> bytes | None:

@@ -35,6 +35,9 @@ WINDOW = 1 << 20
 _OVERLAP = 64 << 10
 """Bytes at a window's end that are searched again with the next: more than the longest key."""
 
+_KEPT_MAX = 64 << 20
+"""Bytes of an archive that are kept, to be searched as they are when it turns out to be damaged."""
+
 _CONTEXT = 512
 """Bytes before those, which only say what a secret is."""
 
@@ -70,7 +73,7 @@ def layer(
         hosts: of the machine that builds.
         limits: see `Limits`.
     """
-    scanner = Scanner(name, hosts, limits)
+    scanner = _Scanner(name, hosts, limits)
     told: list[bytes] = []
     for entry, content in members:
         told.append(_told(entry))
@@ -88,7 +91,7 @@ def config(image: ImageConfig, *, annotations: Iterable[tuple[str, str]] = (), h
         annotations: of the manifest.
         hosts: of the machine that builds.
     """
-    scanner = Scanner("", hosts, Limits())
+    scanner = _Scanner("", hosts, Limits())
     run = image.execution
     for name, value in run.env:
         scanner.text(Place("", f"env {name}"), f"{name}={value}".encode("utf-8", "surrogateescape"))
@@ -114,7 +117,7 @@ def _told(entry: Entry) -> bytes:
     return b" ".join((raw(entry.path), raw(entry.target), *attributes))
 
 
-class Scanner:
+class _Scanner:
     """Searches one layer; small files together, because each search costs more than their bytes."""
 
     def __init__(self, name: str, hosts: Hosts, limits: Limits) -> None:
@@ -147,7 +150,7 @@ class Scanner:
             self.refuse(place, f"{name} cannot be opened")
         opened = False
         if archives.is_opened_whole(begin):
-            kept = _Kept(stream, self._limits.archive)
+            kept = _Kept(stream, min(_KEPT_MAX, self._limits.archive))
             opened = self._opened(place, begin, kept, is_sure=is_sure and not forms.is_weak(begin))
             stream = kept.again()
         if not opened and len(begin) < WINDOW:
@@ -165,7 +168,7 @@ class Scanner:
         key = (UNSEARCHABLE, reason, place.layer, place.path)
         self._found.setdefault(key, Finding(UNSEARCHABLE, place, "", reason))
 
-    def _opened(self, place: Place, begin: bytes, stream: BinaryIO, *, is_sure: bool) -> bool:
+    def _opened(self, place: Place, begin: bytes, stream: _Kept, *, is_sure: bool) -> bool:
         """Search the members of an archive; tell whether that was all of it."""
         if len(place.inside) >= self._limits.depth:
             self.refuse(place, _TOO_DEEP)
@@ -176,7 +179,7 @@ class Scanner:
         except UnsearchableError as error:
             self.refuse(place, str(error))
         except forms.FAILURES:
-            if is_sure:
+            if is_sure or not stream.is_whole:
                 self.refuse(place, _DAMAGED)
         else:
             return True
@@ -305,6 +308,11 @@ class _Kept(forms.Chained):
             self._parts.append(data)
             self._room -= len(data)
         return data
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything was kept that was read."""
+        return self._room > 0
 
     def again(self) -> BinaryIO:
         """Return a stream of what was read, and then of the rest."""

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from imgforge.privacy import scan
-from imgforge.privacy.finding import Place
+from imgforge.privacy.forms import Chained
+from imgforge.tar import read
 
 SETS = (
     "nginx", "apache2", "haproxy", "lighttpd", "varnish", "squid", "uwsgi", "gunicorn", "tomcat10", "postgresql",
@@ -42,13 +43,14 @@ def fetch(sets: tuple[str, ...], directory: Path) -> None:
 
 
 def alarms(packages: list[Path]) -> Iterator[str]:
-    """Yield what is found, as people read it, with the hash by which it is known."""
+    """Yield what is found in unpacked packages, as people read it, with the hash by which it is known."""
     for path in packages:
-        scanner = scan.Scanner(path.name.split("_")[0], scan.NO_HOSTS, scan.LIMITS)
-        with path.open("rb") as stream:
-            scanner.file(Place(path.name.split("_")[0], path.name), stream)
-        for finding in scanner.result().findings:
-            yield f"{finding} [{finding.sha256}]"
+        command = ["dpkg-deb", "--fsys-tarfile", str(path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as unpacking:
+            assert unpacking.stdout is not None
+            name = path.name.split("_")[0]
+            searched = scan.layer(read(Chained(b"", unpacking.stdout), what=name), name=name)
+        yield from (f"{finding} [{finding.sha256}]" for finding in searched.findings)
 
 
 def main() -> int:
