@@ -36,17 +36,21 @@ class Inflater:
 
     @property
     def eof(self) -> bool:
+        """Whether the end was seen."""
         return self._inflater.eof
 
     @property
     def needs_input(self) -> bool:
+        """Whether more compressed bytes are needed before there is more output."""
         return not self._tail
 
     @property
     def unused_data(self) -> bytes:
+        """The bytes after the end."""
         return self._inflater.unused_data
 
     def decompress(self, data: bytes, max_length: int = -1, /) -> bytes:
+        """Take compressed bytes, return at most `max_length` bytes of output."""
         piece = self._inflater.decompress(self._tail + data, max(max_length, 0))
         self._tail = self._inflater.unconsumed_tail
         return piece

@@ -1,4 +1,4 @@
-"""Archives inside of layers, opened as their own tools would: zip, tar, ar (and so `.deb`), git's packs, compressed streams.
+"""Archives inside of layers, opened as their tools would: zip, tar, ar (so `.deb`), packs of git, compressed streams.
 
 Lenient where `imgforge.tar` and `imgforge.deb` are strict: nothing is unpacked here, and what another tool would accept
 must be searched. Every archive has a cap, and so has everything that comes out of one layer.
@@ -10,6 +10,7 @@ import heapq
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from imgforge.codec.source import Source
 from imgforge.privacy import forms, streams, tars, zips
 from imgforge.privacy.forms import Chained, Limits, Pieces, Refuse, UnsearchableError, Visit
 
@@ -103,7 +104,7 @@ def _stream(data: bytes, at: int, *, visit: Visit, limits: Limits) -> int:
     if not streams.begins_well(data[at : at + _SAMPLE]):
         return at
     packed = zips.From(data, at)
-    source = streams.Source(packed, what="stream")
+    source = Source(packed, what="stream")
     aside = streams.Aside()
     content = Pieces(streams.members(source, aside), cap=limits.archive)
     try:

@@ -36,7 +36,8 @@ _KEY_TYPE = re.compile(rb"\"(?:kty|crv|alg|n)\"\s{0,8}:")
 
 _DEMO_KEYS = (
     b"secret", b"key", b"password", b"test", b"your-256-bit-secret", b"your-384-bit-secret", b"your-512-bit-secret",
-    b"a-string-secret-at-least-256-bits-long", b"hello", b"shhhhh", b"changeme", b"foo", b"bar", b"my-secret", b"mysecret",
+    b"a-string-secret-at-least-256-bits-long", b"hello", b"shhhhh", b"changeme", b"foo", b"bar", b"my-secret",
+         b"mysecret",
     b"jwt-secret", b"secret-key", b"secretkey", b"12345", b"private", b"hmac", b"123456", b"supersecret", b"sekret",
     b"GawgguFyGrWKav7AX4VKUg",
 )  # fmt: skip
@@ -147,7 +148,9 @@ def _is_demo(algorithm: str, signed: bytes, signature: bytes) -> bool:
     return any(base64.urlsafe_b64encode(one).rstrip(b"=") == expected for one in signatures)
 
 
-_RFC7468 = "RFC 7468; sigstore's and cosign's keys: https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md"
+_RFC7468 = (
+    "RFC 7468; sigstore's and cosign's keys: https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md"
+)
 _OPENSSH = "https://cvsweb.openbsd.org/src/usr.bin/ssh/PROTOCOL.key"
 _PUTTY = "https://the.earth.li/~sgtatham/putty/latest/htmldoc/AppendixC.html"
 _AGENT = "https://github.com/gpg/gnupg/blob/master/agent/keyformat.txt"
@@ -157,17 +160,24 @@ _WIREGUARD = "https://man7.org/linux/man-pages/man8/wg.8.html"
 
 _KEYS = (
     Rule("private-key", "private-key", (b"-",),
-         rb"----BEGIN[ +_](?P<label>(?:[A-Z0-9]{1,16}[ +_]){0,4})PRIVATE[ +_]KEY-----", _RFC7468, judge=_pem, needs=0, then=b"----BEGIN"),
-    Rule("pgp-private-key", "pgp-private-key", (b"-",), rb"----BEGIN\ PGP\ PRIVATE\ KEY\ BLOCK-----", "RFC 9580, section 6.2",
+         rb"----BEGIN[ +_](?P<label>(?:[A-Z0-9]{1,16}[ +_]){0,4})PRIVATE[ +_]KEY-----", _RFC7468, judge=_pem, needs=0,
+         then=b"----BEGIN"),
+    Rule("pgp-private-key", "pgp-private-key", (b"-",), rb"----BEGIN\ PGP\ PRIVATE\ KEY\ BLOCK-----",
+         "RFC 9580, section 6.2",
          judge=_pgp, needs=0, then=b"----BEGIN"),
-    Rule("ssh2-private-key", "private-key", (b"-",), rb"---\ BEGIN\ SSH2\ ENCRYPTED\ PRIVATE\ KEY\ ----", "RFC 4716, section 3.2",
+    Rule("ssh2-private-key", "private-key", (b"-",), rb"---\ BEGIN\ SSH2\ ENCRYPTED\ PRIVATE\ KEY\ ----",
+         "RFC 4716, section 3.2",
          judge=_ssh2, needs=0, then=b"--- BEGIN"),
-    Rule("openvpn-static-key", "openvpn-key", (b"-",), rb"----BEGIN\ OpenVPN\ (?:Static|tls-crypt-v2\ (?:client|server))\ [Kk]ey[A-Z0-9 ]{0,4}-----",
-         "https://openvpn.net/community-resources/reference-manual-for-openvpn-2-6/", judge=_static, needs=0, then=b"----BEGIN"),
-    Rule("putty-key", "putty-key", (b"PuTTY-User-K",), rb"ey-File-[123]:\ [a-z0-9-]{1,40}", _PUTTY, judge=_putty, needs=0, then=b"ey-File"),
+    Rule("openvpn-static-key", "openvpn-key", (b"-",),
+         rb"----BEGIN\ OpenVPN\ (?:Static|tls-crypt-v2\ (?:client|server))\ [Kk]ey[A-Z0-9 ]{0,4}-----",
+         "https://openvpn.net/community-resources/reference-manual-for-openvpn-2-6/", judge=_static, needs=0,
+         then=b"----BEGIN"),
+    Rule("putty-key", "putty-key", (b"PuTTY-User-K",), rb"ey-File-[123]:\ [a-z0-9-]{1,40}", _PUTTY, judge=_putty,
+         needs=0, then=b"ey-File"),
     Rule("age-secret-key", "age-key", (b"AGE-SECRET-K",), rb"EY-(?P<secret>(?:PQ-)?1[02-9AC-HJ-NP-Z]{50,4096})",
          "https://github.com/C2SP/C2SP/blob/main/age.md", needs=0, then=b"EY-"),
-    Rule("gpg-agent-key", "pgp-private-key", (b":private-", b"protected-private-"), rb"(?P<secret>key\(\d{1,4}:(?:rsa|ecc|dsa|elg)\(\d{1,4}:)",
+    Rule("gpg-agent-key", "pgp-private-key", (b":private-", b"protected-private-"),
+         rb"(?P<secret>key\(\d{1,4}:(?:rsa|ecc|dsa|elg)\(\d{1,4}:)",
          _AGENT, judge=_agent, needs=0, then=b"key("),
     Rule("der-private-key", "private-key", (b"\x02",), rb"""\x01(?:
           \x00\x30(?:\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00\x04
@@ -176,33 +186,48 @@ _KEYS = (
         | \x00\x02\x82[\x00-\x08].\x00
         | \x01\x04[\x20\x30\x42].{32,66}?\xa0[\x07\x0a]\x06[\x05\x08][\x2a\x2b])""",
          "RFC 5958, RFC 8017 A.1.2, RFC 5915", judge=_der, needs=0, then=b"\x01"),
-    Rule("jwk", "private-key", (b'"d":',), rb'\s{0,8}"(?P<secret>[A-Za-z0-9_-]{42,2048})"', "RFC 7517, RFC 7518 section 6",
+    Rule("jwk", "private-key", (b'"d":',), rb'\s{0,8}"(?P<secret>[A-Za-z0-9_-]{42,2048})"',
+         "RFC 7517, RFC 7518 section 6",
          judge=_jwk, needs=0),
-    Rule("minisign-key", "signify-key", (b"untrusted comment:",), rb"[^\r\n]{0,128}secret\ key\r?\n(?P<secret>RW[A-Za-z0-9+/]{200,320}={0,2})",
+    Rule("minisign-key", "signify-key", (b"untrusted comment:",),
+         rb"[^\r\n]{0,128}secret\ key\r?\n(?P<secret>RW[A-Za-z0-9+/]{200,320}={0,2})",
          "https://jedisct1.github.io/minisign/#secret-key-format", judge=_value, needs=0, then=b" "),
-    Rule("wireguard-key", "wireguard-key", (b"PrivateK", b"PresharedK", b"PreSharedK"), rb"ey[ \t]{0,8}=[ \t]{0,8}(?P<secret>[A-Za-z0-9+/]{43}=)",
+    Rule("wireguard-key", "wireguard-key", (b"PrivateK", b"PresharedK", b"PreSharedK"),
+         rb"ey[ \t]{0,8}=[ \t]{0,8}(?P<secret>[A-Za-z0-9+/]{43}=)",
          _WIREGUARD, judge=_value, needs=0, then=b"ey"),
-    Rule("dnssec-key", "dnssec-key", (b"Private-",), rb"key-format:\ v1\.\d[^:]{0,80}(?:[A-Z][A-Za-z0-9]+:\ ?[^\n]{0,1024}\n){0,8}?PrivateKey:\ (?P<secret>[A-Za-z0-9+/]{40,2048}={0,2})",
-         "https://bind9.readthedocs.io/en/latest/manpages.html#dnssec-keygen-dnssec-key-generation-tool", judge=_value, needs=0, then=b"key-format"),
-    Rule("tsig-key", "dnssec-key", (b"algorithm hmac-",), rb'[a-z0-9-]{3,24}"?;\s{1,64}secret\s{1,8}"(?P<secret>[A-Za-z0-9+/]{20,172}={0,2})"',
+    Rule("dnssec-key", "dnssec-key", (b"Private-",),
+         rb"""key-format:\ v1\.\d[^:]{0,80}(?:[A-Z][A-Za-z0-9]{1,32}:\ ?[^\n]{0,1024}\n){0,8}?
+         Private(?:Key|Exponent):\ (?P<secret>[A-Za-z0-9+/]{40,2048}={0,2})""",
+         "https://bind9.readthedocs.io/en/latest/manpages.html#dnssec-keygen-dnssec-key-generation-tool", judge=_value,
+         needs=0, then=b"key-format"),
+    Rule("tsig-key", "dnssec-key", (b"algorithm hmac-",),
+         rb'[a-z0-9-]{3,24}"?;\s{1,64}secret\s{1,8}"(?P<secret>[A-Za-z0-9+/]{20,172}={0,2})"',
          "RFC 8945; https://bind9.readthedocs.io/", judge=_value, needs=0),
 )  # fmt: skip
 
 _PASSWORDS = (
-    Rule("url-credentials", "url-credentials", (b":",), rb"//[^\s/:@\"'<>\x00]{0,64}:[^\s/@\"'<>\x00]{3,255}@[A-Za-z0-9.\-\[\]]{1,253}",
+    Rule("url-credentials", "url-credentials", (b":",),
+         rb"//[^\s/:@\"'<>\x00]{0,64}:[^\s/@\"'<>\x00]{3,255}@[A-Za-z0-9.\-\[\]]{1,253}",
          "RFC 3986, section 3.2.1", judge=_url, needs=0, then=b"//"),
-    Rule("netrc", "netrc", (b"passw",), rb"ord[ \t\r\n]{1,16}(?P<secret>[^\s\x00]{3,256})", "netrc(5), apt_auth.conf(5)",
+    Rule("netrc", "netrc", (b"passw",), rb"ord[ \t\r\n]{1,16}(?P<secret>[^\s\x00]{3,256})",
+         "netrc(5), apt_auth.conf(5)",
          judge=_netrc, needs=0, then=b"ord"),
-    Rule("npm-config-auth", "npm-password", (b":",), rb"_(?:authToken|auth|password)[ \t]{0,4}=[ \t]{0,4}[\"']?(?P<secret>[A-Za-z0-9_+/=.-]{8,4096})",
+    Rule("npm-config-auth", "npm-password", (b":",),
+         rb"_(?:authToken|auth|password)[ \t]{0,4}=[ \t]{0,4}[\"']?(?P<secret>[A-Za-z0-9_+/=.-]{8,4096})",
          "npm documentation: npmrc", judge=_value, needs=0, then=b"_"),
-    Rule("docker-auth", "docker-auth", (b'"auth":',), rb'\s{0,64}"(?P<secret>[A-Za-z0-9+/]{8,4096}={0,2})"', _DOCKER, judge=_docker, needs=0),
-    Rule("docker-identity-token", "docker-auth", (b'"identitytoken":', b'"registrytoken":'), rb'\s{0,64}"(?P<secret>[A-Za-z0-9_.+/=-]{16,8192})"',
+    Rule("docker-auth", "docker-auth", (b'"auth":',), rb'\s{0,64}"(?P<secret>[A-Za-z0-9+/]{8,4096}={0,2})"', _DOCKER,
+         judge=_docker, needs=0),
+    Rule("docker-identity-token", "docker-auth", (b'"identitytoken":', b'"registrytoken":'),
+         rb'\s{0,64}"(?P<secret>[A-Za-z0-9_.+/=-]{16,8192})"',
          _DOCKER, judge=_value, needs=0),
-    Rule("kubeconfig-key", "kubeconfig", (b"client-key-data:", b'"client-key-data":'), rb'\s{0,8}"?(?P<secret>[A-Za-z0-9+/]{40,8192})',
+    Rule("kubeconfig-key", "kubeconfig", (b"client-key-data:", b'"client-key-data":'),
+         rb'\s{0,8}"?(?P<secret>[A-Za-z0-9+/]{40,8192})',
          _KUBERNETES, judge=_value, needs=0),
-    Rule("kubeconfig-token", "kubeconfig", (b" token:", b"\ttoken:", b"\ntoken:"), rb'[ \t]{1,8}"?(?P<secret>[A-Za-z0-9_.-]{16,8192})', _KUBERNETES,
+    Rule("kubeconfig-token", "kubeconfig", (b" token:", b"\ttoken:", b"\ntoken:"),
+         rb'[ \t]{1,8}"?(?P<secret>[A-Za-z0-9_.-]{16,8192})', _KUBERNETES,
          judge=_kube, needs=0),
-    Rule("jwt", "jwt", (b".",), rb"eyJ[A-Za-z0-9_-]{4,8192}\.[A-Za-z0-9_-]{16,1024}", "RFC 7519", judge=_jwt, needs=0, then=b"eyJ"),
+    Rule("jwt", "jwt", (b".",), rb"eyJ[A-Za-z0-9_-]{4,8192}\.[A-Za-z0-9_-]{16,1024}", "RFC 7519", judge=_jwt, needs=0,
+         then=b"eyJ"),
 )  # fmt: skip
 
 CREDENTIALS = _KEYS + _PASSWORDS

@@ -1,4 +1,4 @@
-r"""Text with characters that are written as escapes: `\u002d` of JSON, `\x2d` of programs, `%2D` of URLs, `&#45;` of HTML.
+r"""Text with characters written as escapes: `\u002d` of JSON, `\x2d` of programs, `%2D` of URLs, `&#45;` of HTML.
 
 Only escapes of characters that keys and tokens are made of count; those of quotes and of other languages do not. What
 surrounds an escape is read once: every byte is in one stretch at most, so the time is linear.

@@ -127,7 +127,7 @@ def is_tar(begin: bytes) -> bool:
 
 def unknown(begin: bytes) -> str:
     """Return the name of a format that cannot be opened here; empty for others."""
-    if not begin or begin[0] not in _UNKNOWN_FIRST and begin[7:14] != b"**ACE**":
+    if not begin or (begin[0] not in _UNKNOWN_FIRST and begin[7:14] != b"**ACE**"):
         return ""
     return next((name for name, pattern in _UNKNOWN if pattern.match(begin)), "")
 

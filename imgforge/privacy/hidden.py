@@ -173,9 +173,7 @@ def _from_hex(data: bytes, start: int, end: int) -> Hidden | None:
     return Hidden(start, max(end, lines.end() if lines else end), content, "hex")
 
 
-def _wide(
-    data: bytes, classes: bytes, *, needle: bytes, ending: re.Pattern[bytes], encoding: str
-) -> Iterator[Hidden]:
+def _wide(data: bytes, classes: bytes, *, needle: bytes, ending: re.Pattern[bytes], encoding: str) -> Iterator[Hidden]:
     """Yield text of which each character has the same number of NULs after it."""
     step, at, floor = len(needle) // _WIDE_RUN, 0, 0
     nuls = bytes(step - 1)

@@ -112,7 +112,9 @@ def _is_der(key: bytes) -> bool:
 
 
 def _decoded(body: bytes) -> bytes | None:
-    plain = _ESCAPES.sub(b"\n", _HEADERS.sub(b"", body.replace(b"\r", b"").replace(b"\\/", b"/"))).translate(None, _SPACES)
+    plain = _ESCAPES.sub(b"\n", _HEADERS.sub(b"", body.replace(b"\r", b"").replace(b"\\/", b"/"))).translate(
+        None, _SPACES
+    )
     chunks, at = [], 0
     while found := _BODY.match(plain, at):
         chunks.append(found["chunk"])

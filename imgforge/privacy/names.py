@@ -17,46 +17,50 @@ _HISTORY = re.compile(
     r"\.history|\.histfile|\.lesshst|\.viminfo|\.wget-hsts|fish_history|\.irb-history|\.local/share/nano/.*_history)$"
 )
 _ASSIGNMENT = (
-    rb"(?i)^[ \t]*(?:export[ \t]{1,8})?\w{0,64}?(?:PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIALS?)\w{0,64}"
-    rb"[ \t]{0,16}=[ \t]{0,16}[\"']?(?P<value>[^\s\"'#]{4,})"
+    rb"(?i)^[ \t]*(?:export[ \t]{1,8})?\w{0,64}?(?:PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIALS?)"
+    rb"\w{0,64}[ \t]{0,16}=[ \t]{0,16}[\"']?(?P<value>[^\s\"'#]{4,})"
 )
 _PROXIES = (
     rb"(?i)^[ \t]*(?:export[ \t]{1,8})?(?:https?_|ftp_|all_)?(?:https-)?proxy[ \t]{0,16}[= ][ \t]{0,16}[\"']?"
     rb"(?P<value>(?:https?|socks5h?)://[^\s\"']+)"
 )
-_PASSWORD_FILE = "password-file"
+_APT_PROXY = (
+    rb"^(?![ \t]*(?://|#))[^\n]{0,200}?Proxy[\w:.-]{0,128}[ \t]{1,16}"
+    rb"\"(?P<value>(?:https?|socks5h?|ftp)://[^\"]+)\""
+)
+_CLIENT = "password-file"
 RULES = tuple(
     (re.compile(path), kind, re.compile(pattern, re.MULTILINE))
     for path, kind, pattern in (
         (r"(^|/)(\.env(\.[\w.-]+)?|[\w.-]+\.env|\.envrc)$", "secret-variable", _ASSIGNMENT),
-        (r"(^|/)\.pgpass$", _PASSWORD_FILE, rb"^[^#:\n]*:[^:\n]*:[^:\n]*:[^:\n]+:(?P<value>\S+)$"),
+        (r"(^|/)\.pgpass$", _CLIENT, rb"^[^#:\n]*:[^:\n]*:[^:\n]*:[^:\n]+:(?P<value>\S+)$"),
         (
             r"(^|/)\.?my\.cnf$|(^|/)\.mylogin\.cnf$",
-            _PASSWORD_FILE,
+            _CLIENT,
             rb"^[ \t]*password[ \t]{0,16}=[ \t]{0,16}[\"']?(?P<value>[^\s\"']+)",
         ),
-        (r"(^|/)\.pypirc$", _PASSWORD_FILE, rb"^[ \t]*password[ \t]{0,16}[=:][ \t]{0,16}(?P<value>\S+)"),
-        (r"(^|/)settings(-security)?\.xml$", _PASSWORD_FILE, rb"<(?:password|master)>(?P<value>[^<\s]+)</"),
+        (r"(^|/)\.pypirc$", _CLIENT, rb"^[ \t]*password[ \t]{0,16}[=:][ \t]{0,16}(?P<value>\S+)"),
+        (r"(^|/)settings(-security)?\.xml$", _CLIENT, rb"<(?:password|master)>(?P<value>[^<\s]+)</"),
         (
             r"(^|/)(composer/|\.composer/)?auth\.json$",
-            _PASSWORD_FILE,
+            _CLIENT,
             rb"\"password\"\s{0,64}:\s{0,64}\"(?P<value>[^\"]+)\"",
         ),
         (
             r"(^|/)auth\.json$",
-            _PASSWORD_FILE,
+            _CLIENT,
             rb"\"(?:github\.com|gitlab\.com)\"\s{0,64}:\s{0,64}\"(?P<value>[^\"]{16,})\"",
         ),
-        (r"(^|/)hosts\.yml$", _PASSWORD_FILE, rb"^[ \t]*oauth_token:[ \t]{0,16}(?P<value>\S{16,})"),
+        (r"(^|/)hosts\.yml$", _CLIENT, rb"^[ \t]*oauth_token:[ \t]{0,16}(?P<value>\S{16,})"),
         (
             r"(^|/)\.s3cfg$|(^|/)\.boto$",
-            _PASSWORD_FILE,
+            _CLIENT,
             rb"^[ \t]*\w{0,64}?secret\w{0,64}[ \t]{0,16}=[ \t]{0,16}(?P<value>\S{16,})",
         ),
-        (r"(^|/)\.gem/credentials$", _PASSWORD_FILE, rb"^:?\w{1,64}:[ \t]{0,16}(?P<value>(?:Basic )?\S{16,})"),
+        (r"(^|/)\.gem/credentials$", _CLIENT, rb"^:?\w{1,64}:[ \t]{0,16}(?P<value>(?:Basic )?\S{16,})"),
         (
             r"(^|/)[Nn]u[Gg]et\.[Cc]onfig$",
-            _PASSWORD_FILE,
+            _CLIENT,
             rb"(?i)<add key=\"(?:ClearText)?Password\"\s{1,8}value=\"(?P<value>[^\"\n]{4,})\"",
         ),
         (r"^etc/(g?shadow)-?$", "password-hash", rb"^[^:\n]+:(?P<value>\$[^:\n]+|[A-Za-z0-9./]{13}):"),
@@ -64,12 +68,13 @@ RULES = tuple(
         (
             r"^etc/apt/apt\.conf(\.d/[^/]+)?$",
             "proxy-setting",
-            rb"^(?![ \t]*(?://|#))[^\n]{0,200}?Proxy[\w:.-]{0,128}[ \t]{1,16}"
-            rb"\"(?P<value>(?:https?|socks5h?|ftp)://[^\"]+)\"",
+            _APT_PROXY,
         ),
         (
-            r"^etc/(environment|wgetrc|profile|profile\.d/[^/]+|bash\.bashrc)$"
-            r"|(^|/)\.(wgetrc|curlrc|bashrc|profile|npmrc)$",
+            (
+                r"^etc/(environment|wgetrc|profile|profile\.d/[^/]+|bash\.bashrc)$"
+                r"|(^|/)\.(wgetrc|curlrc|bashrc|profile|npmrc)$"
+            ),
             "proxy-setting",
             _PROXIES,
         ),

@@ -23,7 +23,17 @@ KINDS = frozenset(rule.kind for rule in RULES)
 def digest(rules: tuple[Rule, ...] = RULES) -> str:
     """Return a short digest of what rules find."""
     rows = [
-        (rule.name, rule.kind, rule.prefixes, rule.body, rule.judge.__name__, rule.apart, rule.needs, rule.then, rule.run)
+        (
+            rule.name,
+            rule.kind,
+            rule.prefixes,
+            rule.body,
+            rule.judge.__name__,
+            rule.apart,
+            rule.needs,
+            rule.then,
+            rule.run,
+        )
         for rule in rules
     ]
     return hashlib.sha256(repr(rows).encode()).hexdigest()[:16]

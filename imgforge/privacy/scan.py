@@ -47,6 +47,7 @@ _DAMAGED = "damaged"
 NO_HOSTS = Hosts()
 LIMITS = Limits()
 
+
 @attrs.frozen
 class Searched:
     """What came of a search.

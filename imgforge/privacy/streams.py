@@ -94,12 +94,16 @@ def _pieces(source: Source, begin: bytes, aside: Aside, *, is_first: bool) -> It
     if begin.startswith(gzip.MAGIC):
         aside.keep(_fields(source.peek(_HEADER_MAX)) if begin[3:4].strip(b"\0") else b"")
         return member(source, gzip.Inflater())
-    if begin.startswith(xz.MAGIC):
-        return member(source, xz.decompressor())
     if begin.startswith(zstd.MAGIC):
         return zstd.frame(source, zstd.decompressor())
     if zstd.is_skippable(begin):
         return _skipped(source, aside)
+    return _other(source, begin, is_first=is_first)
+
+
+def _other(source: Source, begin: bytes, *, is_first: bool) -> Iterator[bytes] | None:
+    if begin.startswith(xz.MAGIC):
+        return member(source, xz.decompressor())
     if begin.startswith(b"BZh") and begin[4:10] in _BZIP2:
         return member(source, bz2.BZ2Decompressor())
     if begin.startswith(b"LZIP\1"):

@@ -178,7 +178,9 @@ def pack(stream: BinaryIO, *, visit: Visit, limits: Limits) -> None:
     visit("objects", io.BytesIO(b"\n".join(batch)))
     source.take(20)
     if after := source.take(1 << 20):
-        visit("(after its end)", forms.Chained(after, Pieces(iter(lambda: source.take(1 << 20), b""), cap=limits.archive)))
+        visit(
+            "(after its end)", forms.Chained(after, Pieces(iter(lambda: source.take(1 << 20), b""), cap=limits.archive))
+        )
 
 
 def _object(source: Source) -> int:

@@ -45,7 +45,14 @@ _FORGES = (
     Rule("gitlab-scim-token", "gitlab-token", (b"glsoat-",), _GITLAB_BODY, _GITLAB),
     Rule("gitlab-cicd-job-token", "gitlab-token", (b"glcbt-",), _GITLAB_BODY, _GITLAB),
     Rule("gitlab-session-cookie", "gitlab-token", (b"_gitlab_",), rb"session=[0-9a-z]{32}", _GITLAB, then=b"session="),
-    Rule("atlassian-api-token", "atlassian-token", (b"ATATT3xF",), rb"fGF0[A-Za-z0-9_-]{40,250}=[A-F0-9]{8}", _ATLASSIAN, then=b"fGF0"),
+    Rule(
+        "atlassian-api-token",
+        "atlassian-token",
+        (b"ATATT3xF",),
+        rb"fGF0[A-Za-z0-9_-]{40,250}=[A-F0-9]{8}",
+        _ATLASSIAN,
+        then=b"fGF0",
+    ),
     Rule("linear-api-key", "linear-key", (b"lin_",), rb"api_[A-Za-z0-9]{40}", "https://linear.app/developers/graphql"),
     Rule("sonar-api-token", "sonar-token", (b"squ_", b"sqp_", b"sqa_"), rb"[a-f0-9]{40}" + _END, _SONAR, apart=True),
     Rule(
@@ -79,7 +86,7 @@ _PACKAGES = (
         "pypi-token",
         (b"pypi-",),
         rb"A(?P<secret>gE[A-Za-z0-9_-]{50,1000})",
-        "https://warehouse.readthedocs.io/",
+        "Warehouse documentation: integration guide",
     ),
     Rule("rubygems-api-token", "rubygems-key", (b"rubygems_",), rb"[a-f0-9]{48}", "RubyGems guides: API key scopes"),
     Rule(

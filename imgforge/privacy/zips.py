@@ -58,7 +58,13 @@ def local(data: bytes, at: int) -> Member | None:
         return None
     _, version, flags, method, _, _, _, packed, _, name_size, extra_size = _HEADER.unpack_from(data, at)
     start = at + _HEADER.size + name_size + extra_size
-    if method not in _METHODS or version & 0xFF > 99 or version >> 8 > 31 or not 0 < name_size < 1 << 14 or start > len(data):
+    if (
+        method not in _METHODS
+        or version & 0xFF > 99
+        or version >> 8 > 31
+        or not 0 < name_size < 1 << 14
+        or start > len(data)
+    ):
         return None
     name = data[at + _HEADER.size : at + _HEADER.size + name_size]
     if _CONTROL.search(name):
@@ -124,9 +130,11 @@ class From(io.RawIOBase, BinaryIO):
         self.at = at
 
     def readable(self) -> bool:
+        """Return yes."""
         return True
 
     def read(self, size: int = -1, /) -> bytes:
+        """Read at most `size` bytes, or 16 KiB."""
         piece = self._data[self.at : self.at + min(size, 16 << 10)]
         self.at += len(piece)
         return piece

@@ -18,7 +18,7 @@ _CATEGORIES = {
 
 
 def sample(pattern: re.Pattern[bytes], *, seed: str) -> bytes:
-    """Return bytes that a pattern matches. Of what may be repeated there is as little as allowed, but twice for stars."""
+    """Return bytes that a pattern matches. Of what may be repeated there is as little as is allowed."""
     tree = parser.parse(pattern.pattern, pattern.flags)
     return _sequence(tree, random.Random(seed))
 
@@ -28,25 +28,18 @@ def _sequence(tree: Any, source: random.Random) -> bytes:
 
 
 def _one(op: Any, argument: Any, source: random.Random) -> bytes:
-    if op is ops.LITERAL:
-        return bytes((argument,))
     if op is ops.IN:
         return bytes((source.choice(sorted(_members(argument))),))
     if op in _REPEATS:
         low, high, tree = argument
-        count = max(low, min(int(high), 1)) if int(low) < 1 else int(low)
-        return b"".join(_sequence(tree, source) for _ in range(count))
+        return b"".join(_sequence(tree, source) for _ in range(max(int(low), min(int(high), 1))))
     if op is ops.SUBPATTERN:
         return _sequence(argument[-1], source)
-    if op is ops.ATOMIC_GROUP:
-        return _sequence(argument, source)
     if op is ops.BRANCH:
         return _sequence(source.choice(argument[1]), source)
-    if op is ops.ANY:
-        return b"a"
-    if op is ops.NOT_LITERAL:
-        return b"a"
-    return b""  # what is only looked at
+    if op is ops.LITERAL:
+        return bytes((argument,))
+    return b"a" if op in (ops.ANY, ops.NOT_LITERAL) else b""  # what is only looked at is nothing
 
 
 def _members(parts: list[tuple[Any, Any]]) -> set[int]:

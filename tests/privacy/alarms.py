@@ -1,7 +1,7 @@
-"""Search packages of the Debian archive for secrets: what is found in them is a false alarm, or a key that everybody has.
+"""Search packages of the Debian archive for secrets: findings are false alarms, or keys that everybody has.
 
-`make alarms` fetches the packages below with their dependencies from the sources of this machine's APT, as well as those
-that are named on the command line, and prints what is found. It exits with 1 when something is.
+`make alarms` fetches the packages below with their dependencies from the sources of this machine's APT, and those
+of the command line, and prints what is found. It exits with 1 when something is.
 """
 
 from __future__ import annotations
@@ -11,22 +11,65 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from imgforge.privacy import scan
 from imgforge.privacy.forms import Chained
 from imgforge.tar import read
 
 SETS = (
-    "nginx", "apache2", "haproxy", "lighttpd", "varnish", "squid", "uwsgi", "gunicorn", "tomcat10", "postgresql",
-    "mariadb-server", "redis-server", "memcached", "rabbitmq-server", "mosquitto", "prometheus", "exim4", "postfix",
-    "dovecot-imapd", "bind9", "unbound", "dnsmasq", "openssh-server", "openvpn", "strongswan", "slapd", "krb5-kdc", "samba",
-    "proftpd-basic", "vsftpd", "stunnel4 ssl-cert openssl gnutls-bin", "docker.io", "podman", "ansible",
+    "nginx",
+    "apache2",
+    "haproxy",
+    "lighttpd",
+    "varnish",
+    "squid",
+    "uwsgi",
+    "gunicorn",
+    "tomcat10",
+    "postgresql",
+    "mariadb-server",
+    "redis-server",
+    "memcached",
+    "rabbitmq-server",
+    "mosquitto",
+    "prometheus",
+    "exim4",
+    "postfix",
+    "dovecot-imapd",
+    "bind9",
+    "unbound",
+    "dnsmasq",
+    "openssh-server",
+    "openvpn",
+    "strongswan",
+    "slapd",
+    "krb5-kdc",
+    "samba",
+    "proftpd-basic",
+    "vsftpd",
+    "stunnel4 ssl-cert openssl gnutls-bin",
+    "docker.io",
+    "podman",
+    "ansible",
     "python3-jwt python3-cryptography python3-requests python3-django python3-flask python3-paramiko python3-boto3",
     "python3-oauthlib python3-authlib python3-twisted python3-httplib2 python3-tornado python3-aiohttp python3-pip",
-    "ruby puma rails", "nodejs npm", "git gnupg curl wget", "golang-go", "php php-fpm php-mysql php-curl composer phpunit",
-    "perl libwww-perl libio-socket-ssl-perl libnet-ssleay-perl libmojolicious-perl", "default-jdk-headless maven",
-    "r-base-core", "erlang-nox", "elixir", "lua5.4 luarocks", "ghc", "rustc", "mono-complete", "sbcl",
-)  # fmt: skip
+    "ruby puma rails",
+    "nodejs npm",
+    "git gnupg curl wget",
+    "golang-go",
+    "php php-fpm php-mysql php-curl composer phpunit",
+    "perl libwww-perl libio-socket-ssl-perl libnet-ssleay-perl libmojolicious-perl",
+    "default-jdk-headless maven",
+    "r-base-core",
+    "erlang-nox",
+    "elixir",
+    "lua5.4 luarocks",
+    "ghc",
+    "rustc",
+    "mono-complete",
+    "sbcl",
+)
 """Servers and languages; each row is one installation."""
 
 
@@ -49,7 +92,7 @@ def alarms(packages: list[Path]) -> Iterator[str]:
         with subprocess.Popen(command, stdout=subprocess.PIPE) as unpacking:
             assert unpacking.stdout is not None
             name = path.name.split("_")[0]
-            searched = scan.layer(read(Chained(b"", unpacking.stdout), what=name), name=name)
+            searched = scan.layer(read(Chained(b"", cast("BinaryIO", unpacking.stdout)), what=name), name=name)
         yield from (f"{finding} [{finding.sha256}]" for finding in searched.findings)
 
 

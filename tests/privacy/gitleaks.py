@@ -1,6 +1,6 @@
 """What gitleaks finds and imgforge does not: compares the stored list with a config/gitleaks.toml.
 
-`python tests/privacy/gitleaks.py PATH` prints the rules of that file that the list does not know, and those that are gone.
+`python tests/privacy/gitleaks.py PATH` prints the rules that the list lacks, and those that are gone.
 """
 
 from __future__ import annotations

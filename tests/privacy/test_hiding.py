@@ -27,7 +27,9 @@ from imgforge.signing.keygen import generate
 
 NOTHING = b"nothing to be seen here\n"
 LONG = NOTHING * 6000
-SIGSTORE = base64.b64encode(json.dumps({"kdf": {"name": "scrypt", "salt": "c2FsdA=="}, "ciphertext": "A" * 300}).encode())
+SIGSTORE = base64.b64encode(
+    json.dumps({"kdf": {"name": "scrypt", "salt": "c2FsdA=="}, "ciphertext": "A" * 300}).encode()
+)
 
 
 def armored(label: bytes, body: bytes) -> bytes:
@@ -53,7 +55,12 @@ def unlisted(name: str, content: bytes) -> bytes:
 
 def gapped(tar: bytes) -> bytes:
     """Return a tar with a compressed key between the last member and the end."""
-    return tar[:-1024].rstrip(b"\0") + bytes(-len(tar[:-1024].rstrip(b"\0")) % 512) + archive.packed(pem(), "gz") + bytes(2048)
+    return (
+        tar[:-1024].rstrip(b"\0")
+        + bytes(-len(tar[:-1024].rstrip(b"\0")) % 512)
+        + archive.packed(pem(), "gz")
+        + bytes(2048)
+    )
 
 
 def lzip(content: bytes) -> bytes:
@@ -91,7 +98,10 @@ FOUND: dict[str, tuple[str, bytes]] = {
     "zip in base64": ("private-key", base64.b64encode(archive.zipped("key", KEY))),
     "base64 four times": ("private-key", base64.b64encode(base64.b64encode(base64.b64encode(ENCODED)))),
     "unicode escapes": ("github-token", b'"' + b"".join(b"\\u%04x" % byte for byte in GITHUB) + b'"'),
-    "some unicode escapes": ("private-key", json.dumps(KEY.decode()).replace("-", "\\u002d").replace("+", "\\u002b").encode()),
+    "some unicode escapes": (
+        "private-key",
+        json.dumps(KEY.decode()).replace("-", "\\u002d").replace("+", "\\u002b").encode(),
+    ),
     "hex escapes": ("github-token", b"'" + b"".join(b"\\x%02x" % byte for byte in GITHUB) + b"'"),
     "escaped slashes": ("private-key", json.dumps(KEY.decode()).replace("/", "\\/").encode()),
     "percents": ("private-key", quote(KEY.decode(), safe="").encode()),
@@ -115,18 +125,37 @@ FOUND: dict[str, tuple[str, bytes]] = {
     "after a bzip2": ("private-key", archive.packed(NOTHING, "bz2") + b"\n" + KEY),
     "after a tar in gzip": ("private-key", archive.packed(archive.tarred("a", NOTHING) + KEY, "gz")),
     "in a gap of a tar": ("private-key", archive.packed(gapped(archive.tarred("a", NOTHING)), "gz")),
-    "five archives": ("private-key", archive.zipped("a", archive.packed(archive.tarred("b", archive.zipped("c", archive.packed(KEY, "xz"))), "bz2"))),
+    "five archives": (
+        "private-key",
+        archive.zipped("a", archive.packed(archive.tarred("b", archive.zipped("c", archive.packed(KEY, "xz"))), "bz2")),
+    ),
     "zlib": ("private-key", zlib.compress(KEY)),
     "lzma": ("private-key", lzma.compress(KEY, lzma.FORMAT_ALONE)),
     "lzip": ("private-key", lzip(KEY)),
-    "JWK": ("private-key", b'{"kty": "EC", "crv": "P-256", "x": "a", "d": "' + base64.urlsafe_b64encode(der()[60:92]).rstrip(b"=") + b'"}'),
-    "minisign": ("signify-key", b"untrusted comment: minisign encrypted secret key\nRW" + base64.b64encode(der()[:156]) + b"\n"),
+    "JWK": (
+        "private-key",
+        b'{"kty": "EC", "crv": "P-256", "x": "a", "d": "' + base64.urlsafe_b64encode(der()[60:92]).rstrip(b"=") + b'"}',
+    ),
+    "minisign": (
+        "signify-key",
+        b"untrusted comment: minisign encrypted secret key\nRW" + base64.b64encode(der()[:156]) + b"\n",
+    ),
     "WireGuard": ("wireguard-key", b"[Interface]\nPrivateKey = " + base64.b64encode(der()[60:92]) + b"\n"),
-    "TSIG": ("dnssec-key", b'key "a" {\n\talgorithm hmac-sha256;\n\tsecret "' + base64.b64encode(der()[60:92]) + b'";\n};\n'),
-    "OpenVPN": ("openvpn-key", b"-----BEGIN OpenVPN Static key V1-----\n" + b"".join(der()[at : at + 16].hex().encode() + b"\n" for at in range(60, 316, 16))),
+    "TSIG": (
+        "dnssec-key",
+        b'key "a" {\n\talgorithm hmac-sha256;\n\tsecret "' + base64.b64encode(der()[60:92]) + b'";\n};\n',
+    ),
+    "OpenVPN": (
+        "openvpn-key",
+        b"-----BEGIN OpenVPN Static key V1-----\n"
+        + b"".join(der()[at : at + 16].hex().encode() + b"\n" for at in range(60, 316, 16)),
+    ),
     "GCP": ("private-key", json.dumps({"type": "service_account", "private_key": KEY.decode()}).encode()),
-    "grafana's old keys": ("grafana-token", base64.b64encode(b'{"k":"' + token("github")[4:36] + b'","n":"shop","id":1}')),
-}  # fmt: skip
+    "grafana's old keys": (
+        "grafana-token",
+        base64.b64encode(b'{"k":"' + token("github")[4:36] + b'","n":"shop","id":1}'),
+    ),
+}
 
 
 def found(content: bytes) -> set[str]:
@@ -147,13 +176,18 @@ def test_our_own_private_key_is_found() -> None:
 
 def cpio(directory: Path) -> bytes:
     (directory / "key").write_bytes(KEY)
-    return subprocess.run(["cpio", "-o", "-H", "newc"], input=b"key\n", cwd=directory, capture_output=True, check=True).stdout
+    return subprocess.run(
+        ["cpio", "-o", "-H", "newc"], input=b"key\n", cwd=directory, capture_output=True, check=True
+    ).stdout
 
 
 def repository(directory: Path) -> bytes:
     """Return a pack of git that holds a key which a later commit deleted."""
     git: Callable[..., object] = lambda *words: subprocess.run(  # noqa: E731
-        ["git", "-c", "user.name=a", "-c", "user.email=a@example.org", *words], cwd=directory, capture_output=True, check=True
+        ["git", "-c", "user.name=a", "-c", "user.email=a@example.org", *words],
+        cwd=directory,
+        capture_output=True,
+        check=True,
     )
     git("init", "--quiet")
     (directory / "key").write_bytes(KEY)

@@ -1,7 +1,7 @@
 """No input makes the search slow: four times the bytes are about four times the work, for every rule and decoder.
 
 Work is counted, not timed: the bytes that are looked at again and again show as calls and as bytes handed to them. For
-what happens inside of one regular expression the ratio of processor times is compared, with a wide margin and three tries.
+what happens inside of one expression the ratio of processor times is compared, with a wide margin and three tries.
 """
 
 from __future__ import annotations
@@ -66,12 +66,39 @@ SEEDS = {
 }
 
 PATHS = (
-    "root/.env", "root/.pgpass", "root/.my.cnf", "root/.pypirc", "root/.m2/settings.xml", "root/auth.json", "a/hosts.yml",
-    "root/.s3cfg", "root/.gem/credentials", "etc/shadow", "srv/.htpasswd", "etc/apt/apt.conf", "etc/environment",
+    "root/.env",
+    "root/.pgpass",
+    "root/.my.cnf",
+    "root/.pypirc",
+    "root/.m2/settings.xml",
+    "root/auth.json",
+    "a/hosts.yml",
+    "root/.s3cfg",
+    "root/.gem/credentials",
+    "etc/shadow",
+    "srv/.htpasswd",
+    "etc/apt/apt.conf",
+    "etc/environment",
     "a/NuGet.Config",
-)  # fmt: skip
-LINES = (b"PASSWORD", b"a", b" ", b"\n", b" \n", b"\t", b":", b"a:", b"proxy ", b"https_proxy=", b"Acquire::http::Proxy", b"secret",
-         b'"password":', b"<password>", b"export ", b'<add key="Password" ')  # fmt: skip
+)
+LINES = (
+    b"PASSWORD",
+    b"a",
+    b" ",
+    b"\n",
+    b" \n",
+    b"\t",
+    b":",
+    b"a:",
+    b"proxy ",
+    b"https_proxy=",
+    b"Acquire::http::Proxy",
+    b"secret",
+    b'"password":',
+    b"<password>",
+    b"export ",
+    b'<add key="Password" ',
+)
 
 
 def taken(work: Callable[[bytes], object], data: bytes) -> float:

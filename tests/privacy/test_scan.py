@@ -13,8 +13,8 @@ from privacy import archive
 from privacy.corpus import Once, image_config
 
 from imgforge.privacy import scan
-from imgforge.privacy.forms import Limits
 from imgforge.privacy.finding import Place
+from imgforge.privacy.forms import Limits
 from imgforge.privacy.scan import Searched
 
 
@@ -49,7 +49,10 @@ def test_a_member_of_a_package_has_its_path() -> None:
 
 DAMAGED = {
     "an encrypted member": (locked_zip(), "a: unsearchable: encrypted"),
-    "a truncated zip": (archive.zipped("a", b"".join(bytes((n % 251, n % 7)) for n in range(9999)))[:400], "a: unsearchable: damaged"),
+    "a truncated zip": (
+        archive.zipped("a", b"".join(bytes((n % 251, n % 7)) for n in range(9999)))[:400],
+        "a: unsearchable: damaged",
+    ),
     "a truncated gzip": (archive.packed(b"x" * 9999, "gz")[:-9], "unsearchable: damaged"),
     "a truncated xz": (archive.packed(b"x" * 9999, "xz")[:-9], "unsearchable: damaged"),
     "a truncated zstd": (archive.packed(b"x" * 9999, "zst")[:-5], "unsearchable: damaged"),
@@ -66,7 +69,9 @@ def test_an_archive_that_cannot_be_read_is_refused(name: str) -> None:
     assert [text.split("/srv/a: ")[1] for text in told(searched(file("srv/a", data)))] == [said]
 
 
-@pytest.mark.parametrize("data", [b"PK\x03\x04" + b"\xff" * 99, b"x\x9c" + b"\xff" * 99, b"\x5d\0\0\x80\0" + b"\xff" * 99])
+@pytest.mark.parametrize(
+    "data", [b"PK\x03\x04" + b"\xff" * 99, b"x\x9c" + b"\xff" * 99, b"\x5d\0\0\x80\0" + b"\xff" * 99]
+)
 def test_what_only_begins_like_an_archive_is_a_file(data: bytes) -> None:
     assert told(searched(file("srv/a", data))) == []
 
@@ -107,7 +112,9 @@ def test_archives_in_each_other_have_an_end() -> None:
 def test_a_bomb_is_refused_and_not_searched() -> None:
     bomb = archive.packed(bytes(8 << 20), "gz")
     limits = Limits(archive=1 << 20)
-    assert told(searched(file("srv/a.gz", bomb), limits=limits)) == ["layer 1: /srv/a.gz: unsearchable: too much comes out of it"]
+    assert told(searched(file("srv/a.gz", bomb), limits=limits)) == [
+        "layer 1: /srv/a.gz: unsearchable: too much comes out of it"
+    ]
     many = [file(f"srv/{number}.gz", bomb) for number in range(4)]
     result = searched(*many, limits=Limits(total=20 << 20))
     assert [finding.place.path for finding in result.findings] == ["srv/2.gz", "srv/3.gz"]
