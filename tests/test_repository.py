@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import configparser
 import re
 import shutil
@@ -82,6 +83,52 @@ def test_make_knows_the_target(target: str) -> None:
 def test_no_host_of_a_package_registry_is_named() -> None:
     hosts = _registry_hosts()
     named = {name: sorted(host for host in hosts if host in text) for name, text in _texts().items()}
+    assert {name: found for name, found in named.items() if found} == {}
+
+
+REGISTRIES = {
+    "npm" + "js": ("org", "com"),
+    "py" + "pi": ("org", "io"),
+    "python" + "hosted": ("org",),
+    "ruby" + "gems": ("org",),
+    "crates": ("io",),
+    "packa" + "gist": ("org", "com"),
+    "nu" + "get": ("org",),
+    "me" + "tacpan": ("org",),
+    "hex": ("pm",),
+    "hack" + "age.haskell": ("org",),
+    "proxy.go" + "lang": ("org",),
+    "repo1.ma" + "ven": ("org",),
+    "maven.apa" + "che": ("org",),
+    "deb.deb" + "ian": ("org",),
+    "ftp.deb" + "ian": ("org",),
+    "snapshot.deb" + "ian": ("org",),
+    "security.deb" + "ian": ("org",),
+    "archive.ubun" + "tu": ("com",),
+    "warehouse.readthe" + "docs": ("io",),
+    "conda.ana" + "conda": ("org",),
+    "clo" + "jars": ("org",),
+    "jit" + "pack": ("io",),
+    "yarn" + "pkg": ("com",),
+    "coco" + "apods": ("org",),
+    "c" + "pan": ("org",),
+}
+"""Hosts of public package registries, by their parts: no file spells them out, this one included."""
+
+_REGISTRY = re.compile(
+    "|".join(
+        rf"(?<![A-Za-z0-9-]){re.escape(name)}\.(?:{'|'.join(ends)})(?![A-Za-z0-9-])"
+        for name, ends in REGISTRIES.items()
+    )
+)
+
+
+def test_no_public_package_registry_is_named() -> None:
+    """Not plainly, and not in base64, as in a token that says where it is from."""
+    encoded = re.compile(
+        "|".join(base64.b64encode(name.encode())[: len(name) * 4 // 3].decode() for name in ("py" + "pi.org",))
+    )
+    named = {name: sorted({*_REGISTRY.findall(text), *encoded.findall(text)}) for name, text in _texts().items()}
     assert {name: found for name, found in named.items() if found} == {}
 
 

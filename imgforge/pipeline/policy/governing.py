@@ -30,8 +30,8 @@ judging = late.module("imgforge.pipeline.policy.judging")
 policies = late.module("imgforge.policy.files")
 refusals = late.module("imgforge.policy.refusal")
 
-FORMATS = (2, 1)
-"""Of the rules, and `privacy.scan.FORMAT`; raise the first when a rule of the same policy judges otherwise."""
+FORMATS = (2, "2.ff00dddcbe20")
+"""Of the rules, and `privacy.scan.VERSION`; raise the first when a rule of the same policy judges otherwise."""
 
 _KIND = "verdicts"
 _PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
