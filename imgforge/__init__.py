@@ -9,6 +9,7 @@ because heavy libraries are late (docs/decisions/0001-late-imports.md).
 
 from __future__ import annotations
 
+from imgforge import interruption  # noqa: F401 - first: from here on the command heeds signals
 from imgforge.digest import Digest
 from imgforge.errors import ImgforgeError, ManifestError, UsageError
 from imgforge.pipeline.builder import Built

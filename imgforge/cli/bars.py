@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TextIO
 
 import imgforge
-from imgforge import late
+from imgforge import interruption, late
 from imgforge.cli import progress, rendering
 
 console = late.module("rich.console")
@@ -53,6 +53,12 @@ class Bars(progress.Quiet):
         """Say a fact above the bars."""
         self.write(text)
 
+    def last_words(self, text: str, exit_code: int) -> str:
+        """Return the line with what takes the bars away and shows the cursor again (ECMA-48: CUU, ED; DECTCEM)."""
+        running = len(self._bars)
+        up = f"\x1b[{running - 1}A" if running > 1 else ""
+        return (f"{up}\r\x1b[J\x1b[?25h" if running else "") + super().last_words(text, exit_code)
+
     def write(self, line: str) -> None:
         """Write a line above the bars."""
         with self._lock:
@@ -60,6 +66,19 @@ class Bars(progress.Quiet):
                 super().write(line)
             else:
                 self._display.console.print(rendering.printable(line), markup=False, highlight=False, soft_wrap=True)
+
+
+class _UntilTheEnd:
+    """A terminal to which nothing more is written when a signal is ending the process."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        return 0 if interruption.is_ending() else self._stream.write(text)
 
 
 def _display(stream: TextIO) -> Any:
@@ -70,4 +89,4 @@ def _display(stream: TextIO) -> Any:
         live.TimeElapsedColumn(),
         live.TextColumn("{task.description}", markup=False),
     )
-    return live.Progress(*columns, console=console.Console(file=stream), transient=True)
+    return live.Progress(*columns, console=console.Console(file=_UntilTheEnd(stream)), transient=True)

@@ -11,6 +11,7 @@ from typing import Any, TextIO
 import attrs
 
 import imgforge
+from imgforge import interruption
 from imgforge.cli import rendering
 
 _LINE_EVERY = 10.0
@@ -93,8 +94,14 @@ class Tally(imgforge.Reporter):
         for hint in hints:
             self.write(f"hint: {hint}")
 
+    def last_words(self, text: str, exit_code: int) -> str:  # noqa: ARG002 - as above
+        """Return what is written when a signal ends the process; called in another thread, it waits for nothing."""
+        return f"imgforge: error: {text}\n"
+
     def write(self, line: str) -> None:
-        """Write one line at once, so that threads do not mix theirs."""
+        """Write one line at once, so that threads do not mix theirs; nothing when a signal is ending the process."""
+        if interruption.is_ending():
+            return
         self._stream.write(rendering.printable(line) + "\n")
         self._stream.flush()
 
@@ -179,6 +186,14 @@ class Events(Tally):
         """Say why nothing came of it."""
         self.say("failed", texts=list(texts), hints=list(hints), exit_code=exit_code, trace=trace)
 
+    def last_words(self, text: str, exit_code: int) -> str:
+        """Return the event that says why nothing came of it."""
+        return _event("failed", texts=[text], hints=[], exit_code=exit_code, trace="") + "\n"
+
     def say(self, event: str, **facts: Any) -> None:
         """Write one event."""
-        self.write(json.dumps({"event": event, **facts}))
+        self.write(_event(event, **facts))
+
+
+def _event(event: str, **facts: Any) -> str:
+    return json.dumps({"event": event, **facts})

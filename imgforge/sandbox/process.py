@@ -19,7 +19,7 @@ from typing import Any
 import attrs
 
 from imgforge.errors import SandboxError
-from imgforge.sandbox import interior, supervisor, syscalls, terminal
+from imgforge.sandbox import interior, relay, supervisor, syscalls, terminal
 from imgforge.sandbox.command import Command, Outcome, Owner, User
 from imgforge.sandbox.rung import Rung
 
@@ -28,6 +28,8 @@ TAIL = 64 << 10
 
 _CHUNK = 64 << 10
 _ROOT_USER = User()
+_RELAYED = frozenset(signal.valid_signals()) - {signal.SIGCHLD}
+"""Signals that may be on their way to an interactive command while it starts; the recorder needs SIGCHLD."""
 
 
 def run(
@@ -64,21 +66,32 @@ def run(
 
 
 def interact(
-    argv: Sequence[str], *, root: Path, rung: Rung, env: Mapping[str, str], workdir: str = "/", user: User = _ROOT_USER
+    argv: Sequence[str],
+    *,
+    root: Path,
+    rung: Rung,
+    env: Mapping[str, str],
+    workdir: str = "/",
+    user: User = _ROOT_USER,
+    stop_signal: int = signal.SIGTERM,
 ) -> Outcome:
     """Run a command like `run`, with this process's input, output and terminal.
 
     While it runs the command's processes are the terminal's foreground group: signals from the keyboard go to them.
+    `relay.STOP` and `relay.INTERRUPT`, sent to this process, stop and interrupt the command.
 
     Raises:
         SandboxError: the sandbox could not be made.
     """
     command = Command(tuple(argv), root, rung, env, workdir, user, interactive=True)
     kept = {number: signal.signal(number, signal.SIG_IGN) for number in terminal.KEYBOARD_SIGNALS}
+    foreground = terminal.foreground()
+    passing = relay.Relay(stop_signal)
     try:
-        return _run(command, None)
+        with passing.heeding():
+            return _run(command, None, began=passing.attach)
     finally:
-        terminal.give_to(os.getpgrp())
+        terminal.give_to(foreground)
         for number, disposition in kept.items():
             signal.signal(number, disposition)
 
@@ -100,7 +113,9 @@ class _First:
     output: int | None
 
 
-def _run(command: Command, output: Callable[[bytes], None] | None) -> Outcome:
+def _run(
+    command: Command, output: Callable[[bytes], None] | None, *, began: Callable[[int], None] = lambda _process: None
+) -> Outcome:
     start = time.monotonic()
     until = None if command.timeout is None else start + command.timeout
     tail, said = bytearray(), bytearray()
@@ -110,6 +125,7 @@ def _run(command: Command, output: Callable[[bytes], None] | None) -> Outcome:
         if first.output is not None:
             sinks[first.output] = _keeper(tail, output)
         try:
+            began(first.process)
             in_time = _pump(sinks, ended=first.ended, until=until)
             if not in_time:
                 _kill(first, command.rung)
@@ -148,8 +164,8 @@ def _start(command: Command, opened: contextlib.ExitStack) -> _First:
         opened.callback(os.close, end)
 
     def fork() -> int:
-        # Nothing may end the first process before it listens.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        # Nothing may end the first process before it listens, or the command before it is executed.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _RELAYED if command.interactive else {signal.SIGTERM})
         if command.rung.has_mounts:
             syscalls.unshare(syscalls.CLONE_NEWPID)
         process = os.fork()

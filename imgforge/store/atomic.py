@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import io
 import itertools
 import os
@@ -22,6 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from imgforge import interruption
 from imgforge.errors import StoreError
 
 BUFFER = 1 << 20
@@ -139,6 +141,7 @@ class Temporary:
         """Make and lock an empty file; return its descriptor, open for writing, and its name."""
         with self._gated():
             path = self._name()
+            interruption.register(path, path.unlink)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         return descriptor, path
@@ -147,6 +150,7 @@ class Temporary:
         """Make and lock an empty directory; return a descriptor that holds the lock, and its name."""
         with self._gated():
             path = self._name()
+            interruption.register(path, functools.partial(remove_tree, path))
             path.mkdir(mode=0o700)
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -167,6 +171,7 @@ class Temporary:
         finally:
             with contextlib.suppress(OSError):
                 path.unlink()
+            interruption.forget(path)
             os.close(descriptor)
 
     def oldest(self) -> int | None:
@@ -215,6 +220,7 @@ class Writing(io.BufferedWriter):
     def __init__(self, made: tuple[int, Path]) -> None:
         """Take over a file that was made and locked: by `Temporary.file`, or with `lock_file`."""
         descriptor, self.path = made
+        interruption.register(self.path, self.path.unlink)
         self._file = _File(descriptor, self.path)
         super().__init__(self._file, BUFFER)
 
@@ -239,6 +245,7 @@ class Writing(io.BufferedWriter):
         except BaseException:
             self.discard()
             raise
+        interruption.forget(self.path)
         self._file.close()
 
     def discard(self) -> None:
@@ -246,6 +253,7 @@ class Writing(io.BufferedWriter):
         if not self._file.closed:
             with contextlib.suppress(OSError):
                 self.path.unlink()
+            interruption.forget(self.path)
             with contextlib.suppress(OSError):
                 self._file.close()  # not the buffer: it would try to write what the disk refused
 

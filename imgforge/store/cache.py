@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 import attrs
 
+from imgforge import interruption
 from imgforge.errors import StoreError
 from imgforge.store.atomic import Temporary, Writing, filling, locked, remove_tree, storing, sweep_locks, weigh
 
@@ -145,6 +146,7 @@ class Cache:
                 with storing(tree):
                     remove(tree)
             finally:
+                interruption.forget(tree)
                 os.close(descriptor)
 
     def adopt(self, kind: str, key: str, path: Path) -> Path:
@@ -301,6 +303,7 @@ class Cache:
                 path.rename(grave / "entry")
             remove(grave)
         finally:
+            interruption.forget(grave)
             os.close(descriptor)
 
 
