@@ -56,10 +56,13 @@ def heed() -> None:
     heard = [number for number in SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
+    try:
+        threading.Thread(target=_listen, args=(reading,), daemon=True, name="signals").start()
+    except RuntimeError:  # no more threads: Python's own handlers stay
+        return
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     for number in heard:
         signal.signal(number, _stand_still)
-    threading.Thread(target=_listen, args=(reading,), daemon=True, name="signals").start()
 
 
 def describe_with(describe: Callable[[str, int], str]) -> None:
@@ -170,7 +173,10 @@ def _begin(number: int) -> None:
     with _END.decision:
         _END.begun = not _END.over
     if _END.begun:
-        threading.Thread(target=_end, args=(number,), daemon=True, name="end").start()
+        try:
+            threading.Thread(target=_end, args=(number,), daemon=True, name="end").start()
+        except RuntimeError:  # no more threads
+            _end(number)
 
 
 def _end(number: int) -> None:

@@ -33,7 +33,7 @@ class Bars(progress.Quiet):
                 self._display.start()
             total = rendering.amount(step.total, step.unit) if step.total else ""
             self._bars[id(step)] = self._display.add_task(
-                rendering.printable(step.subject), total=step.total or None, stage=step.stage, of=total
+                rendering.line(step.subject), total=step.total or None, stage=step.stage, of=total
             )
 
     def advanced(self, step: imgforge.Step, amount: int) -> None:
@@ -65,7 +65,7 @@ class Bars(progress.Quiet):
             if self._display is None:
                 super().write(line)
             else:
-                self._display.console.print(rendering.printable(line), markup=False, highlight=False, soft_wrap=True)
+                self._display.console.print(rendering.paragraph(line), markup=False, highlight=False, soft_wrap=True)
 
 
 class _UntilTheEnd:

@@ -36,7 +36,7 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     """Print every refusal."""
     checked = imgforge.check(arguments.target, settings=settings)
     if arguments.json:
-        rendering.say(rendering.as_json(checked))
+        rendering.say_json(checked)
         return rendering.REFUSED if checked.refusals else 0
     for refusal in checked.refusals:
         rendering.say(refusal.line)

@@ -32,7 +32,7 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     failures = Failures(settings.reporter, "is not checked")
     found = [one for _, one in failures.sifted(imgforge.outdated(arguments.directory, settings=settings))]
     if arguments.json:
-        rendering.say(rendering.as_json(found))
+        rendering.say_json(found)
     else:
         rows = ((one.name, *_columns(change)) for one in found for change in one.changes)
         rendering.say(rendering.table((("IMAGE", "PACKAGE", "LOCKED", "NOW", "URGENCY"), *rows)))

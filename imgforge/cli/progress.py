@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Sequence
@@ -102,7 +101,7 @@ class Tally(imgforge.Reporter):
         """Write one line at once, so that threads do not mix theirs; nothing when a signal is ending the process."""
         if interruption.is_ending():
             return
-        self._stream.write(rendering.printable(line) + "\n")
+        self._stream.write(rendering.paragraph(line) + "\n")
         self._stream.flush()
 
 
@@ -123,14 +122,14 @@ class Lines(Quiet):
     def came(self, step: imgforge.Step, done: int) -> None:
         """Say how far a running step is."""
         share = f" of {rendering.amount(step.total, step.unit)}" if step.total else ""
-        self.write(f"{step.stage:>10}  {step.subject}: {rendering.amount(done, step.unit)}{share} …")
+        self.write(f"{step.stage:>10}  {rendering.line(step.subject)}: {rendering.amount(done, step.unit)}{share} …")
 
     def ended(self, step: imgforge.Step, done: int, seconds: float) -> None:
         """Say what a step did and how long it took."""
         if seconds < self.shortest:
             return
         size = f"{rendering.amount(done, step.unit)}, " if done else ""
-        self.write(f"{step.stage:>10}  {step.subject}: {size}{rendering.duration(seconds)}")
+        self.write(f"{step.stage:>10}  {rendering.line(step.subject)}: {size}{rendering.duration(seconds)}")
 
     def noted(self, text: str) -> None:
         """Say a fact."""
@@ -145,7 +144,7 @@ class Verbose(Lines):
     def started(self, step: imgforge.Step) -> None:
         """Say that a step begins."""
         super().started(step)
-        self.write(f"{step.stage:>10}  {step.subject} …")
+        self.write(f"{step.stage:>10}  {rendering.line(step.subject)} …")
 
     def logged(self, text: str) -> None:
         """Say what the library logged."""
@@ -196,4 +195,4 @@ class Events(Tally):
 
 
 def _event(event: str, **facts: Any) -> str:
-    return json.dumps({"event": event, **facts})
+    return rendering.json_text({"event": event, **facts})
