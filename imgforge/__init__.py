@@ -18,6 +18,7 @@ from imgforge.pipeline.layer.planning import Plan
 from imgforge.pipeline.lock.freshness import Change, Freshness
 from imgforge.pipeline.lock.locking import Locked
 from imgforge.pipeline.publish import Published, Vouched, copy, index, keygen, pull, push, sign, tag, tags, verify
+from imgforge.pipeline.shipped import Named, manifests
 from imgforge.pipeline.statements import provenance, report, sbom
 from imgforge.pipeline.verbs import (
     Freed,
@@ -52,6 +53,7 @@ __all__ = [
     "Inspection",
     "Locked",
     "ManifestError",
+    "Named",
     "Plan",
     "Published",
     "Refusal",
@@ -73,6 +75,7 @@ __all__ = [
     "keygen",
     "lock",
     "lock_each",
+    "manifests",
     "outdated",
     "plan",
     "provenance",

@@ -32,6 +32,7 @@ from imgforge.pipeline.attest.stopwatch import Stopwatch
 from imgforge.pipeline.chain import Chain
 from imgforge.pipeline.image import base as bases
 from imgforge.pipeline.image.base import Base
+from imgforge.pipeline.image.meant import explained
 from imgforge.pipeline.layer import installed as remembered
 from imgforge.pipeline.layer import material
 from imgforge.pipeline.layer.blobs import LayerBlobs
@@ -173,7 +174,8 @@ class Builder:
     def open(self, reference: str, *, platform: Platform | None = None) -> Base:
         """Open an image of the store, or one that a reference names; of an index, the one for the platform."""
         parsed = Reference.parse(reference)
-        opened = self._resources.enter_context(transports.read(parsed, table=self.places, platform=platform))
+        with explained(parsed):
+            opened = self._resources.enter_context(transports.read(parsed, table=self.places, platform=platform))
         return Base.of(opened, reference)
 
     def _build(self, file: ManifestFile, base: Base | None, mode: Mode) -> Built:
@@ -298,7 +300,8 @@ class Builder:
         first = chain.files[0]
         is_free = len(chain.files) == 1 and mode is not None and mode.upgrade == ()
         opener = grounds.Opener(self.store, self.cache, table=lambda: self.places, client=lambda: self.client)
-        found: Base = self._resources.enter_context(opener.open(first, platform=_platform(first), is_free=is_free))
+        with explained(Reference.parse(chain.ground), manifests=self._settings.manifests):
+            found: Base = self._resources.enter_context(opener.open(first, platform=_platform(first), is_free=is_free))
         return found
 
     def ground_faults(self, chain: Chain, ground: Base) -> tuple[Any, ...]:
