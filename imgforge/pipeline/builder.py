@@ -23,11 +23,10 @@ from imgforge.image import Image, Layer, assemble
 from imgforge.lock import PlatformLock
 from imgforge.manifest.files import ManifestFile
 from imgforge.manifest.model import debian_architecture
-from imgforge.manifest.parts import Config
-from imgforge.oci.config import Overrides
 from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.platform import Platform
 from imgforge.oci.reference import Reference
+from imgforge.pipeline import expecting, overrides
 from imgforge.pipeline.attest.stopwatch import Stopwatch
 from imgforge.pipeline.chain import Chain
 from imgforge.pipeline.image import base as bases
@@ -58,7 +57,6 @@ transports = late.module("imgforge.transport.table")
 
 COMPRESSOR = "org.wikimedia.imgforge.compressor"
 """The annotation that names what the compressed bytes depend on beside their content."""
-
 
 _ARCHITECTURES = {"aarch64": "arm64", "armv7l": "arm", "i686": "386", "ppc64le": "ppc64le", "x86_64": "amd64"}
 """Go's names of architectures, which OCI uses, by the kernel's."""
@@ -92,10 +90,12 @@ class Mode:
     Attributes:
         locked: a lock that does not fit is an error, and none is written.
         upgrade: packages whose versions are free; empty for all, None to take a lock that fits.
+        may_miss: whether those packages need not be in the lock: there are other locks.
     """
 
     locked: bool = False
     upgrade: tuple[str, ...] | None = None
+    may_miss: bool = False
 
 
 class Builder:
@@ -142,6 +142,9 @@ class Builder:
             StaleLockError: the mode forbids to refresh a lock, and one does not fit.
             ResolveError, FetchError, IntegrityError, BuildError, SandboxError, StoreError: what stood in the way.
         """
+        expecting.files(chain.files)
+        if mode.locked:
+            expecting.locked(chain.files[-1])
         base = self._ground(chain, mode)
         for file in chain.files[:-1]:
             built = self._build(file, base, Mode(locked=mode.locked and locking.read(file) is not None))
@@ -192,6 +195,8 @@ class Builder:
                 image = self._assembled(file, base, (*layers, marks.on_files(own)), installed.epoch, marks)
             name = file.manifest.name
             self.governor.image(self._as_base(image, name), name=name, file=file)
+            if file.manifest.config.user and not self.store.has(image.digest):
+                expecting.user(file, self.forge.facts(self._as_base(image, name)))
             reused = self._keep(image, name)
         self._remember(image, file, base, locked=(lock, platform_lock), mode=mode)
         return Built(file.manifest.name, image.digest, image, installed, lock, reused)
@@ -203,6 +208,8 @@ class Builder:
             return Locked(question.file.lock, before), fitting
         if mode.locked:
             locking.refuse_stale(before, question)
+        if mode.upgrade and not mode.may_miss:
+            expecting.upgrades(mode.upgrade, question, before, self.forge.facts(base))
         self.governor.sources(question.file, facts=lambda: self.forge.facts(base))
         made: Locked = self.forge.lock(question, base, before=before, upgrade=mode.upgrade)
         return made, made.lock.platforms[question.platform]
@@ -235,7 +242,7 @@ class Builder:
             base=NamedBase(base.image, base.name) if base else None,
             platform=Platform.parse(_platform(file)),
             epoch=epoch,
-            changes=_overrides(file.manifest.config, marks),
+            changes=overrides.of(file.manifest.config, marks),
             annotations=(
                 *marks.image,
                 ("org.opencontainers.image.title", file.manifest.name),
@@ -332,17 +339,3 @@ def _platform(file: ManifestFile) -> str:
     where = file.manifest.positions["platforms"]
     text = f"platforms: this machine configures images for {own}, got {', '.join(file.manifest.platforms)}"
     raise ManifestError((Problem(where, text),))
-
-
-def _overrides(config: Config, marks: Marks) -> Overrides:
-    return Overrides(
-        user=config.user,
-        workdir=None if config.workdir is None else str(config.workdir),
-        entrypoint=config.entrypoint,
-        cmd=config.cmd,
-        stop_signal=config.stop_signal,
-        env=config.env,
-        labels=(*config.labels, *marks.image),
-        ports=tuple(str(port) for port in config.ports),
-        volumes=tuple(str(volume) for volume in config.volumes),
-    )

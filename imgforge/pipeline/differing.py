@@ -19,7 +19,7 @@ from imgforge.compare.difference import Difference
 from imgforge.compare.files import FileChange, Tree
 from imgforge.compare.packages import Held, Holding, PackageChange, ReadChangelog
 from imgforge.digest import Digest
-from imgforge.errors import IntegrityError, UsageError
+from imgforge.errors import IntegrityError, StoreError, UsageError
 from imgforge.lock import Lock, PlatformLock
 from imgforge.oci.platform import Platform
 from imgforge.pipeline.attest import evidence
@@ -63,7 +63,10 @@ def find(text: str, *, builder: Builder, platform: Platform | None) -> Side:
     path = Path(text)
     if not path.is_file():
         raise UsageError(f"{text}: no such lock")
-    lock = Lock.parse(path.read_text(encoding="utf-8"), file=text)
+    try:
+        lock = Lock.parse(path.read_text(encoding="utf-8"), file=text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(f"{text}: {error}") from None
     wanted = str(platform or own_platform())
     known = lock.platforms
     if platform is None and wanted not in known and len(known) == 1:

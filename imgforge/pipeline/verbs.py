@@ -10,12 +10,13 @@ import attrs
 
 from imgforge import late
 from imgforge.digest import Digest
-from imgforge.errors import ImgforgeError
+from imgforge.errors import ImgforgeError, UsageError
 from imgforge.image import Image
 from imgforge.manifest.files import ManifestFile
 from imgforge.oci.platform import Platform
-from imgforge.oci.reference import Reference
+from imgforge.oci.reference import STORE, Reference
 from imgforge.pipeline import chain as chains
+from imgforge.pipeline import expecting
 from imgforge.pipeline.builder import Builder, Built, Mode, own_platform
 from imgforge.pipeline.layer import installed
 from imgforge.pipeline.layer.planning import Plan
@@ -72,11 +73,13 @@ def lock_each(
     Yields:
         Each manifest as it was given, and its lock or why it has none; an error stops none of the others.
     """
+    manifests = tuple(manifests)
+    mode = Mode(upgrade=upgrade, may_miss=len(manifests) > 1)
     with Builder(settings) as builder:
         for manifest in manifests:
             try:
                 chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
-                yield manifest, builder.lock(chain, Mode(upgrade=upgrade))
+                yield manifest, builder.lock(chain, mode)
             except ImgforgeError as error:
                 yield manifest, error
 
@@ -161,7 +164,7 @@ def build(
         StaleLockError: `locked`, and the lock does not fit.
         ImgforgeError: what else stood in the way, by class.
     """
-    references = tuple(Reference.parse(output) for output in outputs)
+    references = tuple(map(_output, outputs))
     chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
     with Builder(settings) as builder:
         built = builder.build(chain, Mode(locked=locked, upgrade=upgrade))
@@ -173,6 +176,15 @@ def build(
         return built
 
 
+def _output(text: str) -> Reference:
+    """Return where a built image is written besides the store, which has it under its own name."""
+    reference = Reference.parse(text)
+    if reference.transport == STORE:
+        expected = "oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE"
+        raise UsageError(f"output {text[:200]!r}: expected {expected}, got a name in the store")
+    return reference
+
+
 def plan(manifest: str | Path, *, settings: Settings) -> Plan:
     """Say what a build would install and make; nothing but its bases is built, and no lock is written.
 
@@ -181,6 +193,7 @@ def plan(manifest: str | Path, *, settings: Settings) -> Plan:
         settings: places and mirrors.
     """
     chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
+    expecting.files(chain.files)
     with Builder(settings) as builder:
         base = builder.base_of(chain)
         found: Plan = builder.forge.plan(builder.question(chain.files[-1], base), base)
