@@ -43,6 +43,14 @@ class Bars(progress.Quiet):
     def finished(self, step: imgforge.Step, seconds: float) -> None:
         """Take a bar away."""
         super().finished(step, seconds)
+        self._take_away(step)
+
+    def stopped(self, step: imgforge.Step, seconds: float) -> None:
+        """Take a bar away."""
+        super().stopped(step, seconds)
+        self._take_away(step)
+
+    def _take_away(self, step: imgforge.Step) -> None:
         with self._lock:
             self._display.remove_task(self._bars.pop(id(step)))
             if not self._bars:

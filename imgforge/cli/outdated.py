@@ -34,11 +34,14 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     if arguments.json:
         rendering.say_json(found)
     else:
-        rows = ((one.name, *_columns(change)) for one in found for change in one.changes)
-        rendering.say(rendering.table((("IMAGE", "PACKAGE", "LOCKED", "NOW", "URGENCY"), *rows)))
+        rows = [(one.name, *_columns(change)) for one in found for change in one.changes]
+        if rows:
+            rendering.say(rendering.table((("IMAGE", "PACKAGE", "LOCKED", "NOW", "URGENCY"), *rows)))
         for one in found:
             for reason in one.stale:
                 rendering.say(f"{one.name}: {reason}")
+    stale = sum(bool(one.changes or one.stale) for one in found)
+    settings.reporter.noted(f"{arguments.directory}: {len(found)} locks checked, {stale} to refresh")
     failures.refuse()
     return rendering.OUTDATED if any(one.changes or one.stale for one in found) else 0
 

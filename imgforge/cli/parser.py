@@ -71,7 +71,7 @@ class Parser(argparse.ArgumentParser):
         """
         error = imgforge.UsageError(f"{self.prog.removeprefix('imgforge').strip() or 'command line'}: {message}")
         for wrong in _UNKNOWN.findall(message) if message.startswith("unrecognized") else ():
-            for close in difflib.get_close_matches(wrong, self._option_string_actions, n=1):
+            for close in difflib.get_close_matches(wrong, self._option_string_actions, n=1, cutoff=0.7):
                 error.add_note(f"did you mean {close}?")
         error.add_note(f"see `{self.prog} --help`")
         raise error

@@ -61,8 +61,17 @@ class Tally(imgforge.Reporter):
             course = self._courses.pop(id(step))
         self.ended(step, course.done, seconds)
 
+    def stopped(self, step: imgforge.Step, seconds: float) -> None:
+        """Stop counting."""
+        with self._lock:
+            course = self._courses.pop(id(step))
+        self.gave_up(step, course.done, seconds)
+
     def came(self, step: imgforge.Step, done: int) -> None:
         """Say how far a running step is."""
+
+    def gave_up(self, step: imgforge.Step, done: int, seconds: float) -> None:
+        """Say that a step failed, `done` of its unit done."""
 
     def ended(self, step: imgforge.Step, done: int, seconds: float) -> None:
         """Say that a step ended, `done` of its unit done."""
@@ -131,6 +140,11 @@ class Lines(Quiet):
         size = f"{rendering.amount(done, step.unit)}, " if done else ""
         self.write(f"{step.stage:>10}  {rendering.line(step.subject)}: {size}{rendering.duration(seconds)}")
 
+    def gave_up(self, step: imgforge.Step, done: int, seconds: float) -> None:  # noqa: ARG002 - it did not count
+        """Say that a step failed, if it took a while."""
+        if seconds >= self.shortest:
+            self.write(f"{step.stage:>10}  {rendering.line(step.subject)}: failed after {rendering.duration(seconds)}")
+
     def noted(self, text: str) -> None:
         """Say a fact."""
         self.write(f"{'':>10}  {text}")
@@ -168,6 +182,10 @@ class Events(Tally):
     def ended(self, step: imgforge.Step, done: int, seconds: float) -> None:
         """Say what a step did and how long it took."""
         self.say("finished", **attrs.asdict(step), done=done, seconds=round(seconds, 6))
+
+    def gave_up(self, step: imgforge.Step, done: int, seconds: float) -> None:
+        """Say that a step failed."""
+        self.say("stopped", **attrs.asdict(step), done=done, seconds=round(seconds, 6))
 
     def noted(self, text: str) -> None:
         """Say a fact."""

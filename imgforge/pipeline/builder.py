@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -147,7 +149,8 @@ class Builder:
             expecting.locked(chain.files[-1])
         base = self._ground(chain, mode)
         for file in chain.files[:-1]:
-            built = self._build(file, base, Mode(locked=mode.locked and locking.read(file) is not None))
+            with self._alone(file, base):
+                built = self._build(file, base, Mode(locked=mode.locked and locking.read(file) is not None))
             base = self._as_base(built.image, built.name)
         return self._build(chain.files[-1], base, mode)
 
@@ -201,6 +204,14 @@ class Builder:
         self._remember(image, file, base, locked=(lock, platform_lock), mode=mode)
         return Built(file.manifest.name, image.digest, image, installed, lock, reused)
 
+    @contextlib.contextmanager
+    def _alone(self, file: ManifestFile, base: Base | None) -> Iterator[None]:
+        """Keep other processes with this cache from building the same base meanwhile; they find it made."""
+        question, name = self.question(file, base), file.manifest.name
+        key = hashlib.sha256(repr((name, question.lines, str(question.base))).encode()).hexdigest()
+        with self.cache.lock("bases", key, waiting=lambda: self.reporter.noted(f"waiting for another build of {name}")):
+            yield
+
     def _locked(self, question: Question, base: Base | None, mode: Mode) -> tuple[Locked, PlatformLock]:
         before = locking.read(question.file)
         fitting = locking.fitting(before, question) if mode.upgrade is None else None
@@ -252,11 +263,8 @@ class Builder:
 
     def _keep(self, image: Image, name: str) -> bool:
         """Put the image's documents into the store and name it; tell whether it was there under that name."""
-        if (
-            self.store.has(image.digest)
-            and name in self.store.names()
-            and self.store.resolve(name).digest == image.digest
-        ):
+        has = self.store.has(image.digest) and name in self.store.names()
+        if has and self.store.resolve(name).digest == image.digest:
             return True
         self.store.add_blob(image.config.raw)
         self.store.add_blob(image.manifest.raw)

@@ -92,8 +92,13 @@ def _is_still(descriptor: int, path: Path) -> bool:
     return (found.st_dev, found.st_ino) == (opened.st_dev, opened.st_ino)
 
 
-def lock_file(path: Path, operation: int = fcntl.LOCK_EX) -> int:
+def lock_file(path: Path, operation: int = fcntl.LOCK_EX, *, waiting: Callable[[], object] | None = None) -> int:
     """Open a lock file, made when missing, and lock it; a file that was removed meanwhile is made anew.
+
+    Args:
+        path: of the file.
+        operation: of flock(2).
+        waiting: called once if another process has the lock.
 
     Raises:
         OSError: it cannot be made.
@@ -101,6 +106,9 @@ def lock_file(path: Path, operation: int = fcntl.LOCK_EX) -> int:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         try:
+            if waiting is not None and not _try_lock(descriptor, operation):
+                waiting()
+                waiting = None
             fcntl.flock(descriptor, operation)
             if _is_still(descriptor, path):
                 return descriptor
@@ -111,15 +119,20 @@ def lock_file(path: Path, operation: int = fcntl.LOCK_EX) -> int:
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
+def locked(path: Path, *, shared: bool = False, waiting: Callable[[], object] | None = None) -> Iterator[None]:
     """Hold the lock file during a block; wait for whoever has it. Threads exclude each other like processes.
+
+    Args:
+        path: of the file.
+        shared: whether others may share it.
+        waiting: called once if it must be waited for.
 
     Raises:
         StoreError: the lock file cannot be made.
     """
     with storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = lock_file(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        descriptor = lock_file(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, waiting=waiting)
     try:
         yield
     finally:

@@ -171,13 +171,19 @@ class Cache:
         return path
 
     @contextlib.contextmanager
-    def lock(self, kind: str, key: str) -> Iterator[None]:
+    def lock(self, kind: str, key: str, *, waiting: Callable[[], object] | None = None) -> Iterator[None]:
         """Hold an entry's lock during a block, so that no two processes make the same thing; wait for whoever has it.
 
         Look with `get` again once inside. The lock ends with its process, however that ends.
+
+        Args:
+            kind: of the entry.
+            key: of the entry.
+            waiting: called once if another process has the lock.
         """
         self._open()
-        with locked(self.path / "locks" / f"{self._entry(kind, key).parent.parent.name}-{key}"):
+        path = self.path / "locks" / f"{self._entry(kind, key).parent.parent.name}-{key}"
+        with locked(path, waiting=waiting):
             yield
 
     @contextlib.contextmanager
