@@ -9,6 +9,7 @@ because heavy libraries are late (docs/decisions/0001-late-imports.md).
 
 from __future__ import annotations
 
+from imgforge import interruption  # noqa: F401 - first: from here on the command heeds signals
 from imgforge.digest import Digest
 from imgforge.errors import ImgforgeError, ManifestError, UsageError
 from imgforge.limits import Limits
@@ -18,6 +19,7 @@ from imgforge.pipeline.layer.planning import Plan
 from imgforge.pipeline.lock.freshness import Change, Freshness
 from imgforge.pipeline.lock.locking import Locked
 from imgforge.pipeline.publish import Published, Vouched, copy, index, keygen, pull, push, sign, tag, tags, verify
+from imgforge.pipeline.shipped import Named, manifests
 from imgforge.pipeline.statements import provenance, report, sbom
 from imgforge.pipeline.verbs import (
     Freed,
@@ -53,6 +55,7 @@ __all__ = [
     "Limits",
     "Locked",
     "ManifestError",
+    "Named",
     "Plan",
     "Published",
     "Refusal",
@@ -74,6 +77,7 @@ __all__ = [
     "keygen",
     "lock",
     "lock_each",
+    "manifests",
     "outdated",
     "plan",
     "provenance",

@@ -81,7 +81,7 @@ def parse(text: str, *, file: str) -> Configuration:
     Raises:
         ManifestError: it is not what the format says; all problems together.
     """
-    reading = yaml.read(text, file=file)
+    reading = yaml.read_versioned(text, file=file, key="imgforge")
     binder = Binder(reading.problems)
     found: Configuration | None = None
     if reading.root is not None:

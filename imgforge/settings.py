@@ -7,7 +7,6 @@ the environment and the configuration files (docs/cli.md), so a script names onl
 from __future__ import annotations
 
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,8 @@ from imgforge.limits import Limits
 from imgforge.report import Reporter
 
 _COPIED = 1 << 30
-_ITS_CHECKOUT = Path(__file__).parents[1] / "manifests"
-_ITS_INSTALLATION = Path(sys.prefix) / "share" / "imgforge" / "manifests"
+_SHIPPED = Path(__file__).parent / "manifests"
+"""Package data; in a checkout a link to the one beside the package."""
 
 
 def _base(variable: str, fallback: str) -> Path | None:
@@ -74,8 +73,8 @@ def _absolute(path: Path) -> Path:
 
 
 def shipped_manifests() -> Path:
-    """Return the directory of the manifests that come with imgforge: the checkout's, else the installed one."""
-    return _ITS_CHECKOUT if (_ITS_CHECKOUT / "base").is_dir() else _ITS_INSTALLATION
+    """Return the directory of the manifests that come with imgforge."""
+    return _SHIPPED.resolve()  # the checkout's own name of it: by two names each manifest would be there twice
 
 
 @attrs.frozen(kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import configparser
 import re
 import shutil
 import subprocess
@@ -141,16 +140,3 @@ def test_no_path_of_this_machine_is_named() -> None:
 def test_a_todo_has_the_number_of_an_issue() -> None:
     marker = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME)\b(?!\(#\d+\))")
     assert [name for name, text in _texts().items() if marker.search(text)] == []
-
-
-def test_every_shipped_manifest_is_installed() -> None:
-    setup = configparser.ConfigParser(interpolation=None)
-    setup.optionxform = str  # type: ignore[assignment,method-assign]
-    setup.read(REPOSITORY / "setup.cfg")
-    installed: set[str] = set()
-    for target, patterns in setup["options.data_files"].items():
-        for pattern in patterns.split():
-            found = {str(path.relative_to(REPOSITORY)) for path in REPOSITORY.glob(pattern) if path.is_file()}
-            assert {f"share/imgforge/{Path(name).parent}" for name in found} == {target}
-            installed.update(found)
-    assert installed == {name for name in _tracked() if name.startswith("manifests/")}

@@ -83,4 +83,4 @@ def _check(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
 def _say_json(found: Sequence[object], arguments: argparse.Namespace) -> None:
     """Print what was found: a list where several were asked for, however many of them failed."""
     if found:
-        rendering.say(rendering.as_json(found if len(arguments.manifest) > 1 else found[0]))
+        rendering.say_json(found if len(arguments.manifest) > 1 else found[0])

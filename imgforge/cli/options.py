@@ -87,14 +87,7 @@ def places(parser: argparse.ArgumentParser) -> None:
 def sources(parser: argparse.ArgumentParser) -> None:
     """Add where manifests and packages come from."""
     group = parser.add_argument_group("sources")
-    group.add_argument(
-        "--manifests",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="look a base's manifest up here too, before the shipped ones; repeatable",
-    )
+    manifests_directories(group)
     group.add_argument(
         "--mirror",
         action="append",
@@ -111,6 +104,18 @@ def sources(parser: argparse.ArgumentParser) -> None:
         help="a dated copy of the archive, for packages that it has no more; repeatable",
     )
     group.add_argument("--offline", action="store_true", help="open no connection; say what the cache lacks")
+
+
+def manifests_directories(parser: argparse._ActionsContainer) -> None:
+    """Add where manifests are found by their names."""
+    parser.add_argument(
+        "--manifests",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="look a base's manifest up here too, before the shipped ones; repeatable",
+    )
 
 
 def policy(parser: argparse.ArgumentParser) -> None:

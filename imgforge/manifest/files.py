@@ -5,6 +5,7 @@ The only module of this room that reads the disk.
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
@@ -139,6 +140,19 @@ def _expect_allowed(manifest: Manifest, access: Access) -> None:
             access.path(Path(reference.location), what=what)
 
 
+def head(path: Path, *, most: int) -> str:
+    """Return the first bytes of a manifest as text.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return stream.read(most).decode(errors="replace")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}") from None
+
+
 def find(name: str, directories: Iterable[Path]) -> Path:
     """Return the manifest of a name.
 
@@ -152,6 +166,7 @@ def find(name: str, directories: Iterable[Path]) -> Path:
         UsageError: no directory has it, or one has it twice.
     """
     looked = []
+    directories = tuple(directories)
     for directory in directories:
         found = [path for path in manifests(directory) if _called(path) == name]
         if len(found) > 1:
@@ -159,7 +174,17 @@ def find(name: str, directories: Iterable[Path]) -> Path:
         if found:
             return found[0]
         looked.append(str(directory))
-    raise UsageError(f"{name}: no manifest of this name below {', '.join(looked) or 'any directory'}")
+    error = UsageError(f"{name}: no manifest of this name below {', '.join(looked) or 'any directory'}")
+    for close in difflib.get_close_matches(
+        name, (known for directory in directories for known in names(directory)), n=1
+    ):
+        error.add_note(f"did you mean {close!r}?")
+    raise error
+
+
+def names(directory: Path) -> Iterator[str]:
+    """Yield the names of what may be manifests below a directory."""
+    return map(_called, manifests(directory))
 
 
 def has(name: str, directory: Path) -> bool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -21,16 +23,16 @@ from imgforge.image import Image, Layer, assemble
 from imgforge.lock import Lock, PlatformLock
 from imgforge.manifest.files import ManifestFile
 from imgforge.manifest.model import debian_architecture
-from imgforge.manifest.parts import Config
-from imgforge.oci.config import Overrides
 from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.platform import Platform
 from imgforge.oci.reference import Reference
+from imgforge.pipeline import expecting, overrides
 from imgforge.pipeline.attest.stopwatch import Stopwatch
 from imgforge.pipeline.chain import Chain
 from imgforge.pipeline.image import base as bases
 from imgforge.pipeline.image import proving
 from imgforge.pipeline.image.base import Base
+from imgforge.pipeline.image.meant import explained
 from imgforge.pipeline.layer import installed as remembered
 from imgforge.pipeline.layer import material
 from imgforge.pipeline.layer.blobs import LayerBlobs
@@ -88,10 +90,12 @@ class Mode:
     Attributes:
         locked: a lock that does not fit is an error, and none is written.
         upgrade: packages whose versions are free; empty for all, None to take a lock that fits.
+        may_miss: whether those packages need not be in the lock: there are other locks.
     """
 
     locked: bool = False
     upgrade: tuple[str, ...] | None = None
+    may_miss: bool = False
 
 
 class Builder:
@@ -141,9 +145,13 @@ class Builder:
             StaleLockError: the mode forbids to refresh a lock, and one does not fit.
             ResolveError, FetchError, IntegrityError, BuildError, SandboxError, StoreError: what stood in the way.
         """
+        expecting.files(chain.files)
+        if mode.locked:
+            expecting.locked(chain.files[-1])
         base = self._ground(chain, mode)
         for file in chain.files[:-1]:
-            built = self._build(file, base, Mode(locked=mode.locked and locking.read(file) is not None))
+            with self._alone(file, base):
+                built = self._build(file, base, Mode(locked=mode.locked and locking.read(file) is not None))
             base = self._as_base(built.image, built.name)
         return self._build(chain.files[-1], base, mode)
 
@@ -175,7 +183,8 @@ class Builder:
     def open(self, reference: str, *, platform: Platform | None = None) -> Base:
         """Open an image of the store, or one that a reference names; of an index, the one for the platform."""
         parsed = Reference.parse(reference)
-        opened = self._resources.enter_context(transports.read(parsed, table=self.places, platform=platform))
+        with explained(parsed):
+            opened = self._resources.enter_context(transports.read(parsed, table=self.places, platform=platform))
         return Base.of(opened, reference, limits=self._settings.limits)
 
     def judge(self, file: ManifestFile, base: Base | None, lock: Lock, locked: PlatformLock) -> Marks:
@@ -209,9 +218,19 @@ class Builder:
                 image = self._assembled(file, base, (*layers, marks.on_files(own)), installed.epoch, marks)
             name = file.manifest.name
             self.governor.image(self._as_base(image, name), name=name, file=file)
+            if file.manifest.config.user and not self.store.has(image.digest):
+                expecting.user(file, self.forge.facts(self._as_base(image, name)))
             reused = self._keep(image, name)
         self._remember(image, file, taken, base, locked=(lock, platform_lock), mode=mode)
         return Built(file.manifest.name, image.digest, image, installed, lock, reused)
+
+    @contextlib.contextmanager
+    def _alone(self, file: ManifestFile, base: Base | None) -> Iterator[None]:
+        """Keep other processes with this cache from building the same base meanwhile; they find it made."""
+        question, name = self.question(file, base), file.manifest.name
+        key = hashlib.sha256(repr((name, question.lines, str(question.base))).encode()).hexdigest()
+        with self.cache.lock("bases", key, waiting=lambda: self.reporter.noted(f"waiting for another build of {name}")):
+            yield
 
     def _locked(self, question: Question, base: Base | None, mode: Mode) -> tuple[Locked, PlatformLock]:
         before = locking.read(question.file)
@@ -220,6 +239,8 @@ class Builder:
             return Locked(question.file.lock, before), fitting
         if mode.locked:
             locking.refuse_stale(before, question)
+        if mode.upgrade and not mode.may_miss:
+            expecting.upgrades(mode.upgrade, question, before, self.forge.facts(base))
         self.judge_sources(question.file, base)
         judge = functools.partial(self.judge, question.file, base)
         made: Locked = self.forge.lock(question, base, before=before, upgrade=mode.upgrade, judge=judge)
@@ -253,7 +274,7 @@ class Builder:
             base=NamedBase(base.image, base.name) if base else None,
             platform=Platform.parse(platform_of(file)),
             epoch=epoch,
-            changes=_overrides(file.manifest.config, marks),
+            changes=overrides.of(file.manifest.config, marks),
             annotations=(
                 *marks.image,
                 ("org.opencontainers.image.title", file.manifest.name),
@@ -263,11 +284,8 @@ class Builder:
 
     def _keep(self, image: Image, name: str) -> bool:
         """Put the image's documents into the store and name it; tell whether it was there under that name."""
-        if (
-            self.store.has(image.digest)
-            and name in self.store.names()
-            and self.store.resolve(name).digest == image.digest
-        ):
+        has = self.store.has(image.digest) and name in self.store.names()
+        if has and self.store.resolve(name).digest == image.digest:
             return True
         self.store.add_blob(image.config.raw)
         self.store.add_blob(image.manifest.raw)
@@ -328,7 +346,10 @@ class Builder:
         first = chain.files[0]
         is_free = len(chain.files) == 1 and mode is not None and mode.upgrade == ()
         opener = grounds.Opener(self.store, self.cache, table=lambda: self.places, client=lambda: self.client)
-        found: Base = self._resources.enter_context(opener.open(first, platform=platform_of(first), is_free=is_free))
+        with explained(Reference.parse(chain.ground), manifests=self._settings.manifests):
+            found: Base = self._resources.enter_context(
+                opener.open(first, platform=platform_of(first), is_free=is_free)
+            )
         return attrs.evolve(found, limits=self._settings.limits)
 
     def ground_faults(self, chain: Chain, ground: Base) -> tuple[Any, ...]:
@@ -342,17 +363,3 @@ class Builder:
             now=self._settings.now,
         )
         return found
-
-
-def _overrides(config: Config, marks: Marks) -> Overrides:
-    return Overrides(
-        user=config.user,
-        workdir=None if config.workdir is None else str(config.workdir),
-        entrypoint=config.entrypoint,
-        cmd=config.cmd,
-        stop_signal=config.stop_signal,
-        env=config.env,
-        labels=(*config.labels, *marks.image),
-        ports=tuple(str(port) for port in config.ports),
-        volumes=tuple(str(volume) for volume in config.volumes),
-    )

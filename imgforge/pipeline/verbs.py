@@ -11,12 +11,13 @@ import attrs
 
 from imgforge import late
 from imgforge.digest import Digest
-from imgforge.errors import ImgforgeError
+from imgforge.errors import ImgforgeError, UsageError
 from imgforge.image import Image
 from imgforge.manifest.files import ManifestFile
 from imgforge.oci.platform import Platform
-from imgforge.oci.reference import Reference
+from imgforge.oci.reference import STORE, Reference
 from imgforge.pipeline import chain as chains
+from imgforge.pipeline import expecting
 from imgforge.pipeline.builder import Builder, Built, Mode
 from imgforge.pipeline.image.machine import own_platform
 from imgforge.pipeline.layer import installed
@@ -61,7 +62,7 @@ def lock(manifest: str | Path, *, settings: Settings, upgrade: tuple[str, ...] |
         RefusedError: the policy does not allow it, or no signed index lists a package of a lock that is to be signed.
     """
     with Builder(settings) as builder:
-        return _lock(manifest, builder, settings=settings, upgrade=upgrade, key=key)
+        return _lock(manifest, builder, settings=settings, mode=Mode(upgrade=upgrade), key=key)
 
 
 def lock_each(
@@ -82,21 +83,21 @@ def lock_each(
     Yields:
         Each manifest as it was given, and its lock or why it has none; an error stops none of the others.
     """
+    manifests = tuple(manifests)
+    mode = Mode(upgrade=upgrade, may_miss=len(manifests) > 1)
     with Builder(settings) as builder:
         for manifest in manifests:
             try:
-                yield manifest, _lock(manifest, builder, settings=settings, upgrade=upgrade, key=key)
+                yield manifest, _lock(manifest, builder, settings=settings, mode=mode, key=key)
             except ImgforgeError as error:
                 yield manifest, error
 
 
-def _lock(
-    manifest: str | Path, builder: Builder, *, settings: Settings, upgrade: tuple[str, ...] | None, key: str
-) -> Locked:
+def _lock(manifest: str | Path, builder: Builder, *, settings: Settings, mode: Mode, key: str) -> Locked:
     chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
     file, signer = chain.files[-1], opening.open_key(key) if key else None
     before = locking.read(file)
-    locked = builder.lock(chain, Mode(upgrade=upgrade))
+    locked = builder.lock(chain, mode)
     if signer is not None:
         base = builder.base_of(chain)
         lock_signing.sign(file, locked.lock, base, key=signer, builder=builder, settings=settings)
@@ -186,7 +187,7 @@ def build(
         StaleLockError: `locked`, and the lock does not fit.
         ImgforgeError: what else stood in the way, by class.
     """
-    references = tuple(Reference.parse(output) for output in outputs)
+    references = tuple(map(_output, outputs))
     chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
     with Builder(settings) as builder:
         built = builder.build(chain, Mode(locked=locked, upgrade=upgrade))
@@ -198,6 +199,15 @@ def build(
         return built
 
 
+def _output(text: str) -> Reference:
+    """Return where a built image is written besides the store, which has it under its own name."""
+    reference = Reference.parse(text)
+    if reference.transport == STORE:
+        expected = "oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE"
+        raise UsageError(f"output {text[:200]!r}: expected {expected}, got a name in the store")
+    return reference
+
+
 def plan(manifest: str | Path, *, settings: Settings) -> Plan:
     """Say what a build would install and make; nothing but its bases is built, and no lock is written.
 
@@ -206,6 +216,7 @@ def plan(manifest: str | Path, *, settings: Settings) -> Plan:
         settings: places and mirrors.
     """
     chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
+    expecting.files(chain.files)
     with Builder(settings) as builder:
         base, file = builder.base_of(chain), chain.files[-1]
         builder.judge_sources(file, base)

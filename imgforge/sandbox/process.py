@@ -20,7 +20,7 @@ import attrs
 
 from imgforge.errors import SandboxError
 from imgforge.limits import Limits
-from imgforge.sandbox import confinement, interior, supervisor, syscalls, terminal
+from imgforge.sandbox import confinement, interior, relay, supervisor, syscalls, terminal
 from imgforge.sandbox import watch as watches
 from imgforge.sandbox.command import Command, Outcome, Owner, User
 from imgforge.sandbox.rung import Rung
@@ -34,6 +34,8 @@ _FACTS_MOST = 256 << 20
 _TIME = "time"
 _ROOT_USER = User()
 _UNBOUND = Bounds()
+_RELAYED = frozenset(signal.valid_signals()) - {signal.SIGCHLD}
+"""Signals that may be on their way to an interactive command while it starts; the recorder needs SIGCHLD."""
 
 
 def run(
@@ -79,20 +81,25 @@ def interact(
     workdir: str = "/",
     user: User = _ROOT_USER,
     bounds: Bounds = _UNBOUND,
+    stop_signal: int = signal.SIGTERM,
 ) -> Outcome:
     """Run a command like `run`, with this process's input, output and terminal.
 
     While it runs the command's processes are the terminal's foreground group: signals from the keyboard go to them.
+    `relay.STOP` and `relay.INTERRUPT`, sent to this process, stop and interrupt the command.
 
     Raises:
         SandboxError: the sandbox could not be made.
     """
     command = Command(tuple(argv), root, rung, env, workdir, user, bounds, interactive=True)
     kept = {number: signal.signal(number, signal.SIG_IGN) for number in terminal.KEYBOARD_SIGNALS}
+    foreground = terminal.foreground()
+    passing = relay.Relay(stop_signal)
     try:
-        return _run(command, None)
+        with passing.heeding():
+            return _run(command, None, began=passing.attach)
     finally:
-        terminal.give_to(os.getpgrp())
+        terminal.give_to(foreground)
         for number, disposition in kept.items():
             signal.signal(number, disposition)
 
@@ -116,7 +123,9 @@ class _First:
     own_processes: bool
 
 
-def _run(command: Command, output: Callable[[bytes], None] | None) -> Outcome:
+def _run(
+    command: Command, output: Callable[[bytes], None] | None, *, began: Callable[[int], None] = lambda _process: None
+) -> Outcome:
     start = time.monotonic()
     bounds = command.bounds
     until = None if bounds.seconds is None else start + bounds.seconds
@@ -128,6 +137,7 @@ def _run(command: Command, output: Callable[[bytes], None] | None) -> Outcome:
             sinks[first.output] = _keeper(tail, output, bounds.limits)
         watch = Watch(first.process, bounds.limits, bounds.written) if bounds.limits else None
         try:
+            began(first.process)
             ending = _pump(sinks, ended=first.ended, until=until, watch=watch)
             if ending:
                 _kill(first)
@@ -184,8 +194,8 @@ def _start(command: Command, opened: contextlib.ExitStack) -> _First:
         opened.callback(os.close, end)
 
     def fork() -> tuple[int, bool]:
-        # Nothing may end the first process before it listens.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        # Nothing may end the first process before it listens, or the command before it is executed.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _RELAYED if command.interactive else {signal.SIGTERM})
         own = _begin_pid_namespace(command.rung)
         process = os.fork()
         if process == 0:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import io
 import itertools
 import os
@@ -22,6 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from imgforge import interruption
 from imgforge.errors import StoreError
 from imgforge.store.guard import make
 
@@ -91,8 +93,13 @@ def _is_still(descriptor: int, path: Path) -> bool:
     return (found.st_dev, found.st_ino) == (opened.st_dev, opened.st_ino)
 
 
-def lock_file(path: Path, operation: int = fcntl.LOCK_EX) -> int:
+def lock_file(path: Path, operation: int = fcntl.LOCK_EX, *, waiting: Callable[[], object] | None = None) -> int:
     """Open a lock file, made when missing, and lock it; a file that was removed meanwhile is made anew.
+
+    Args:
+        path: of the file.
+        operation: of flock(2).
+        waiting: called once if another process has the lock.
 
     Raises:
         OSError: it cannot be made.
@@ -100,6 +107,9 @@ def lock_file(path: Path, operation: int = fcntl.LOCK_EX) -> int:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
         try:
+            if waiting is not None and not _try_lock(descriptor, operation):
+                waiting()
+                waiting = None
             fcntl.flock(descriptor, operation)
             if _is_still(descriptor, path):
                 return descriptor
@@ -110,15 +120,20 @@ def lock_file(path: Path, operation: int = fcntl.LOCK_EX) -> int:
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
+def locked(path: Path, *, shared: bool = False, waiting: Callable[[], object] | None = None) -> Iterator[None]:
     """Hold the lock file during a block; wait for whoever has it. Threads exclude each other like processes.
+
+    Args:
+        path: of the file.
+        shared: whether others may share it.
+        waiting: called once if it must be waited for.
 
     Raises:
         StoreError: the lock file cannot be made.
     """
     with storing(path):
         make(path.parent, 0o700)
-        descriptor = lock_file(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        descriptor = lock_file(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, waiting=waiting)
     try:
         yield
     finally:
@@ -146,6 +161,7 @@ class Temporary:
         """Make and lock an empty file; return its descriptor, open for writing, and its name."""
         with self._gated():
             path = self._name()
+            interruption.register(path, path.unlink)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, self._mode)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         return descriptor, path
@@ -154,6 +170,7 @@ class Temporary:
         """Make and lock an empty directory; return a descriptor that holds the lock, and its name."""
         with self._gated():
             path = self._name()
+            interruption.register(path, functools.partial(remove_tree, path))
             path.mkdir(mode=0o700)
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -174,6 +191,7 @@ class Temporary:
         finally:
             with contextlib.suppress(OSError):
                 path.unlink()
+            interruption.forget(path)
             os.close(descriptor)
 
     def oldest(self) -> int | None:
@@ -222,6 +240,7 @@ class Writing(io.BufferedWriter):
     def __init__(self, made: tuple[int, Path]) -> None:
         """Take over a file that was made and locked: by `Temporary.file`, or with `lock_file`."""
         descriptor, self.path = made
+        interruption.register(self.path, self.path.unlink)
         self._file = _File(descriptor, self.path)
         super().__init__(self._file, BUFFER)
 
@@ -246,6 +265,7 @@ class Writing(io.BufferedWriter):
         except BaseException:
             self.discard()
             raise
+        interruption.forget(self.path)
         self._file.close()
 
     def discard(self) -> None:
@@ -253,6 +273,7 @@ class Writing(io.BufferedWriter):
         if not self._file.closed:
             with contextlib.suppress(OSError):
                 self.path.unlink()
+            interruption.forget(self.path)
             with contextlib.suppress(OSError):
                 self._file.close()  # not the buffer: it would try to write what the disk refused
 

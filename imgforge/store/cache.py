@@ -22,6 +22,7 @@ from typing import BinaryIO
 
 import attrs
 
+from imgforge import interruption
 from imgforge.errors import StoreError
 from imgforge.store import guard
 from imgforge.store.atomic import Temporary, Writing, filling, locked, remove_tree, storing, sweep_locks, weigh
@@ -162,6 +163,7 @@ class Cache:
                 with storing(tree):
                     remove(tree)
             finally:
+                interruption.forget(tree)
                 os.close(descriptor)
 
     def adopt(self, kind: str, key: str, path: Path) -> Path:
@@ -186,13 +188,19 @@ class Cache:
         return path
 
     @contextlib.contextmanager
-    def lock(self, kind: str, key: str) -> Iterator[None]:
+    def lock(self, kind: str, key: str, *, waiting: Callable[[], object] | None = None) -> Iterator[None]:
         """Hold an entry's lock during a block, so that no two processes make the same thing; wait for whoever has it.
 
         Look with `get` again once inside. The lock ends with its process, however that ends.
+
+        Args:
+            kind: of the entry.
+            key: of the entry.
+            waiting: called once if another process has the lock.
         """
         self._open()
-        with locked(self.path / "locks" / f"{self._entry(kind, key).parent.parent.name}-{key}"):
+        path = self.path / "locks" / f"{self._entry(kind, key).parent.parent.name}-{key}"
+        with locked(path, waiting=waiting):
             yield
 
     @contextlib.contextmanager
@@ -324,6 +332,7 @@ class Cache:
                 path.rename(grave / "entry")
             remove(grave)
         finally:
+            interruption.forget(grave)
             os.close(descriptor)
 
 

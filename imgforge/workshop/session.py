@@ -1,6 +1,7 @@
 """A program run in an image: a process of its own that keeps the caller's terminal.
 
-The image's trees lie below a throw-away layer; nothing of it is kept. The first argument is the whole request, JSON.
+The image's trees lie below a throw-away layer; nothing of it is kept. The first argument is the number of a descriptor
+with the request, JSON: an argument itself would show the program's environment to every user of this machine.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ def serve(request: dict[str, Any]) -> int:
             workdir=request["workdir"],
             user=User(uid, gid, tuple(groups)),
             bounds=Bounds(seconds=limits.time, limits=limits, written=root.written),
+            stop_signal=request["stop_signal"],
         )
         return _ended(outcome, limits)
     finally:
@@ -68,10 +70,12 @@ def _ended(outcome: Outcome, limits: Limits) -> int:
 
 
 def main() -> int:
-    """Serve the request that the first argument holds, and return the exit code of this process."""
+    """Serve the request in the descriptor that the first argument names, and return the exit code of this process."""
     os.umask(0o022)
+    with os.fdopen(int(sys.argv[1]), "rb") as stream:
+        request = json.load(stream)
     try:
-        return serve(json.loads(sys.argv[1]))
+        return serve(request)
     except ImgforgeError as error:
         sys.stderr.write(f"imgforge: error: {error}\n")
         return REFUSED

@@ -11,6 +11,7 @@ import contextlib
 import gc
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -215,6 +216,8 @@ def _root_class(error: ImgforgeError) -> str:
 
 def main() -> None:
     """Enter the first argument's rung, or the best; say which, and serve requests until there are no more."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # the caller ends this process, by SIGKILL or the end of its input
+        signal.signal(number, signal.SIG_IGN)
     os.umask(0o022)
     sys.setrecursionlimit(_FRAMES_MAX)
     gc.disable()  # nothing here makes cycles that matter before the worker's end

@@ -27,7 +27,7 @@ TAG = "m.yaml:3:7: the tag '!!python/object/apply:os.system' is not understood: 
 
 HOSTILE = {
     "nothing": ("", "m.yaml:1:1: is empty"),
-    "text": ("hello", "m.yaml:1:1: must be a mapping, got 'hello'"),
+    "text": ("hello", "m.yaml:1:1: must be a mapping, got text"),
     "no version": ("name: a", "m.yaml:1:1: the key 'imgforge' is missing: this format is 'imgforge: 1'"),
     "version 2": ("imgforge: 2\nfoo: 1", "m.yaml:1:11: imgforge: must be 1, the version of the format, got int 2"),
     "several documents": (HEAD + "---\n" + HEAD, "m.yaml:4:1: expected one document, a second one starts here"),

@@ -80,14 +80,6 @@ def test_a_user_is_a_name_or_a_number_with_or_without_a_group(built: World, user
     assert run(built, "as") == (0, f"{says}\n")
 
 
-def test_a_user_that_the_image_does_not_know_is_said(built: World) -> None:
-    built.manifest("nobody", base="image", config={"user": "nobody-knows"})
-    built.build("nobody")
-    done = built.command("run", "nobody")
-    assert done.returncode == 2
-    assert "user 'nobody-knows': the image has no such user" in done.stderr
-
-
 def test_the_environment_is_the_configurations_and_nothing_of_the_hosts(built: World) -> None:
     env = {"SECRET": "of the host", "LANG": "C", "IMGFORGE_CONFIG": "", "PATH": "/usr/bin:/bin", "PYTHONPATH": ""}
     built.manifest("env", base="image", config={"entrypoint": ["env"], "cmd": []})

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
+import re
+import signal
 
 import attrs
 
@@ -18,6 +18,7 @@ from imgforge.rootfs.facts import Facts
 from imgforge.store.cache import Cache
 from imgforge.workshop.client import Workshop
 
+_REAL_TIME = re.compile(r"(RTMIN|RTMAX)([+-][0-9]{1,2})?")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -63,8 +64,33 @@ def run(
             "env": environment,
             "workdir": execution.workdir or "/",
             "limits": attrs.asdict(limits),
+            "stop_signal": _stop_signal(image, reporter),
         }
-        return subprocess.run(workshop.session(json.dumps(request)), check=False).returncode
+        return workshop.converse(request)
+
+
+def _stop_signal(image: Base, reporter: Reporter) -> int:
+    text = image.image.config.execution.stop_signal
+    found = signal_of(text) if text else signal.SIGTERM
+    if found is None:
+        reporter.warned(f"{image.name}: stop signal {text!r}: no such signal; SIGTERM is used")
+    return found or signal.SIGTERM
+
+
+def signal_of(text: str) -> int | None:
+    """Return the number of a configuration's ``StopSignal``: a name, with or without ``SIG``, or a number.
+
+    Source: OCI image-spec, config.md: ``SIGNAME``, such as ``SIGKILL`` or ``SIGRTMIN+3``.
+    """
+    name = text.upper().removeprefix("SIG")
+    found = _REAL_TIME.fullmatch(name)
+    if found:
+        number = signal.Signals[f"SIG{found[1]}"] + int(found[2] or 0)
+    elif name.isascii() and name.isdigit():
+        number = int(name[:4])
+    else:
+        number = int(getattr(signal, f"SIG{name}", 0)) if name.isalnum() else 0
+    return number if number in signal.valid_signals() else None
 
 
 def user_of(wanted: str, facts: Facts) -> tuple[list[int], str]:
