@@ -17,6 +17,7 @@ from imgforge.pipeline.layer.planning import Plan
 from imgforge.pipeline.lock.freshness import Change, Freshness
 from imgforge.pipeline.lock.locking import Locked
 from imgforge.pipeline.publish import Published, Vouched, copy, index, keygen, pull, push, sign, tag, tags, verify
+from imgforge.pipeline.removing import Removed, rm
 from imgforge.pipeline.statements import provenance, report, sbom
 from imgforge.pipeline.verbs import (
     Freed,
@@ -54,6 +55,7 @@ __all__ = [
     "Plan",
     "Published",
     "Refusal",
+    "Removed",
     "Reporter",
     "Settings",
     "Step",
@@ -78,6 +80,7 @@ __all__ = [
     "pull",
     "push",
     "report",
+    "rm",
     "run",
     "sbom",
     "sign",
