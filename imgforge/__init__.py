@@ -13,6 +13,7 @@ from imgforge.digest import Digest
 from imgforge.errors import ImgforgeError, ManifestError, UsageError
 from imgforge.pipeline.builder import Built
 from imgforge.pipeline.checks import Checked, Refusal, check
+from imgforge.pipeline.execution import run
 from imgforge.pipeline.layer.planning import Plan
 from imgforge.pipeline.lock.freshness import Change, Freshness
 from imgforge.pipeline.lock.locking import Locked
@@ -33,10 +34,10 @@ from imgforge.pipeline.verbs import (
     lock_each,
     outdated,
     plan,
-    run,
     why,
 )
 from imgforge.report import Reporter, Step
+from imgforge.sandbox.volume import Volume
 from imgforge.settings import Settings
 
 __version__ = "0.1.0"
@@ -60,6 +61,7 @@ __all__ = [
     "Settings",
     "Step",
     "UsageError",
+    "Volume",
     "Vouched",
     "build",
     "check",

@@ -16,7 +16,7 @@ from imgforge.manifest.files import ManifestFile
 from imgforge.oci.platform import Platform
 from imgforge.oci.reference import Reference
 from imgforge.pipeline import chain as chains
-from imgforge.pipeline.builder import Builder, Built, Mode, own_platform
+from imgforge.pipeline.builder import Builder, Built, Mode
 from imgforge.pipeline.layer import installed
 from imgforge.pipeline.layer.planning import Plan
 from imgforge.pipeline.lock import lockfiles
@@ -34,7 +34,6 @@ from imgforge.workshop.runs import ScriptRun
 differing = late.module("imgforge.pipeline.differing")
 inspecting = late.module("imgforge.pipeline.image.inspecting")
 moving = late.module("imgforge.pipeline.moving")
-running = late.module("imgforge.pipeline.image.running")
 transports = late.module("imgforge.transport.table")
 workshop = late.module("imgforge.workshop.client")
 
@@ -203,20 +202,6 @@ def why(manifest: str | Path, package: str, *, settings: Settings) -> tuple[Reas
         base = builder.base_of(chain)
         found: tuple[Reason, ...] = builder.forge.why(builder.question(chain.files[-1], base), base, package)
         return found
-
-
-def run(image: str, argv: tuple[str, ...] = (), *, settings: Settings) -> int:
-    """Run an image in the sandbox as its configuration says, and return the program's exit code.
-
-    Args:
-        image: a name in the store or a reference.
-        argv: instead of the image's command.
-        settings: places and the sandbox.
-    """
-    with Builder(settings) as builder:
-        opened, workshop = builder.open(image, platform=own_platform()), builder.forge.workshop
-        code: int = running.run(opened, argv, cache=builder.cache, workshop=workshop, reporter=settings.reporter)
-        return code
 
 
 @attrs.frozen

@@ -8,6 +8,7 @@ from pathlib import Path
 import attrs
 
 from imgforge.sandbox.rung import Rung
+from imgforge.sandbox.volume import Source
 
 
 @attrs.frozen
@@ -32,6 +33,8 @@ class Command:
         user: who it is.
         timeout: seconds until everything inside is killed; None waits for ever.
         interactive: whether it has the caller's input, output and terminal.
+        shows_scratch: whether it sees the root's own /run and /tmp, which it changes, instead of empty ones.
+        sources: opened volumes that are attached below the root.
     """
 
     argv: tuple[str, ...]
@@ -42,6 +45,8 @@ class Command:
     user: User = User()
     timeout: float | None = None
     interactive: bool = False
+    shows_scratch: bool = False
+    sources: tuple[Source, ...] = ()
 
 
 @attrs.frozen

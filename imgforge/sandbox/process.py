@@ -22,6 +22,7 @@ from imgforge.errors import SandboxError
 from imgforge.sandbox import interior, supervisor, syscalls, terminal
 from imgforge.sandbox.command import Command, Outcome, Owner, User
 from imgforge.sandbox.rung import Rung
+from imgforge.sandbox.volume import Source
 
 TAIL = 64 << 10
 """Bytes of output that are kept for the error message."""
@@ -64,16 +65,26 @@ def run(
 
 
 def interact(
-    argv: Sequence[str], *, root: Path, rung: Rung, env: Mapping[str, str], workdir: str = "/", user: User = _ROOT_USER
+    argv: Sequence[str],
+    *,
+    root: Path,
+    rung: Rung,
+    env: Mapping[str, str],
+    workdir: str = "/",
+    user: User = _ROOT_USER,
+    sources: tuple[Source, ...] = (),
 ) -> Outcome:
-    """Run a command like `run`, with this process's input, output and terminal.
+    """Run a command like `run`, with this process's input, output and terminal, in a root that nobody keeps.
 
     While it runs the command's processes are the terminal's foreground group: signals from the keyboard go to them.
+    It sees the root's own /run and /tmp, and `sources`, which `binds.opened` opened.
 
     Raises:
         SandboxError: the sandbox could not be made.
     """
-    command = Command(tuple(argv), root, rung, env, workdir, user, interactive=True)
+    command = Command(
+        tuple(argv), root, rung, env, workdir, user, interactive=True, shows_scratch=True, sources=sources
+    )
     kept = {number: signal.signal(number, signal.SIG_IGN) for number in terminal.KEYBOARD_SIGNALS}
     try:
         return _run(command, None)
@@ -104,7 +115,8 @@ def _run(command: Command, output: Callable[[bytes], None] | None) -> Outcome:
     start = time.monotonic()
     until = None if command.timeout is None else start + command.timeout
     tail, said = bytearray(), bytearray()
-    with interior.covers(command.root, mounted=command.rung.has_mounts), contextlib.ExitStack() as opened:
+    covered = interior.covers(command.root, mounted=command.rung.has_mounts, shows_scratch=command.shows_scratch)
+    with covered, contextlib.ExitStack() as opened:
         first = _start(command, opened)
         sinks: dict[int, Callable[[bytes], None]] = {first.status: said.extend}
         if first.output is not None:

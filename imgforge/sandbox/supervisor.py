@@ -105,7 +105,7 @@ def _be_first(command: Command, channels: Channels, living: int) -> int:
     """Be pid 1: furnish the root, start the command, reap, and end with it."""
     _die_with_caller(signal.SIGKILL, living)
     syscalls.unshare(_APART)
-    interior.move_in(command.root)
+    interior.move_in(command.root, shows_scratch=command.shows_scratch, sources=command.sources)
     if command.rung is Rung.SINGLE:
         return _run_recorded(command, channels)
     if channels.output is None:

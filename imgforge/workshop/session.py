@@ -9,15 +9,17 @@ import json
 import os
 import sys
 import tempfile
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
 from imgforge.errors import ImgforgeError
 from imgforge.rootfs.owners import owners_for
-from imgforge.sandbox import process
+from imgforge.sandbox import binds, process
 from imgforge.sandbox.command import User
 from imgforge.sandbox.enter import enter
 from imgforge.sandbox.rung import Rung
+from imgforge.sandbox.volume import Volume
 from imgforge.workshop.root import CopiedRoot, OverlayRoot, Root, clear
 
 REFUSED = 125
@@ -38,14 +40,16 @@ def serve(request: dict[str, Any]) -> int:
     try:
         root.show(tuple(map(Path, request["trees"])))
         uid, gid, *groups = request["user"]
-        outcome = process.interact(
-            request["argv"],
-            root=root.path,
-            rung=rung,
-            env=request["env"],
-            workdir=request["workdir"],
-            user=User(uid, gid, tuple(groups)),
-        )
+        with binds.opened(starmap(Volume, request["volumes"])) as sources:
+            outcome = process.interact(
+                request["argv"],
+                root=root.path,
+                rung=rung,
+                env=request["env"],
+                workdir=request["workdir"],
+                user=User(uid, gid, tuple(groups)),
+                sources=sources,
+            )
         return outcome.exit_code
     finally:
         root.close()

@@ -161,24 +161,6 @@ def test_a_name_that_is_not_there_is_named_with_those_that_are(layout: Layout) -
         layout.remove("hallo")
 
 
-def test_names_are_removed_all_or_none(layout: Layout) -> None:
-    for name in ("one", "two", "three"):
-        images.put(HELLO, layout, name)
-    with pytest.raises(StoreError, match="expected image 'four'"):
-        layout.remove("one", "four")
-    assert layout.names() == ("one", "three", "two")
-    assert [entry.name for entry in layout.remove("one", "two")] == ["one", "two"]
-    assert layout.names() == ("three",)
-
-
-def test_a_digest_removes_every_name_of_its_image_and_no_other(layout: Layout) -> None:
-    images.put(HELLO, layout, "hello")
-    images.put(HELLO, layout, "again")
-    images.put(OTHER, layout, "other")
-    assert {entry.name for entry in layout.remove(HELLO.image.digest)} == {"hello", "again"}
-    assert layout.names() == ("other",)
-
-
 @pytest.mark.parametrize("name", ["", "../x", "a b", "a\n", "-a", "x" * 300])
 def test_a_name_that_the_specification_does_not_allow_is_refused(layout: Layout, name: str) -> None:
     images.put(HELLO, layout, "hello")
