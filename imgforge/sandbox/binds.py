@@ -65,23 +65,18 @@ def _open(volume: Volume, stack: contextlib.ExitStack) -> Source:
     return Source(volume, tree, stat.S_ISDIR(kind))
 
 
-def attach(root: Path, sources: Iterable[Source]) -> None:
-    """Mount the sources at their targets below `root`; call it as pid 1 before any program of the image runs.
+def attach(root: int, sources: Iterable[Source]) -> None:
+    """Mount the sources at their targets below `root`, a descriptor, before any program of the image runs.
 
     Raises:
         SandboxError: a target leads to a place where nothing is mounted, or is of another kind than its source.
     """
-    place = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     attached: list[str] = []
-    try:
-        for source in sources:
-            try:
-                attached.append(_attach(place, source, attached))
-            except OSError as error:
-                raise SandboxError(f"volume {source.volume.target}: {error.strerror}") from error
-            os.close(source.tree)
-    finally:
-        os.close(place)
+    for source in sources:
+        try:
+            attached.append(_attach(root, source, attached))
+        except OSError as error:
+            raise SandboxError(f"volume {source.volume.target}: {error.strerror}") from error
 
 
 def _attach(place: int, source: Source, attached: list[str]) -> str:

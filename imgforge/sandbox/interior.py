@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from imgforge.errors import SandboxError
-from imgforge.sandbox import binds, mounts, syscalls
+from imgforge.sandbox import binds, mounts, removing, syscalls
 from imgforge.sandbox.volume import Source
 
 COVERED = ("dev", "proc", "run", "sys", "tmp")
 """Directories of the root that a command of a build never sees as the image has them."""
 
 SCRATCH = ("run", "tmp")
-"""Those of them that it sees in a root that nobody keeps."""
+"""Those of them that a command sees in a root that nobody keeps."""
 
 _MODES = {"dev": 0o755, "run": 0o755, "tmp": 0o1777}
 _DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
@@ -37,7 +36,9 @@ _LINKS = {
 _READ_ONLY = ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi")
 _MASKED = ("kcore", "keys", "kmsg", "timer_list", "sched_debug")
 _PLAIN = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
+_DEVICES_MOUNT = syscalls.MS_NOSUID | syscalls.MS_NOEXEC  # of all mounts the only one that has devices
 _TTY_GROUP = 5  # Debian's base-passwd
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @contextlib.contextmanager
@@ -47,118 +48,194 @@ def covers(root: Path, *, mounted: bool, shows_scratch: bool = False) -> Iterato
     Args:
         root: the root directory of the image.
         mounted: whether file systems will be mounted over them, or else the directories are swapped for a while.
-        shows_scratch: whether `SCRATCH` is not covered, but made where it is missing.
+        shows_scratch: whether `SCRATCH` is not covered, but made where it is missing, and stays.
 
     Raises:
         SandboxError: one of them is no directory: a link there could lead out of the root.
     """
     with contextlib.ExitStack() as later:
         try:
-            if shows_scratch:
-                _make_scratch(root)
             _cover(root, later, mounted=mounted, shows_scratch=shows_scratch)
         except OSError as error:
             raise SandboxError(f"{error.filename or root}: {error.strerror}") from error
         yield
 
 
-def _make_scratch(root: Path) -> None:
-    for name in SCRATCH:
-        if not _is_directory(root / name):
-            (root / name).mkdir()
-            (root / name).chmod(_MODES[name])
-
-
 def _cover(root: Path, later: contextlib.ExitStack, *, mounted: bool, shows_scratch: bool) -> None:
-    before = root.stat()
-    missing = [name for name in COVERED if not _is_directory(root / name)]
+    """Make what is missing, by descriptors: a process that a script left behind may rename things meanwhile."""
+    descriptor = os.open(root, _DIRECTORY)
+    later.callback(os.close, descriptor)
+    before = os.fstat(descriptor)
+    for name in SCRATCH if shows_scratch else ():
+        if not _has_directory(root, descriptor, name):
+            with _made(descriptor, name, mode=_MODES[name]):
+                pass
+    missing = [name for name in COVERED if not _has_directory(root, descriptor, name)]
     if not missing and mounted:
         return
-    later.callback(os.utime, root, ns=(before.st_atime_ns, before.st_mtime_ns))
+    later.callback(os.utime, descriptor, ns=(before.st_atime_ns, before.st_mtime_ns))
     for name in missing:
-        (root / name).mkdir()
-        later.callback((root / name).rmdir)
+        os.mkdir(name, dir_fd=descriptor)
+        later.callback(os.rmdir, name, dir_fd=descriptor)
     if not mounted:
-        later.enter_context(_swapped(root, ("dev",) if shows_scratch else ("dev", *SCRATCH)))
+        later.enter_context(_swapped(root, descriptor, ("dev",) if shows_scratch else ("dev", *SCRATCH)))
 
 
-def _is_directory(path: Path) -> bool:
+def _has_directory(root: Path, descriptor: int, name: str) -> bool:
     try:
-        mode = path.lstat().st_mode
+        mode = os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode
     except FileNotFoundError:
         return False
     if not stat.S_ISDIR(mode):
-        raise SandboxError(f"{path}: expected a directory, got something else")
+        raise SandboxError(f"{root / name}: expected a directory, got something else")
     return True
 
 
 @contextlib.contextmanager
-def _swapped(root: Path, names: tuple[str, ...]) -> Iterator[None]:
+def _swapped(root: Path, descriptor: int, names: tuple[str, ...]) -> Iterator[None]:
     """Swap the image's own directories for fresh ones; the best that can be had without mounts."""
-    aside = Path(tempfile.mkdtemp(prefix=".aside-", dir=root.parent))
-    try:
+    place = Path(tempfile.mkdtemp(prefix=".aside-", dir=root.parent))
+    with contextlib.ExitStack() as later:
+        later.callback(place.rmdir)
+        aside = later.enter_context(_opened(place))
+        later.callback(_put_back, aside, descriptor)
         for name in names:
-            (root / name).rename(aside / name)
-            (root / name).mkdir()
-            (root / name).chmod(_MODES[name])
-        _fill_without_mounts(root / "dev")
+            os.rename(name, name, src_dir_fd=descriptor, dst_dir_fd=aside)
+            fresh = later.enter_context(_made(descriptor, name, mode=_MODES[name]))
+            if name == "dev":
+                _fill_without_mounts(fresh)
         yield
-    finally:
-        for name in names:
-            if (aside / name).exists():
-                shutil.rmtree(root / name, ignore_errors=True)
-                (aside / name).rename(root / name)
-        aside.rmdir()
 
 
-def _fill_without_mounts(directory: Path) -> None:
+def _put_back(aside: int, root: int) -> None:
+    for name in os.listdir(aside):
+        removing.remove(name, root)
+        os.rename(name, name, src_dir_fd=aside, dst_dir_fd=root)
+
+
+def _fill_without_mounts(directory: int) -> None:
     for name, (major, minor) in _DEVICES.items():
         try:
-            os.mknod(directory / name, 0o666 | stat.S_IFCHR, os.makedev(major, minor))
+            os.mknod(name, 0o666 | stat.S_IFCHR, os.makedev(major, minor), dir_fd=directory)
         except PermissionError:  # a container without CAP_MKNOD: scripts still can write there
-            (directory / name).touch()
-        (directory / name).chmod(0o666)
+            os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666, dir_fd=directory))
+        place = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+        os.chmod(f"/proc/self/fd/{place}", 0o666)  # noqa: S103 as every machine has them
+        os.close(place)
     for name, target in _LINKS.items():
-        (directory / name).symlink_to(target)
-    (directory / "shm").mkdir()
-    (directory / "shm").chmod(0o1777)
+        os.symlink(target, name, dir_fd=directory)
+    with _made(directory, "shm", mode=0o1777):
+        pass
 
 
-def move_in(root: Path, *, shows_scratch: bool = False, sources: tuple[Source, ...] = ()) -> None:
-    """Furnish the root and make it the process's own; call it as pid 1 of fresh pid and mount namespaces.
+@contextlib.contextmanager
+def _made(directory: int, name: str, *, mode: int) -> Iterator[int]:
+    """Make a directory of exactly this mode, and open it."""
+    os.mkdir(name, 0o700, dir_fd=directory)
+    with _opened(name, directory) as descriptor:
+        os.fchmod(descriptor, mode)
+        yield descriptor
 
-    Afterwards nothing of this machine's files but `sources` can be reached from the mount namespace.
+
+@contextlib.contextmanager
+def _opened(path: str | Path, directory: int | None = None) -> Iterator[int]:
+    descriptor = os.open(path, _DIRECTORY, dir_fd=directory)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def furnish(root: Path, *, shows_scratch: bool = False, sources: tuple[Source, ...] = ()) -> int:
+    """Mount what a command finds in its root; return the root's descriptor, for `move_in`.
+
+    Call it in a fresh mount namespace, as a process of the pid namespace that ``/proc`` is to show. What is mounted
+    is found by descriptors: no link of the image is followed.
+
+    Args:
+        root: the root directory.
+        shows_scratch: whether the root's own `SCRATCH` is shown instead of empty file systems.
+        sources: volumes to attach.
 
     Raises:
         OSError: the kernel refuses a mount.
-        SandboxError: a source cannot be attached.
+        SandboxError: a volume cannot be attached.
     """
     os.umask(0)
-    place = str(root)
-    syscalls.mount(place, place, flags=syscalls.MS_BIND | syscalls.MS_REC)
-    _make_devices(f"{place}/dev")
-    syscalls.mount("proc", f"{place}/proc", kind="proc", flags=_PLAIN)
-    _protect(f"{place}/proc", nothing=f"{place}/dev/null")
-    with contextlib.suppress(OSError):  # some containers hide /sys from user namespaces; packages do not need it
-        syscalls.mount("sysfs", f"{place}/sys", kind="sysfs", flags=_PLAIN | syscalls.MS_RDONLY)
+    syscalls.mount(str(root), str(root), flags=syscalls.MS_BIND | syscalls.MS_REC)
+    # Without nosuid: programs that change their user are part of the image, and nothing outside sees this mount.
+    mounts.remount(str(root), flags=syscalls.MS_NODEV)
+    place = os.open(root, _DIRECTORY)
+    with _target(place, "dev") as target:
+        syscalls.mount("tmpfs", target, kind="tmpfs", flags=_DEVICES_MOUNT, options="mode=0755")
+    with _target(place, "dev") as target:
+        _make_devices(target)
+        nothing = f"{target}/null"
+        with _target(place, "proc") as processes:
+            syscalls.mount("proc", processes, kind="proc", flags=_PLAIN)
+        with _target(place, "proc") as processes:
+            _protect(processes, nothing=nothing)
+    with contextlib.suppress(OSError), _target(place, "sys") as target:
+        # some containers hide /sys from user namespaces; packages do not need it
+        syscalls.mount("sysfs", target, kind="sysfs", flags=_PLAIN | syscalls.MS_RDONLY)
     for name in SCRATCH:
-        _mount_scratch(f"{place}/{name}", _MODES[name], shows=shows_scratch)
-    binds.attach(root, sources)
+        _mount_scratch(place, name, shows=shows_scratch)
+    binds.attach(place, sources)
+    return place
+
+
+def _mount_scratch(root: int, name: str, *, shows: bool) -> None:
+    """Mount an empty file system, or the directory itself, whose changes go where all of the root's go."""
+    flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
+    with _target(root, name) as target:
+        if not shows:
+            syscalls.mount("tmpfs", target, kind="tmpfs", flags=flags, options=f"mode={_MODES[name]:04o}")
+            return
+        syscalls.mount(target, target, flags=syscalls.MS_BIND)
+    with _target(root, name) as target:
+        mounts.remount(target, flags=flags)
+
+
+@contextlib.contextmanager
+def _target(root: int, name: str) -> Iterator[str]:
+    """Open a directory of the root, what is mounted on it included, as a path for mount(2)."""
+    with _opened(name, root) as descriptor:
+        yield f"/proc/self/fd/{descriptor}"
+
+
+def move_in(root: int) -> None:
+    """Make a furnished root the process's own. Nothing of this machine's files can be reached from then on.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
     # pivot_root(2), "pivot_root(".", ".")": the old root lies on top of the new one and is taken off.
-    os.chdir(place)
+    os.fchdir(root)
+    os.close(root)
     syscalls.pivot_root(".", ".")
     syscalls.unmount(".", syscalls.MNT_DETACH)
     os.chdir("/")
 
 
-def _mount_scratch(directory: str, mode: int, *, shows: bool) -> None:
-    """Mount an empty file system, or the directory itself, whose changes go where all of the root's go."""
-    flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
-    if not shows:
-        syscalls.mount("tmpfs", directory, kind="tmpfs", flags=flags, options=f"mode={mode:04o}")
-        return
-    syscalls.mount(directory, directory, flags=syscalls.MS_BIND)
-    syscalls.mount("none", directory, flags=syscalls.MS_REMOUNT | syscalls.MS_BIND | flags)
+def retreat(place: Path, *, with_processes: bool) -> None:
+    """Give this process an empty, read-only root in a mount namespace of its own: no machine's files, no image's.
+
+    Args:
+        place: an existing directory, over which the new root is mounted in that namespace alone.
+        with_processes: whether there is a ``/proc``.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.mount("tmpfs", str(place), kind="tmpfs", flags=_PLAIN, options="mode=0555,nr_inodes=4")
+    root = os.open(place, _DIRECTORY)
+    if with_processes:
+        os.mkdir("proc", dir_fd=root)
+        with _target(root, "proc") as target:
+            syscalls.mount("proc", target, kind="proc", flags=_PLAIN)
+    mounts.remount_read_only(f"/proc/self/fd/{root}")
+    move_in(root)
 
 
 def _protect(proc: str, *, nothing: str) -> None:
@@ -172,8 +249,6 @@ def _protect(proc: str, *, nothing: str) -> None:
 
 
 def _make_devices(directory: str) -> None:
-    flags = syscalls.MS_NOSUID | syscalls.MS_NOEXEC
-    syscalls.mount("tmpfs", directory, kind="tmpfs", flags=flags, options="mode=0755")
     for name, (major, minor) in _DEVICES.items():
         _make_device(f"{directory}/{name}", name, os.makedev(major, minor))
     for name, target in _LINKS.items():
@@ -184,7 +259,7 @@ def _make_devices(directory: str) -> None:
     terminals = "newinstance,ptmxmode=0666,mode=0620"
     for options in (f"{terminals},gid={_TTY_GROUP}", terminals):  # one id only: there is no group tty
         with contextlib.suppress(OSError):
-            syscalls.mount("devpts", f"{directory}/pts", kind="devpts", flags=flags, options=options)
+            syscalls.mount("devpts", f"{directory}/pts", kind="devpts", flags=_DEVICES_MOUNT, options=options)
             break
 
 

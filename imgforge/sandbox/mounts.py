@@ -19,6 +19,7 @@ from imgforge.sandbox import syscalls
 MOST_LOWERS = 400
 """Lower directories of one overlay; the kernel's limit is 500 (fs/overlayfs/params.h OVL_MAX_STACK)."""
 
+_KEPT = syscalls.MS_RDONLY | syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC | syscalls.MS_NOATIME
 _DESCRIPTORS = Path("/proc/self/fd")
 _PROBE_ATTRIBUTE = "user.imgforge.probe"
 
@@ -39,7 +40,8 @@ def tmpfs(target: Path, *, mode: int = 0o755) -> None:
         SandboxError: the kernel refuses.
     """
     with _told(f"{target}: mount tmpfs"):
-        syscalls.mount("tmpfs", str(target), kind="tmpfs", options=f"mode={mode:04o}")
+        flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
+        syscalls.mount("tmpfs", str(target), kind="tmpfs", flags=flags, options=f"mode={mode:04o}")
 
 
 def bind(source: Path, target: Path, *, read_only: bool = False) -> None:
@@ -50,18 +52,27 @@ def bind(source: Path, target: Path, *, read_only: bool = False) -> None:
     """
     with _told(f"{target}: bind {source}"):
         syscalls.mount(str(source), str(target), flags=syscalls.MS_BIND | syscalls.MS_REC)
-        if read_only:
-            remount_read_only(str(target))
+        flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
+        remount(str(target), flags=flags | syscalls.MS_RDONLY if read_only else flags)
 
 
 def remount_read_only(target: str) -> None:
-    """Make a bind mount read-only, keeping the flags that a user namespace may not clear (mount_namespaces(7)).
+    """Make a bind mount read-only, keeping its other flags.
 
     Raises:
         OSError: the kernel refuses.
     """
-    flags = os.statvfs(target).f_flag & (syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
-    syscalls.mount("none", target, flags=syscalls.MS_REMOUNT | syscalls.MS_BIND | syscalls.MS_RDONLY | flags)
+    remount(target, flags=syscalls.MS_RDONLY)
+
+
+def remount(target: str, *, flags: int) -> None:
+    """Add flags to a mount, keeping those that it has (a user namespace may not clear them).
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    flags |= os.statvfs(target).f_flag & _KEPT
+    syscalls.mount("none", target, flags=syscalls.MS_REMOUNT | syscalls.MS_BIND | flags)
 
 
 def unmount(target: Path) -> None:
@@ -147,7 +158,8 @@ def _mount(target: Path, options: Sequence[str]) -> None:
     before = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.chdir(_DESCRIPTORS)
-        syscalls.mount("overlay", str(place), kind="overlay", options=",".join(options))
+        # Whatever a layer or a script brought: no device of this machine is opened through it.
+        syscalls.mount("overlay", str(place), kind="overlay", flags=syscalls.MS_NODEV, options=",".join(options))
     finally:
         os.fchdir(before)
         os.close(before)

@@ -1,9 +1,10 @@
 """Owners where only one user id exists: changes of ownership are recorded instead of made.
 
 On `Rung.SINGLE` the kernel knows one user and one group. A seccomp filter sends each call of the chown family, and each
-call that changes a process's ids, to the recorder: pid 1 of the sandbox, in the same root and mount namespace. It
-writes ``uid:gid`` into the attribute `XATTR` of the file and answers that all went well; the file's real owner stays
-the one there is. Symlinks, fifos and sockets take no such attribute and stand in `Recorder.owners`.
+call that changes a process's ids, to the recorder: pid 1 of the sandbox. Its own root is empty: what a call names it
+opens from outside (`foreign`). It writes ``uid:gid`` into the attribute `XATTR` of the file and answers that all went
+well; the file's real owner stays the one there is. Symlinks, fifos and sockets take no such attribute and stand in
+`Recorder.owners`.
 
 What a process reads is not changed: stat(2) shows root as the owner. So who copies the owner of a file to the one that
 will replace it (`sed -i`, useradd, every careful editor) gives it to root, in so many words; the recorder sees the
@@ -12,7 +13,7 @@ tells of it.
 
 The notifications are those of seccomp_unotify(2), whose advice on races is followed: everything that belongs to the
 process is opened first, then the notification is checked to be still alive, and only descriptors are used after that.
-Nothing is at stake beyond the image: the recorder has the same root and may do no more than the command.
+Nothing is at stake beyond the image: no path leads out of the command's mount namespace, which holds nothing else.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import re
 import resource
 import socket
 import stat
@@ -29,7 +29,7 @@ import struct
 
 import attrs
 
-from imgforge.sandbox import seccomp, syscalls
+from imgforge.sandbox import foreign, resolving, seccomp
 
 XATTR = "user.imgforge.owner"
 """The attribute of a regular file or directory that holds its owner, as ``b"UID:GID"``."""
@@ -40,11 +40,6 @@ _NOTIFICATION = struct.Struct("=QIIiIQ6Q")
 _RESPONSE = struct.Struct("=QqiI")
 _ID = struct.Struct("=Q")
 _CONTINUE = 1
-_CURRENT_DIRECTORY, _NO_FOLLOW, _EMPTY_PATH = 0xFFFFFF9C, 0x100, 0x1000
-_PATH_MAX = 4096
-_STANDARD = {b"/dev/stdin": b"/dev/fd/0", b"/dev/stdout": b"/dev/fd/1", b"/dev/stderr": b"/dev/fd/2"}
-_JUMP = re.compile(rb"/(?:dev/(?=fd/)|proc/(self|thread-self|[0-9]+)/)(cwd|root|fd/[0-9]+)(?:/(.*))?", re.DOTALL)
-_OWN_PROCESS = 1
 _SPARE_DESCRIPTORS = 64
 
 _RENAMES = ("rename", "renameat", "renameat2")
@@ -121,15 +116,17 @@ class Recorder:
         acted_as: ids that a process was told it became though nobody can.
     """
 
-    def __init__(self, listener: int, *, own: frozenset[int]) -> None:
+    def __init__(self, listener: int, *, root: int, own: frozenset[int]) -> None:
         """Answer what comes through a seccomp listener.
 
         Args:
             listener: its descriptor.
+            root: the descriptor of the command's root directory.
             own: user and group ids that the command has, or may take on, without any help.
         """
         self.acted_as: set[int] = set()
         self._listener = listener
+        self._root = root
         self._own = own | {-1}
         self._kept: dict[tuple[int, int], _Kept] = {}
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -209,10 +206,18 @@ class Recorder:
             path = kept.path if kept.descriptor < 0 else os.readlink(f"/proc/self/fd/{kept.descriptor}")
             inside = path.removeprefix("/")
             with contextlib.suppress(OSError):
-                status = os.lstat(path)
+                status = self._status(path)
                 if (status.st_dev, status.st_ino) == key and inside.partition("/")[0] not in without:
                     found.append((inside, kept.uid, kept.gid))
         return tuple(sorted(found))
+
+    def _status(self, path: str) -> os.stat_result:
+        """Return the status of what is at a path of the root now."""
+        place = resolving.find(self._root, os.fsencode(path), follow=False)
+        try:
+            return os.fstat(place)
+        finally:
+            os.close(place)
 
 
 def _keep_owner(call: Call) -> None:
@@ -222,13 +227,13 @@ def _keep_owner(call: Call) -> None:
         OSError: there is nothing to be replaced, or the call is about to fail.
     """
     if call.name == "rename":
-        places = [(_CURRENT_DIRECTORY, address) for address in call.arguments[:2]]
+        places = [(foreign.CURRENT_DIRECTORY, address) for address in call.arguments[:2]]
     else:
         places = [(call.arguments[0], call.arguments[1]), (call.arguments[2], call.arguments[3])]
     if call.name == "renameat2" and call.arguments[4]:
         return  # both names exist afterwards, or the call fails where there is something
     with contextlib.ExitStack() as opened:
-        descriptors = [_open_path(call.process, *place, flags=_NO_FOLLOW) for place in places]
+        descriptors = [foreign.open_path(call.process, *place, flags=foreign.NO_FOLLOW) for place in places]
         for descriptor in descriptors:
             opened.callback(os.close, descriptor)
         new, old = (f"/proc/self/fd/{descriptor}" for descriptor in descriptors)
@@ -250,83 +255,35 @@ def _write_owner(place: str, uid: int, gid: int) -> None:
 def _open_target(call: Call) -> int:
     """Open the file that a call is about, as the calling process sees it, with O_PATH.
 
-    Links of /proc that jump are followed for that process; where they stand deeper in a path they lead nowhere
-    (EXDEV, ELOOP), because ``self`` would be the recorder.
-
     Raises:
         OSError: what the call has to fail with.
     """
     if call.name.startswith("fchown") and call.name != "fchownat":
-        return _descriptor_of(call.process, call.arguments[0])
+        return foreign.open_descriptor(call.process, call.arguments[0])
     if call.name == "fchownat":
         start, address, flags = call.arguments[0], call.arguments[1], call.arguments[4]
     else:
-        start, address = _CURRENT_DIRECTORY, call.arguments[0]
-        flags = _NO_FOLLOW if call.name.startswith("lchown") else 0
-    return _open_path(call.process, start, address, flags=flags)
+        start, address = foreign.CURRENT_DIRECTORY, call.arguments[0]
+        flags = foreign.NO_FOLLOW if call.name.startswith("lchown") else 0
+    return foreign.open_path(call.process, start, address, flags=flags)
 
 
-def _open_path(process: int, start: int, address: int, *, flags: int) -> int:
-    """Open the path at an address of a process, from one of its descriptors, with O_PATH; see `_open_target`."""
-    path = _text_of(process, address)
-    if not path and not flags & _EMPTY_PATH:
-        raise FileNotFoundError(errno.ENOENT, "empty path")
-    base, rest, resolve = _start(process, start, path, follow=not flags & _NO_FOLLOW)
-    if not rest:
-        return base
-    try:
-        opening = os.O_PATH | (os.O_NOFOLLOW if flags & _NO_FOLLOW else 0)
-        return syscalls.open_from(base, rest, flags=opening, resolve=resolve)
-    finally:
-        os.close(base)
+@attrs.frozen
+class Received:
+    """Descriptors that a command sent before it executed.
+
+    Attributes:
+        listener: of its seccomp filter.
+        root: its root directory.
+    """
+
+    listener: int
+    root: int
 
 
-def _start(process: int, start: int, path: bytes, *, follow: bool) -> tuple[int, bytes, int]:
-    """Open what a path starts from; return that, the rest of the path, and how it may be resolved."""
-    jump = _JUMP.fullmatch(_STANDARD.get(path, path))
-    if jump and (jump[3] or follow):
-        owner = int(jump[1]) if jump[1] and jump[1].isdigit() else process
-        if owner != _OWN_PROCESS:
-            base = os.open(b"/proc/%d/%b" % (owner, jump[2]), os.O_PATH | os.O_CLOEXEC)
-            return base, jump[3] or b"", syscalls.RESOLVE_NO_MAGICLINKS
-    if path.startswith(b"/"):
-        base = os.open(f"/proc/{process}/root", os.O_PATH | os.O_CLOEXEC)
-        return base, path, syscalls.RESOLVE_IN_ROOT
-    return _start_of(process, start), path, syscalls.RESOLVE_NO_MAGICLINKS
-
-
-def _start_of(process: int, start: int) -> int:
-    """Open what a relative path starts from."""
-    if start & _KEEP_32 == _CURRENT_DIRECTORY:
-        return os.open(f"/proc/{process}/cwd", os.O_PATH | os.O_CLOEXEC)
-    return _descriptor_of(process, start)
-
-
-def _descriptor_of(process: int, number: int) -> int:
-    try:
-        return os.open(f"/proc/{process}/fd/{number & _KEEP_32}", os.O_PATH | os.O_CLOEXEC)
-    except FileNotFoundError as error:
-        raise OSError(errno.EBADF, "no such descriptor") from error
-
-
-def _text_of(process: int, address: int) -> bytes:
-    """Return the string at an address of a process."""
-    memory = os.open(f"/proc/{process}/mem", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        text = os.pread(memory, _PATH_MAX, address)
-    except (OSError, OverflowError) as error:
-        raise OSError(errno.EFAULT, "bad address") from error
-    finally:
-        os.close(memory)
-    path, end, _ = text.partition(b"\0")
-    if not end:
-        raise OSError(errno.ENAMETOOLONG if len(text) == _PATH_MAX else errno.EFAULT, "no end of string")
-    return path
-
-
-def receive(channel: socket.socket) -> int | None:
-    """Return the descriptor that was sent through a socket; None when the sender ended before it could."""
-    _, ancillary, _, _ = channel.recvmsg(1, socket.CMSG_SPACE(struct.calcsize("=i")))
+def receive(channel: socket.socket) -> Received | None:
+    """Wait for a command to be ready; return the descriptors that it sent, None when it sent none."""
+    _, ancillary, _, _ = channel.recvmsg(1, socket.CMSG_SPACE(struct.calcsize("=2i")))
     for _, _, data in ancillary:
-        return int(struct.unpack("=i", data[:4])[0])
+        return Received(*struct.unpack("=2i", data[:8]))
     return None

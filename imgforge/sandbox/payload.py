@@ -10,7 +10,9 @@ import socket
 import struct
 from typing import NoReturn
 
-from imgforge.sandbox import idmap, ownership, seccomp, syscalls, terminal
+import attrs
+
+from imgforge.sandbox import idmap, interior, ownership, sealed, seccomp, syscalls, terminal
 from imgforge.sandbox.command import Command
 from imgforge.sandbox.rung import Rung
 
@@ -22,80 +24,90 @@ _SYS_CHROOT = 18
 _OPEN_FILES = 1024
 _NOT_EXECUTABLE, _NOT_FOUND = 126, 127
 _READY = b"1"
+GO = b"1"
+"""What the first process sends when it has nothing more that the command must not reach."""
+
 _SIGNALS = frozenset(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}
 
 
-def spawn(command: Command, *, output: int) -> int:
-    """Start the command as a child of pid 1, which takes on everything the command shall have; return its process id.
+@attrs.frozen
+class Ends:
+    """What the process still holds of the processes around it.
 
-    posix_spawn(3) shares memory until it executes, while a fork of this program copies some hundred pages: with it a
-    run costs a third less. It can do nothing in the child, so pid 1 itself becomes as weak as the command.
-
-    Args:
-        command: what to start; neither on `Rung.SINGLE` nor interactive.
-        output: the write end of the output pipe.
-
-    Raises:
-        OSError: a step before the execution failed.
-    """
-    _prepare(command)
-    _confine(command, None)
-    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)  # the command must not find this machine's files in /proc/1
-    actions = [
-        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_DUP2, output, 1),
-        (os.POSIX_SPAWN_DUP2, output, 2),
-    ]
-    program = _found(command)
-    try:
-        return os.posix_spawn(
-            program, command.argv, dict(command.env), file_actions=actions, setsigmask=(), setsigdef=_SIGNALS
-        )
-    except OSError as error:
-        code = _explain(error, command, output)
-    process = os.fork()
-    if process == 0:
-        os._exit(code)  # to the caller it looks as if the program had run and failed
-    return process
-
-
-def become(command: Command, *, output: int | None, listener: socket.socket | None) -> NoReturn:
-    """Turn this process into the command.
-
-    Args:
-        command: what to become; its root is this process's root already.
+    Attributes:
+        status: where its errors go, see `supervisor.Channels`.
         output: the write end of the output pipe; None keeps the three standard descriptors.
-        listener: where the seccomp listener goes on `Rung.SINGLE`.
+        first: a socket to the first process, which sends `GO` when the command may execute. It gets the seccomp
+            listener and the root on `Rung.SINGLE`, and nothing but a byte elsewhere.
+    """
+
+    status: int
+    output: int | None
+    first: socket.socket
+
+
+def become(command: Command, ends: Ends) -> NoReturn:
+    """Turn this process, just forked, into the command.
+
+    It is an interpreter with the image as its root only between `_enter` and execve(2), and sealed by then: it makes
+    system calls there and opens nothing but what they name.
+
+    Args:
+        command: what to become.
+        ends: what it holds.
 
     Raises:
         OSError: a step before the execution failed.
     """
-    if output is None:
+    if ends.output is None:
         os.setpgid(0, 0)
         terminal.give_to(os.getpgrp())
-    else:
-        null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-        for descriptor, wanted in enumerate((null, output, output)):
+    _prepare()
+    root = _furnished(command)
+    os.umask(0o022)
+    if ends.output is not None:
+        null = os.open("dev/null", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=root)
+        for descriptor, wanted in enumerate((null, ends.output, ends.output)):
             os.dup2(wanted, descriptor)
-    _prepare(command)
-    _confine(command, listener)
+    sealed.keep_only((ends.status, ends.first.fileno(), root))
+    sealed.seal()
+    _enter(command, root)
+    os.chdir(command.workdir)
+    _confine(command, ends.first)
     for number in _SIGNALS:  # what is ignored or blocked stays so over execve
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     program = _found(command)
+    if ends.first.recv(1) != GO:
+        os._exit(1)
     try:
         os.execve(program, command.argv, dict(command.env))  # noqa: S606 no shell is the point
     except OSError as error:
-        os._exit(_explain(error, command, 2))
+        os._exit(_explain(error, command))
 
 
-def _prepare(command: Command) -> None:
-    os.chdir(command.workdir)
+def _furnished(command: Command) -> int:
+    """Return the descriptor of the command's root, with everything mounted that belongs there."""
+    if not command.rung.has_mounts:
+        return os.open(command.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    return interior.furnish(command.root, shows_scratch=command.shows_scratch, sources=command.sources)
+
+
+def _enter(command: Command, root: int) -> None:
+    """Make the image the root of this process."""
+    if command.rung.has_mounts:
+        interior.move_in(root)
+        return
+    os.fchdir(root)
+    os.close(root)
+    os.chroot(".")
+
+
+def _prepare() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(_OPEN_FILES, hard), hard))
-    os.umask(0o022)
-    syscalls.close_on_exec(3)
 
 
 def _found(command: Command) -> str:
@@ -107,27 +119,30 @@ def _found(command: Command) -> str:
     return next((place for place in places if os.access(place, os.X_OK)), program)
 
 
-def _explain(error: OSError, command: Command, output: int) -> int:
+def _explain(error: OSError, command: Command) -> int:
     """Write why the program could not be executed, as a shell does, and return the shell's exit code for it."""
-    os.write(output, f"{command.argv[0]}: {error.strerror}\n".encode(errors="replace"))
+    os.write(2, f"{command.argv[0]}: {error.strerror}\n".encode(errors="replace"))
     return _NOT_FOUND if isinstance(error, FileNotFoundError | NotADirectoryError) else _NOT_EXECUTABLE
 
 
-def _confine(command: Command, listener: socket.socket | None) -> None:
+def _confine(command: Command, first: socket.socket) -> None:
     with contextlib.suppress(OSError):  # a container's own filter may deny it, and has done the same already
         syscalls.join_new_keyring()
     keep = CAPABILITIES
     user = command.user
     if command.rung is Rung.SINGLE and (user.uid or user.gid):
         # One id only: the command sees the very same files and itself under the wanted id.
+        syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)  # or /proc/self/uid_map is not its own
         idmap.unshare_single(0, uid=user.uid, gid=user.gid)
     if command.rung is Rung.CHROOT:
         _deny_network()
         keep -= {_SYS_CHROOT}  # with it a process leaves a mere chroot
     if command.interactive:
         seccomp.install(seccomp.NO_TERMINAL_INPUT)
-    if listener is not None:
-        _hand_over(seccomp.install_listener(ownership.RULES), listener)
+    if command.rung is Rung.SINGLE:
+        _hand_over(seccomp.install_listener(ownership.RULES), first)
+    else:
+        first.send(_READY)
     syscalls.limit_capabilities(keep)
     if command.rung is not Rung.SINGLE:
         os.setgroups(user.groups)
@@ -143,8 +158,10 @@ def _deny_network() -> None:
         seccomp.install(seccomp.NO_NETWORK)
 
 
-def _hand_over(descriptor: int, listener: socket.socket) -> None:
-    # Not socket.send_fds: it imports a module, whose file cannot be reached from inside.
-    listener.sendmsg([_READY], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("=i", descriptor))])
-    os.close(descriptor)
-    listener.close()
+def _hand_over(listener: int, first: socket.socket) -> None:
+    # Not socket.send_fds, which imports a module.
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("=2i", listener, root))
+    first.sendmsg([_READY], [rights])
+    os.close(listener)
+    os.close(root)

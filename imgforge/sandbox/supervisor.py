@@ -8,6 +8,10 @@
 Each is forked from the one before and executes nothing until the command itself. The first process is pid 1 of a
 fresh pid namespace, so that its end is the end of everything inside; the caller only has to kill it. On the chroot
 rung it is the subreaper of what the command starts, and ends that when the caller tells it to.
+
+The first process is an interpreter that lives as long as the command, so it never has the image as its root: before the
+command executes it is in an empty, read-only root of its own, without capabilities, without descriptors but its pipes,
+and closed to ptrace(2) and to readers of its /proc. The command makes its root by itself, in its own mount namespace.
 """
 
 from __future__ import annotations
@@ -25,12 +29,13 @@ from typing import Any, NoReturn
 import attrs
 
 from imgforge.errors import SandboxError
-from imgforge.sandbox import interior, ownership, payload, syscalls
+from imgforge.sandbox import interior, ownership, payload, sealed, syscalls
 from imgforge.sandbox.command import Command
 from imgforge.sandbox.rung import Rung
 
 _SIGNALLED = 128
-_APART = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWIPC
+_RECORDERS_CAPABILITIES = frozenset({0, 1, 2, 3, 4, 19})
+"""By number: chown, dac_override, dac_read_search, fowner, fsetid, sys_ptrace, to act on what other processes name."""
 
 
 @attrs.frozen
@@ -102,32 +107,49 @@ def _die_with_caller(how: signal.Signals, living: int) -> None:
 
 
 def _be_first(command: Command, channels: Channels, living: int) -> int:
-    """Be pid 1: furnish the root, start the command, reap, and end with it."""
+    """Be pid 1: start the command, leave for an empty root, reap, and end with the command."""
     _die_with_caller(signal.SIGKILL, living)
-    syscalls.unshare(_APART)
-    interior.move_in(command.root, shows_scratch=command.shows_scratch, sources=command.sources)
-    if command.rung is Rung.SINGLE:
-        return _run_recorded(command, channels)
-    if channels.output is None:
-        process = _start(command, channels, None)
-    else:
-        process = payload.spawn(command, output=channels.output)
-        _die_with_caller(signal.SIGKILL, living)  # a change of user has cleared it
-    channels.close_output()
-    return _reap(process)
-
-
-def _run_recorded(command: Command, channels: Channels) -> int:
-    """Run the command while answering its changes of ownership."""
+    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
+    syscalls.unshare(syscalls.CLONE_NEWIPC)
     mine, theirs = socket.socketpair()
-    process = _start(command, channels, theirs)
+    process = os.fork()
+    if process == 0:
+        with _telling(channels):
+            payload.become(command, payload.Ends(channels.status, channels.output, theirs))
     theirs.close()
     channels.close_output()
-    listener = ownership.receive(mine)
-    if listener is None:
+    is_recorder = command.rung is Rung.SINGLE
+    _leave(command.root, keep=(channels.status, mine.fileno()), is_recorder=is_recorder)
+    received = ownership.receive(mine)
+    _let_go(mine)
+    if not is_recorder or received is None:
         return _reap(process)
-    recorder = ownership.Recorder(listener, own=frozenset({command.user.uid, command.user.gid}))
-    code = _serve(recorder, listener, process)
+    return _run_recorded(command, channels, received, process)
+
+
+def _leave(root: Path, *, keep: tuple[int, ...], is_recorder: bool) -> None:
+    """Give up what this process needs no more: files, descriptors, capabilities, the keyboard's signals."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    for descriptor in range(3):
+        os.dup2(null, descriptor)
+    interior.retreat(root, with_processes=is_recorder)
+    sealed.keep_only(keep)
+    syscalls.limit_capabilities(_RECORDERS_CAPABILITIES if is_recorder else frozenset())
+    sealed.seal()
+
+
+def _let_go(command: socket.socket) -> None:
+    """Let the command execute; it may have ended, after telling why."""
+    with contextlib.suppress(OSError):
+        command.sendall(payload.GO)
+
+
+def _run_recorded(command: Command, channels: Channels, received: ownership.Received, process: int) -> int:
+    """Answer the command's changes of ownership while it runs."""
+    own = frozenset({command.user.uid, command.user.gid})
+    recorder = ownership.Recorder(received.listener, root=received.root, own=own)
+    code = _serve(recorder, received.listener, process)
     channels.tell(owners=recorder.owners(without=frozenset(interior.COVERED)), acted_as=sorted(recorder.acted_as))
     return code
 
@@ -156,14 +178,6 @@ def _serve(recorder: ownership.Recorder, listener: int, process: int) -> int:
                 poll.unregister(listener)
 
 
-def _start(command: Command, channels: Channels, listener: socket.socket | None) -> int:
-    process = os.fork()
-    if process == 0:
-        with _telling(channels):
-            payload.become(command, output=channels.output, listener=listener)
-    return process
-
-
 def _reap(process: int) -> int:
     """Reap whatever ends, as pid 1 must, until the command does."""
     while True:
@@ -180,16 +194,20 @@ def exit_code(status: int) -> int:
 
 def _supervise_chroot(command: Command, channels: Channels, living: int) -> int:
     syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
+    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
     signal.signal(signal.SIGTERM, lambda _number, _frame: _kill_children())
     # Not SIGKILL: what the command started has nobody else to end it.
     _die_with_caller(signal.SIGTERM, living)
+    mine, theirs = socket.socketpair()
     process = os.fork()
     if process == 0:
         with _telling(channels):
             syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
-            os.chroot(command.root)
-            payload.become(command, output=channels.output, listener=None)
+            payload.become(command, payload.Ends(channels.status, channels.output, theirs))
+    theirs.close()
     channels.close_output()
+    sealed.keep_only((channels.status, mine.fileno()))
+    _let_go(mine)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
     code = _reap(process)
     with contextlib.suppress(ChildProcessError):

@@ -23,6 +23,7 @@ MS_NOSUID = 0x2
 MS_NODEV = 0x4
 MS_NOEXEC = 0x8
 MS_REMOUNT = 0x20
+MS_NOATIME = 0x400
 MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_PRIVATE = 0x40000
@@ -33,6 +34,7 @@ MOUNT_ATTR_NOSUID = 0x2
 MOUNT_ATTR_NODEV = 0x4
 
 RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_IN_ROOT = 0x10
 
 PR_SET_PDEATHSIG = 1
@@ -173,13 +175,18 @@ def close_on_exec(first: int) -> None:
                 continue
 
 
+def close_range(first: int, last: int) -> None:
+    """Close the descriptors from `first` to `last` (close_range(2))."""
+    _syscall("close_range", _CLOSE_RANGE, ctypes.c_uint(first), ctypes.c_uint(last), 0)
+
+
 def join_new_keyring() -> None:
     """Leave the user's session keyring behind, so that nothing inside can read its keys (keyctl(2))."""
     _syscall("keyctl", number("keyctl"), ctypes.c_int(_KEYCTL_JOIN_SESSION_KEYRING), None)
 
 
 def open_from(directory: int, path: bytes, *, flags: int, resolve: int) -> int:
-    """Open a path from a directory, restricted by `RESOLVE_IN_ROOT` or `RESOLVE_NO_MAGICLINKS` (openat2(2))."""
+    """Open a path from a directory, restricted by some of the ``RESOLVE_`` flags (openat2(2))."""
     how = (ctypes.c_uint64 * 3)(flags | os.O_CLOEXEC, 0, resolve)
     return _syscall("openat2", _OPENAT2, ctypes.c_int(directory), path, how, ctypes.c_size_t(24))
 
