@@ -12,7 +12,6 @@ import os
 import posixpath
 import stat
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from imgforge.errors import SandboxError, UsageError
 from imgforge.sandbox import syscalls

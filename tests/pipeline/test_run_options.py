@@ -50,14 +50,14 @@ def built(ground: Archive, warm_cache: Path, tmp_path_factory: pytest.TempPathFa
 
 def run(world: World, *words: str, script: str, **options: Any) -> str:
     """Return what a script prints in the image."""
-    done = world.command("run", *words, "image", "--", "sh", "-c", script, **options)
+    done = world.command("run", "-q", *words, "image", "--", "sh", "-c", script, **options)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
 
 def refused(world: World, *words: str, **options: Any) -> tuple[int, str]:
     """Return the exit code and the error of a run that must not start."""
-    done = world.command("run", *words, "image", "--", "sh", "-c", "echo it ran", **options)
+    done = world.command("run", "-q", *words, "image", "--", "sh", "-c", "echo it ran", **options)
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr
