@@ -29,9 +29,7 @@ def choose(preferred: Rung | None = None) -> Rung:
         if not why:
             return rung
         tried.append(f"{rung.value}: {why}")
-    error = SandboxError(f"sandbox: no rung works on this machine ({'; '.join(tried)})")
-    error.add_note("an unprivileged user needs user namespaces; a container needs CAP_SYS_CHROOT and root at least")
-    raise error
+    raise SandboxError(f"sandbox: no rung works on this machine ({'; '.join(tried)})")
 
 
 def reason(rung: Rung) -> str:

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import imgforge.errors
 from imgforge.errors import BuildError, ImgforgeError, SandboxError
+from imgforge.sandbox import environment
 from imgforge.sandbox.rung import Rung
 from imgforge.store.atomic import remove_tree
 from imgforge.workshop.runs import ScriptRun
@@ -80,7 +81,9 @@ class Workshop:
             worker = self._started()
             try:
                 self._greeted = worker, Rung[_checked("start", self._read(worker))["rung"]]
-            except ImgforgeError:
+            except ImgforgeError as error:
+                for line in environment.advice(environment.look()) if isinstance(error, SandboxError) else ():
+                    error.add_note(line)
                 self._process = None  # there is no namespace in which anything could be cleared
                 worker.communicate()
                 raise
