@@ -42,6 +42,7 @@ from imgforge.pipeline.lock import locking
 from imgforge.pipeline.lock.locking import Locked, Question
 from imgforge.pipeline.policy.governing import Governor
 from imgforge.pipeline.policy.marks import Marks
+from imgforge.pipeline.probing import Probe
 from imgforge.report import Reporter, Step, running
 from imgforge.settings import Settings
 from imgforge.store.cache import Cache
@@ -109,6 +110,7 @@ class Builder:
         self.governor = Governor(self._settings, cache=self.cache)
         self._resources = contextlib.ExitStack()
         self._bases: dict[tuple[Path, ...], Base] = {}
+        self._probe = Probe(self.cache, lambda: self.forge.workshop)
 
     def __enter__(self) -> Self:
         self.store.create()
@@ -141,6 +143,7 @@ class Builder:
             StaleLockError: the mode forbids to refresh a lock, and one does not fit.
             ResolveError, FetchError, IntegrityError, BuildError, SandboxError, StoreError: what stood in the way.
         """
+        self._probe.before_pulling(chain, platform=_platform(chain.files[0]), upgrade=mode.upgrade)
         base = self._ground(chain, mode)
         for file in chain.files[:-1]:
             built = self._build(file, base, Mode(locked=mode.locked and locking.read(file) is not None))
@@ -179,6 +182,7 @@ class Builder:
     def _build(self, file: ManifestFile, base: Base | None, mode: Mode) -> Built:
         with running(self._settings.reporter, Step("build", file.manifest.name)):
             question = self.question(file, base)
+            self._probe.before_resolving(question, upgrade=mode.upgrade)
             lock, platform_lock = self._locked(question, base, mode)
             marks = self.governor.manifest(file, locked=platform_lock, base=base, facts=lambda: self.forge.facts(base))
             installed = self._installed(file, platform_lock, base)

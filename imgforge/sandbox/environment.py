@@ -84,7 +84,7 @@ def advice(here: Environment) -> tuple[str, ...]:
     """Return what to change so that a sandbox works, most specific first."""
     lines = [f"user namespaces are forbidden: as root, `sysctl {name}={_SWITCHES[name]}`" for name in here.forbidding]
     if here.engine:
-        lines.append(_ADVICE[here.service or here.engine])
+        lines.append(_ADVICE[here.engine if here.engine == "kubernetes" else here.service or here.engine])
         if here.has_filter:
             lines.append("the container has a seccomp filter, which may deny namespaces and mounts")
     elif not here.forbidding and not here.is_root:
