@@ -16,16 +16,20 @@ CONSTRAINTS ?= tests/constraints.txt
 PIP_INSTALL = $(if $(CONSTRAINTS),PIP_CONSTRAINT=$(CONSTRAINTS) PIP_BUILD_CONSTRAINT=$(CONSTRAINTS)) \
 	$(BIN)/python -m pip install --quiet
 
+# what `make fuzz` runs, seconds for each; all targets if empty
+TARGET ?=
+SECONDS ?= 600
+
 # what `make oracle` asks, and how often
 N ?= 200
 SEED ?= 1
 
 FOR_DEMO := ca-certificates uidmap
-FOR_TESTS := $(FOR_DEMO) buildah chromium crun diffoscope-minimal docker-registry faketime fish libcap2-bin mmdebstrap podman reprepro \
+FOR_TESTS := $(FOR_DEMO) buildah chromium crun diffoscope-minimal docker-registry faketime fish gpg libcap2-bin mmdebstrap podman reprepro \
 	runc skopeo strace umoci zsh
 FOR_BENCH := buildah ca-certificates crun docker-registry mmdebstrap uidmap
 
-.PHONY: help demo test test-newest constraints lint bench oracle clean
+.PHONY: help demo test test-newest constraints lint bench oracle fuzz clean
 
 help:
 	@echo 'make demo      build the example image on a base that is built too, and run it'
@@ -35,6 +39,7 @@ help:
 	@echo 'make lint      check format, rules and types'
 	@echo 'make bench     measure against buildah and mmdebstrap'
 	@echo 'make oracle    compare the resolver with apt-get: N=200 SEED=1'
+	@echo 'make fuzz      search for input that breaks a reader: TARGET=tar SECONDS=600'
 	@echo 'make clean     remove what make made'
 
 # $(call system,PACKAGES): install those that are missing, one by one where the archive does not have them all.
@@ -109,6 +114,10 @@ bench: $(VENV)/.installed-test
 oracle: $(VENV)/.installed-test
 	$(BIN)/python tests/oracle/run.py -n $(N) --seed $(SEED) $(ARGS)
 
+fuzz: $(VENV)/.installed-test
+	$(PIP_INSTALL) --editable '.[fuzz]'
+	$(BIN)/python tests/fuzz/run.py $(TARGET) --seconds $(SECONDS)
+
 clean:
-	rm -rf $(VENV) $(NEWEST) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) $(NEWEST) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* .fuzz
 	find imgforge tests -name __pycache__ -prune -exec rm -rf {} +

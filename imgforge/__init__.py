@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from imgforge.digest import Digest
 from imgforge.errors import ImgforgeError, ManifestError, UsageError
+from imgforge.limits import Limits
 from imgforge.pipeline.builder import Built
 from imgforge.pipeline.checks import Checked, Refusal, check
 from imgforge.pipeline.execution import run
@@ -51,6 +52,7 @@ __all__ = [
     "Freshness",
     "ImgforgeError",
     "Inspection",
+    "Limits",
     "Locked",
     "ManifestError",
     "Plan",

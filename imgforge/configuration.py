@@ -4,6 +4,7 @@ It says how bytes are reached, never what an image is: nothing in it can change 
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from imgforge.document import yaml
 from imgforge.document.bind import Binder, bind_versioned
 from imgforge.document.rule import Rule, checked
 from imgforge.errors import ManifestError, Position, Problem, UsageError
+from imgforge.limits import SIZE_PATTERN, TIME_PATTERN, Limits, seconds, size
 
 VERSION = 1
 """The format's version, which a file gives as ``imgforge: 1``."""
@@ -24,15 +26,53 @@ MIRRORED = Rule("a suite or the beginning of a URI", pattern=r"[^\s=]+")
 URI = Rule("a URI with http, https or file", pattern=r"(https?://|file:/)\S+")
 
 
+SIZE = Rule("a size such as '4 GiB'", pattern=SIZE_PATTERN)
+TIME = Rule("a time such as '90 seconds' or '2 hours'", pattern=TIME_PATTERN)
+COUNT = Rule("a number from 16 to 4194304", least=16, most=1 << 22)  # Linux has no more process ids
+
+
+@attrs.frozen(field_transformer=checked, kw_only=True)
+class LimitsSection:
+    """What one file says about limits; see `imgforge.limits.Limits`."""
+
+    memory: Annotated[str, SIZE] | None = None
+    processes: Annotated[int, COUNT] | None = None
+    time: Annotated[str, TIME] | None = None
+    output: Annotated[str, SIZE] | None = None
+    disk: Annotated[str, SIZE] | None = None
+    layer: Annotated[str, SIZE] | None = None
+    image: Annotated[str, SIZE] | None = None
+
+    def over(self, below: Limits) -> Limits:
+        """Return limits in which this section counts before others."""
+        said = {name: value for name, value in attrs.asdict(self).items() if value is not None}
+        read = {name: size(value) for name, value in said.items() if name not in ("processes", "time")}
+        if self.processes is not None:
+            read["processes"] = self.processes
+        if self.time is not None:
+            read["time"] = seconds(self.time)
+        return attrs.evolve(below, **read)
+
+
 @attrs.frozen(field_transformer=checked)
 class Configuration:
     """What one file says.
 
     Attributes:
         mirrors: pairs of a suite, or the beginning of a URI, and the URI to use in its stead.
+        limits: how much a command in an image, and an image, may use.
     """
 
     mirrors: tuple[tuple[Annotated[str, MIRRORED], Annotated[str, URI]], ...] = attrs.field(default=(), repr=False)
+    limits: LimitsSection | None = None
+
+
+def limits(files: Iterable[Configuration]) -> Limits:
+    """Return the limits of configuration files, what counts most first, above the defaults."""
+    found = Limits()
+    for file in reversed(tuple(files)):
+        found = file.limits.over(found) if file.limits else found
+    return found
 
 
 def parse(text: str, *, file: str) -> Configuration:

@@ -94,6 +94,10 @@ class BuildError(ImgforgeError):
     exit_code = 8
 
 
+class LimitError(BuildError):
+    """A step inside the image used more than a limit allows; the text names the step and the limit."""
+
+
 class SandboxError(ImgforgeError):
     """The machine does not let imgforge isolate a step; the text says which rungs were tried and why each failed."""
 

@@ -32,7 +32,7 @@ LAYER_CAP = 64 << 30
 
 _PACKAGES_STEP = "imgforge: packages"
 
-_LAST_SECOND = 253_402_300_799
+LAST_SECOND = 253_402_300_799
 """9999-12-31T23:59:59Z: RFC 3339 has years of four digits."""
 
 
@@ -216,8 +216,8 @@ def timestamp(epoch: int) -> str:
     Raises:
         IntegrityError: it is before 1970 or after 9999.
     """
-    if not 0 <= epoch <= _LAST_SECOND:
-        raise IntegrityError(f"epoch {epoch}: expected 0 to {_LAST_SECOND} seconds")
+    if not 0 <= epoch <= LAST_SECOND:
+        raise IntegrityError(f"epoch {epoch}: expected 0 to {LAST_SECOND} seconds")
     return dt.datetime.fromtimestamp(epoch, tz=dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -16,6 +16,7 @@ import attrs
 
 from imgforge import configuration
 from imgforge.errors import UsageError
+from imgforge.limits import Limits
 from imgforge.report import Reporter
 
 _ITS_CHECKOUT = Path(__file__).parents[1] / "manifests"
@@ -89,7 +90,8 @@ class Settings:
         policy: the policy's file; ``$IMGFORGE_POLICY`` or the machine's unless given.
         offline: never open a connection; what is not in the cache is missing.
         jobs: how many threads work on bytes at once; the processors that this process may use unless given.
-        sandbox: the rung of the sandbox ladder to use, or None for the best that works (docs/sandbox.md).
+        sandbox: the mode of the sandbox to use; None for the best that works, which is never ``chroot``.
+        limits: how much one command in an image, and one image, may use (docs/sandbox.md).
         reporter: hears of progress.
         now: seconds since the epoch, against which an archive's Valid-Until is held.
     """
@@ -104,6 +106,7 @@ class Settings:
     offline: bool = False
     jobs: int = attrs.field(factory=_processors, validator=_is_positive)
     sandbox: str | None = None
+    limits: Limits = attrs.field(factory=Limits)
     reporter: Reporter = attrs.field(factory=Reporter)
     now: int = attrs.field(factory=_now)
 
@@ -116,7 +119,7 @@ class Settings:
         Args:
             manifests: count before the shipped ones.
             mirrors: count before those of the configuration files.
-            given: other fields.
+            given: other fields; `limits` of the configuration files count when it is not among them.
 
         Raises:
             UsageError: a configuration file cannot be read, or no home directory says where things go.
@@ -124,6 +127,7 @@ class Settings:
         """
         home = _base("XDG_CONFIG_HOME", ".config")
         files = tuple(configuration.read(path) for path in configuration.places(home))
+        given.setdefault("limits", configuration.limits(files))
         return cls(
             manifests=(*manifests, shipped_manifests()),
             mirrors=(*mirrors, *(pair for file in files for pair in file.mirrors)),

@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 FLOORS = (
     ("errors", "report", "late"),
-    ("digest", "tree"),
+    ("digest", "tree", "limits"),
     ("record", "tar", "codec", "oci", "document"),
     ("deb", "store", "fetch", "sandbox"),
     ("manifest", "lock", "privacy", "apt", "rootfs", "layer", "registry", "configuration"),
@@ -43,7 +43,7 @@ PIPELINE = (
 
 PURE = re.compile(
     r"""imgforge\.(
-        errors | digest | tree | record | lock | plan | image
+        errors | digest | tree | limits | record | lock | plan | image
         | (codec | compare | deb | layer | oci | privacy | solver | tar)(\..+)?
         | document(?!\.disk)(\..+)?
         | (manifest | policy)(?!\.files)(\..+)?

@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 
-from imgforge.apt import openpgp, sources
+from imgforge.apt import certificates, sources
 from imgforge.apt.sources import Source
 from imgforge.apt.words import is_true
 from imgforge.errors import IntegrityError
@@ -175,7 +175,7 @@ def _completed(source: Source, places: _Places, problems: list[str]) -> Source:
     source = attrs.evolve(source, uris=tuple(uris))
     try:
         completed = sources.with_keys(source, places.keyring, default=places.trusted)
-        openpgp.certificates(completed.keys, what=source.name)
+        certificates.read(completed.keys, what=source.name)
     except (IntegrityError, OSError):
         return attrs.evolve(source, keys=b"")
     return completed

@@ -253,6 +253,8 @@ def _time(text: str, *, field: str, what: str) -> int:
     """Read ``Sat, 11 Jul 2026 10:16:37 UTC``, whatever this machine's locale."""
     try:
         moment = parsedate_to_datetime(text)
+        if moment.utcoffset() is None and text.rstrip().endswith("-0000"):  # UTC without a zone's name (RFC 5322, 3.3)
+            moment = moment.replace(tzinfo=UTC)
         if moment.utcoffset() is not None:
             return int(moment.astimezone(UTC).timestamp())
     except (ValueError, OverflowError):

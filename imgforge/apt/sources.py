@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from imgforge import late
-from imgforge.apt import openpgp
+from imgforge.apt import certificates
 from imgforge.apt.words import is_true
 from imgforge.deb import control
 from imgforge.digest import Digest
@@ -109,7 +109,7 @@ class Source:
         Raises:
             KeyringError: there is none.
         """
-        return openpgp.fingerprints(self.keys, what=f"keys of source {self.name!r}")
+        return certificates.fingerprints(self.keys, what=f"keys of source {self.name!r}")
 
     @property
     def identity(self) -> str:
@@ -196,7 +196,7 @@ def with_keys(source: Source, read: Callable[[str], bytes], *, default: Callable
     wanted = [name for name in source.signed_by if not name.startswith("/")]
     keys = b"".join(read(path) for path in paths) if paths else default()
     if wanted:
-        keys = openpgp.selected(keys, wanted, what=f"keys of source {source.name!r}")
+        keys = certificates.selected(keys, wanted, what=f"keys of source {source.name!r}")
     return attrs.evolve(source, keys=keys)
 
 
@@ -304,7 +304,7 @@ def _unembedded(text: str) -> bytes:
 
 
 def _embedded(source: Source) -> str:
-    every = openpgp.certificates(source.keys, what=f"keys of source {source.name!r}")
+    every = certificates.read(source.keys, what=f"keys of source {source.name!r}")
     whole = b"".join(bytes(certificate) for certificate in every)
     block = str(pysequoia.armor(whole, pysequoia.ArmorKind.PublicKey))
     return "".join(f"\n {line.strip() or '.'}" for line in block.strip().split("\n"))

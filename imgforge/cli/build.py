@@ -43,14 +43,14 @@ def declare(parser: argparse.ArgumentParser) -> None:
     options.places(parser)
     options.registry(parser)
     options.sources(parser)
-    options.work(parser)
+    options.timeout(options.work(parser), "of one command that configures packages (60m)")
 
 
 def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     """Build, and print the name and the digest."""
     built = imgforge.build(
         arguments.manifest,
-        settings=settings,
+        settings=options.timed(settings, arguments),
         locked=arguments.locked,
         upgrade=options.upgraded(arguments),
         outputs=tuple(arguments.output),

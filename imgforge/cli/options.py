@@ -6,7 +6,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import attrs
+
 import imgforge
+from imgforge.limits import short_seconds
 
 VERBOSE = ("-v", "--verbose")
 """The flags for all words; `run` has a volume as its ``-v``, as elsewhere."""
@@ -124,19 +127,42 @@ def policy(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def work(parser: argparse.ArgumentParser) -> None:
-    """Add how the machine is used."""
+def work(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add how the machine is used, and return its group."""
     group = parser.add_argument_group("work")
     group.add_argument(
         "-j", "--jobs", type=int, metavar="N", help="threads that work on bytes at once (the processors)"
     )
     sandbox(group)
+    return group
+
+
+def timeout(parser: argparse._ActionsContainer, of: str) -> None:
+    """Add a time limit."""
+    parser.add_argument("--timeout", type=_seconds, metavar="TIME", help=f"time limit {of}: 90s, 15m, 2h")
+
+
+def _seconds(text: str) -> int:
+    found = short_seconds(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"expected a time such as 90s, 15m or 2h, got {text!r}")
+    return found
+
+
+def timed(settings: imgforge.Settings, arguments: argparse.Namespace) -> imgforge.Settings:
+    """Return settings with the time limit that `timeout` added."""
+    if arguments.timeout is None:
+        return settings
+    return attrs.evolve(settings, limits=attrs.evolve(settings.limits, time=arguments.timeout))
 
 
 def sandbox(parser: argparse._ActionsContainer) -> None:
     """Add the choice of a sandbox."""
     parser.add_argument(
-        "--sandbox", choices=_RUNGS, metavar="RUNG", help=f"{', '.join(_RUNGS)}: take this one, not the best that works"
+        "--sandbox",
+        choices=_RUNGS,
+        metavar="RUNG",
+        help=f"{', '.join(_RUNGS)}: take this one, not the best that works; chroot must be asked for",
     )
 
 

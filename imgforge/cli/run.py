@@ -21,6 +21,7 @@ examples:
   imgforge run -v .:/src -w /src python3-bookworm -- python3 -m unittest
   imgforge run -v ./out:/out:rw -u www-data hello
   imgforge run -e DEBUG=1 -e TOKEN --env-file app.env hello
+  imgforge run --timeout 5m hello                  kill it when it runs for longer, and exit with 124
 """
 
 
@@ -30,7 +31,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     options.argv(parser)
     _changes(parser.add_argument_group("instead of what the image says"))
     options.places(parser)
-    options.sandbox(parser.add_argument_group("work"))
+    work = parser.add_argument_group("work")
+    options.sandbox(work)
+    options.timeout(work, "of the program (none)")
 
 
 def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
@@ -44,6 +47,7 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
         volumes=tuple(imgforge.Volume.parse(text) for text in arguments.volume),
         user=arguments.user,
         workdir=arguments.workdir,
+        timeout=arguments.timeout,
     )
 
 

@@ -7,7 +7,7 @@ from imgforge.tree import ROOT, Entry, Kind, is_whiteout
 
 
 class Tree:
-    """Hears of the entries of one package in their order and refuses what dpkg-deb never builds.
+    """Takes the entries of one package in their order and refuses what dpkg-deb never builds.
 
     A path that comes twice, or something below a symlink, lets two unpackers make different trees, or one of them
     write through the link; a hard link to what the package did not bring would rename a file of the image; a name
@@ -30,6 +30,8 @@ class Tree:
         """
         if is_whiteout(entry.path):
             raise DataTreeError(f"{self._what}: {entry.path!r}: no layer can hold it: the name means a deletion there")
+        if "\n" in entry.path:  # dpkg's database has one path a line (dpkg's lib/dpkg/tarfn.c and src/main/archives.c)
+            raise DataTreeError(f"{self._what}: {entry.path!r}: a newline in a path is refused")
         known = self._kinds.get(entry.path, ...)
         if known not in (..., None) or (known is None and entry.kind is not Kind.DIRECTORY):
             raise DataTreeError(

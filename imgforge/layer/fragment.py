@@ -22,7 +22,7 @@ from imgforge.layer.rules import PathRules
 from imgforge.tar import writer
 from imgforge.tree import ROOT, Entry, Kind, raw
 
-FORMAT = 5
+FORMAT = 6
 """Raise it when the bytes of a fragment change for the same .deb: every cached one is then made anew."""
 
 INFO = "var/lib/dpkg/info"
@@ -234,9 +234,7 @@ def _info_files(name: str, members: Members, *, content: _Content, timestamp: in
     }
     files["list"] = (0o644, timestamp, _listing(content.shipped))
     if "md5sums" not in files:
-        generated = _generated_md5sums(content)
-        if generated:
-            files["md5sums"] = (0o644, timestamp, generated)
+        files["md5sums"] = (0o644, timestamp, _generated_md5sums(content))
     elif content.left_out:
         mode, mtime, data = files["md5sums"]
         files["md5sums"] = (mode, mtime, _trimmed_md5sums(data, content.left_out))

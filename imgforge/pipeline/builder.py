@@ -177,7 +177,7 @@ class Builder:
         """Open an image of the store, or one that a reference names; of an index, the one for the platform."""
         parsed = Reference.parse(reference)
         opened = self._resources.enter_context(transports.read(parsed, table=self.places, platform=platform))
-        return Base.of(opened, reference)
+        return Base.of(opened, reference, limits=self._settings.limits)
 
     def _build(self, file: ManifestFile, base: Base | None, mode: Mode) -> Built:
         with running(self._settings.reporter, Step("build", file.manifest.name)):
@@ -281,7 +281,7 @@ class Builder:
         def open_blob(descriptor: Descriptor) -> BinaryIO:
             return self.store.open_verified(descriptor.digest, descriptor.size)
 
-        return Base(name, image.digest, image, open_blob)
+        return Base(name, image.digest, image, open_blob, self._settings.limits)
 
     def _ground(self, chain: Chain, mode: Mode) -> Base | None:
         """Open the image that the first manifest of a chain names, and no manifest describes.
@@ -303,7 +303,7 @@ class Builder:
         is_free = len(chain.files) == 1 and mode is not None and mode.upgrade == ()
         opener = grounds.Opener(self.store, self.cache, table=lambda: self.places, client=lambda: self.client)
         found: Base = self._resources.enter_context(opener.open(first, platform=_platform(first), is_free=is_free))
-        return found
+        return attrs.evolve(found, limits=self._settings.limits)
 
     def ground_faults(self, chain: Chain, ground: Base) -> tuple[Any, ...]:
         """Return why the image that a chain stands on may not be a base; nothing when it may."""

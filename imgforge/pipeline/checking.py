@@ -69,7 +69,11 @@ def image(name: str, *, builder: Builder, settings: Settings) -> Answer:
     refusals: list[Refusal] = []
     with contextlib.ExitStack() as resources:
         joined = Joiner(builder.store, builder.client, resources).find(reference)
-        images = [Base.of(part.opened, part.source) for part in joined.parts] if joined else [builder.open(name)]
+        images = (
+            [Base.of(part.opened, part.source, limits=settings.limits) for part in joined.parts]
+            if joined
+            else [builder.open(name)]
+        )
         for one in images:
             refusals += builder.governor.faults(one, name=name_of(one, otherwise=called(reference)))
     if reference.transport == DOCKER:

@@ -72,7 +72,7 @@ class Forge:
     @functools.cached_property
     def workshop(self) -> Any:
         """Where root filesystems are put together: a `workshop.client.Workshop`."""
-        return self._resources.enter_context(workshops.Workshop(self._settings.sandbox))
+        return self._resources.enter_context(workshops.Workshop(self._settings.sandbox, self._settings.limits))
 
     @functools.cached_property
     def _threads(self) -> Any:

@@ -119,7 +119,9 @@ class Carrier:
     def _let_out(self, parts: tuple[Part, ...], target: Reference) -> None:
         """Ask everything that may be refused, before anything moves."""
         if self._witness is not None:
-            self._witness.prepare(target, (Base.of(part.opened, part.source) for part in parts))
+            self._witness.prepare(
+                target, (Base.of(part.opened, part.source, limits=self._settings.limits) for part in parts)
+            )
         for part in parts:
             let_out(
                 part.opened,
@@ -160,5 +162,5 @@ def let_out(
     is_free = is_loopback(target.location) and not is_marked(opened.image)
     if Governor(settings, cache=cache).is_there or not is_free:
         signer = witness.signer if witness else None
-        leaving = gate.Exit(Base.of(opened, source), source, target, signer)
+        leaving = gate.Exit(Base.of(opened, source, limits=settings.limits), source, target, signer)
         gate.allow(leaving, settings=settings, client=client, cache=cache)

@@ -18,6 +18,7 @@ from typing import BinaryIO, Literal
 import attrs
 
 from imgforge.errors import StoreError
+from imgforge.limits import shown_size
 from imgforge.rootfs import attributes
 from imgforge.rootfs.copying import copy
 from imgforge.rootfs.directories import Directories, ExtractError, join
@@ -52,6 +53,7 @@ def extract(
     owners: Owners,
     whiteouts: Literal["overlay", "apply"],
     lowers: Sequence[Path] = (),
+    most: int = 64 << 30,
 ) -> Extracted:
     """Unpack members, in their order, into `root`.
 
@@ -66,6 +68,8 @@ def extract(
         lowers: for ``overlay``, all trees that `root` will lie on, the lowest first. A hard link may name a file of
             theirs, a path may lead through a symlink of theirs, a directory that the layer only passes through looks
             as it does in theirs, and a whiteout of what they lack is dropped: without any, all whiteouts are.
+        most: bytes of content that may be written. The archive alone does not say how much that is: a hard link to
+            a file of a lower tree is a copy of it.
 
     Raises:
         ExtractError: the layer does not fit together, or tries to leave the root.
@@ -74,7 +78,7 @@ def extract(
         SandboxError: an owner cannot be given by this user.
     """
     with _told(root):
-        run = _Extraction(root, owners=owners, covers=whiteouts == "overlay", lowers=lowers)
+        run = _Extraction(root, owners=owners, covers=whiteouts == "overlay", lowers=lowers, most=most)
     with contextlib.closing(run):
         count = 0
         for count, (entry, content) in enumerate(members, 1):  # noqa: B007 -- it is the result
@@ -96,7 +100,9 @@ def _told(root: Path) -> Iterator[None]:
 class _Extraction:
     """The state of unpacking one layer."""
 
-    def __init__(self, root: Path, *, owners: Owners, covers: bool, lowers: Sequence[Path]) -> None:
+    def __init__(self, root: Path, *, owners: Owners, covers: bool, lowers: Sequence[Path], most: int) -> None:
+        self._left = most
+        self._most = most
         self._owners = owners
         self._covers = covers
         stack = Stack(lowers if covers else (), mark=owners.mark)
@@ -141,6 +147,9 @@ class _Extraction:
         def make(directory: int, name: bytes) -> int:
             return os.open(name, _CREATE, 0o600, dir_fd=directory)
 
+        self._left -= entry.size
+        if self._left < 0:
+            raise ExtractError(f"{entry.path!r}: more than {shown_size(self._most)} would be written")
         descriptor = self._created(raw(entry.path), make)
         try:
             if entry.size:

@@ -1,6 +1,6 @@
 """What must not enter a layer, or not as it is: logs, locks of the day, random ids, dates of today.
 
-Runs chrooted into the image, after its packages are configured. Each rule answers one pitfall that was measured
+Works on the image from outside, after its packages are configured. Each rule answers one pitfall that was measured
 between two builds of one lock; the list is in docs/determinism.md. Nothing here looks at the clock: dates that
 remain come from `epoch`.
 
@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-import os
-import shutil
 import stat
 import struct
 from collections.abc import Callable, Iterator, Mapping
+
+from imgforge.rootfs.inroot import READ_LIMIT, ImageRoot
 
 VOLATILE = (
     "etc/*.dpkg-bak",
@@ -42,86 +42,63 @@ SHADOWS = ("etc/shadow", "etc/shadow-")
 _SECONDS_A_DAY = 86400
 _KEYSTORE = "etc/ssl/certs/java/cacerts"
 _KEYSTORE_PASSWORD = bytes(byte for letter in b"changeit" for byte in (0, letter))
-"""The fixed, public password of every Java trust store, as UTF-16BE; written out: a chroot has no codecs to load."""
-_READ_LIMIT = 64 << 20
+"""The fixed, public password of every Java trust store, as UTF-16BE."""
 
 
-def normalise(*, epoch: int, is_new: Callable[[str], bool], before: Mapping[str, bytes]) -> None:
-    """Make the tree below the current root the same whenever and wherever it was configured.
+def normalise(root: ImageRoot, *, epoch: int, is_new: Callable[[str], bool], before: Mapping[str, bytes]) -> None:
+    """Make an image's files the same whenever and wherever it was configured.
 
     Args:
+        root: the image.
         epoch: seconds since 1970 that stand for every date of today.
         is_new: tells whether a path (relative) was made or changed since the packages were unpacked.
         before: what `SHADOWS` held then.
+
+    Raises:
+        OSError: the disk fails.
     """
-    for path in _volatile():
+    for path in (*_volatile(root), *_logs(root, "var/log")):
         if is_new(path):
-            _remove(path)
-    for path in _logs("var/log"):
-        if is_new(path):
-            _remove(path)
+            root.remove(path)
     if is_new("etc/machine-id"):
-        _edit("etc/machine-id", lambda _: b"")
+        _edit(root, "etc/machine-id", lambda _: b"")
     for path in SHADOWS:
         if is_new(path):
-            _edit(path, lambda text: date_shadow(text, before=tuple(before.values()), epoch=epoch))
+            _edit(root, path, lambda text: date_shadow(text, before=tuple(before.values()), epoch=epoch))
     if is_new(_KEYSTORE):
-        _edit(_KEYSTORE, lambda data: normalise_keystore(data, epoch=epoch))
+        _edit(root, _KEYSTORE, lambda data: normalise_keystore(data, epoch=epoch))
 
 
-def _volatile() -> Iterator[str]:
+def _volatile(root: ImageRoot) -> Iterator[str]:
     for pattern in VOLATILE:
         directory, _, glob = pattern.rpartition("/")
-        for name in _names(directory):
+        for name in root.names(directory):  # what a script linked to is not volatile: none behind a symlink
             if fnmatch.fnmatchcase(name, glob):
                 yield f"{directory}/{name}"
 
 
-def _names(directory: str) -> list[str]:
-    """Return what is in a directory; of one behind a link nothing: what a script linked to is not volatile."""
-    absolute = "/" + directory
-    if os.path.realpath(absolute) != absolute or not os.path.isdir(absolute):
-        return []
-    return sorted(os.listdir(absolute))
-
-
-def _logs(directory: str) -> Iterator[str]:
+def _logs(root: ImageRoot, directory: str) -> Iterator[str]:
     """Yield log files with content; links, and empty files with an owner of their own (wtmp, btmp), are state."""
-    for name in _names(directory):
+    for name in root.names(directory):
         path = f"{directory}/{name}"
-        status = os.lstat("/" + path)
+        status = root.status(path)
+        if status is None:
+            continue
         if stat.S_ISDIR(status.st_mode):
-            yield from _logs(path)
+            yield from _logs(root, path)
         elif stat.S_ISREG(status.st_mode) and status.st_size:
             yield path
 
 
-def _remove(path: str) -> None:
-    absolute = "/" + path
-    if stat.S_ISDIR(os.lstat(absolute).st_mode):
-        shutil.rmtree(absolute)
-    else:
-        os.unlink(absolute)
-
-
-def _replace(path: str, data: bytes) -> None:
-    """Write a regular file's content in place: its owner, mode and name stay."""
-    descriptor = os.open("/" + path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-
-
-def _edit(path: str, change: Callable[[bytes], bytes]) -> None:
+def _edit(root: ImageRoot, path: str, change: Callable[[bytes], bytes]) -> None:
     """Change a regular file; whatever else a script put in its place stays."""
-    absolute = "/" + path
-    status = os.lstat(absolute)
-    if not stat.S_ISREG(status.st_mode) or status.st_size > _READ_LIMIT:
+    status = root.status(path)
+    if status is None or not stat.S_ISREG(status.st_mode) or status.st_size > READ_LIMIT:
         return
-    with open(os.open(absolute, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
-        before = file.read()
+    before = root.read(path)
     after = change(before)
     if after != before:
-        _replace(path, after)
+        root.replace(path, after)
 
 
 def date_shadow(text: bytes, *, before: tuple[bytes, ...], epoch: int) -> bytes:

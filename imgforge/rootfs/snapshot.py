@@ -53,12 +53,8 @@ def changed_paths(root: Path, before: Snapshot) -> frozenset[str]:
     return frozenset(text(name) for name in either if now.get(name) != before.stamps.get(name))
 
 
-def is_changed(disk: str, path: str, before: Snapshot) -> bool:
-    """Whether one path, which is at `disk` now, was made or changed; what is not there was not."""
-    try:
-        status = os.lstat(raw(disk))
-    except OSError:
-        return False
+def is_changed(status: os.stat_result, path: str, before: Snapshot) -> bool:
+    """Whether one path, whose lstat is `status` now, was made or changed."""
     return before.stamps.get(raw(path)) != _stamp(status)
 
 

@@ -9,6 +9,9 @@ import attrs
 
 from imgforge.sandbox.rung import Rung
 from imgforge.sandbox.volume import Source
+from imgforge.sandbox.watch import Bounds
+
+_UNBOUND = Bounds()
 
 
 @attrs.frozen
@@ -31,10 +34,11 @@ class Command:
         env: the whole environment.
         workdir: where it starts, inside.
         user: who it is.
-        timeout: seconds until everything inside is killed; None waits for ever.
+        bounds: what it may use, and for how long.
         interactive: whether it has the caller's input, output and terminal.
         shows_scratch: whether it sees the root's own /run and /tmp, which it changes, instead of empty ones.
         sources: opened volumes that are attached below the root.
+        own_processes: whether it begins a pid namespace.
     """
 
     argv: tuple[str, ...]
@@ -43,10 +47,11 @@ class Command:
     env: Mapping[str, str]
     workdir: str = "/"
     user: User = User()
-    timeout: float | None = None
+    bounds: Bounds = _UNBOUND
     interactive: bool = False
     shows_scratch: bool = False
     sources: tuple[Source, ...] = ()
+    own_processes: bool = True
 
 
 @attrs.frozen
@@ -67,6 +72,7 @@ class Outcome:
         seconds: wall clock.
         tail: the last `process.TAIL` bytes of its output and error output.
         timed_out: whether it was killed for taking too long.
+        exceeded: the name of the limit for which it was killed, or that it ran into and failed; empty for none.
         owners: `Rung.SINGLE` only: owners that are not recorded on the file itself, in order of path.
         acted_as: `Rung.SINGLE` only: user and group ids that a process wanted to become. It was told that it did, but
             files that it made then have the wrong owner.
@@ -76,5 +82,6 @@ class Outcome:
     seconds: float
     tail: bytes = b""
     timed_out: bool = False
+    exceeded: str = ""
     owners: tuple[Owner, ...] = ()
     acted_as: tuple[int, ...] = ()

@@ -37,6 +37,9 @@ _READ_ONLY = ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi")
 _MASKED = ("kcore", "keys", "kmsg", "timer_list", "sched_debug")
 _PLAIN = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
 _DEVICES_MOUNT = syscalls.MS_NOSUID | syscalls.MS_NOEXEC  # of all mounts the only one that has devices
+# All of it lies in memory; /tmp is as large as the limit of memory's default lets it be.
+_DEV_SIZE, _SHM_SIZE = 1 << 20, 1 << 30
+_SIZES = {"run": 256 << 20, "tmp": 4 << 30}
 _TTY_GROUP = 5  # Debian's base-passwd
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -167,7 +170,9 @@ def furnish(root: Path, *, shows_scratch: bool = False, sources: tuple[Source, .
     mounts.remount(str(root), flags=syscalls.MS_NODEV)
     place = os.open(root, _DIRECTORY)
     with _target(place, "dev") as target:
-        syscalls.mount("tmpfs", target, kind="tmpfs", flags=_DEVICES_MOUNT, options="mode=0755")
+        syscalls.mount(
+            "tmpfs", target, kind="tmpfs", flags=_DEVICES_MOUNT, options=f"mode=0755,{mounts.sized(_DEV_SIZE)}"
+        )
     with _target(place, "dev") as target:
         _make_devices(target)
         nothing = f"{target}/null"
@@ -189,7 +194,8 @@ def _mount_scratch(root: int, name: str, *, shows: bool) -> None:
     flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
     with _target(root, name) as target:
         if not shows:
-            syscalls.mount("tmpfs", target, kind="tmpfs", flags=flags, options=f"mode={_MODES[name]:04o}")
+            options = f"mode={_MODES[name]:04o},{mounts.sized(_SIZES[name])}"
+            syscalls.mount("tmpfs", target, kind="tmpfs", flags=flags, options=options)
             return
         syscalls.mount(target, target, flags=syscalls.MS_BIND)
     with _target(root, name) as target:
@@ -254,7 +260,9 @@ def _make_devices(directory: str) -> None:
     for name, target in _LINKS.items():
         os.symlink(target, f"{directory}/{name}")
     os.mkdir(f"{directory}/shm")
-    syscalls.mount("tmpfs", f"{directory}/shm", kind="tmpfs", flags=_PLAIN, options="mode=1777")
+    syscalls.mount(
+        "tmpfs", f"{directory}/shm", kind="tmpfs", flags=_PLAIN, options=f"mode=1777,{mounts.sized(_SHM_SIZE)}"
+    )
     os.mkdir(f"{directory}/pts")
     terminals = "newinstance,ptmxmode=0666,mode=0620"
     for options in (f"{terminals},gid={_TTY_GROUP}", terminals):  # one id only: there is no group tty

@@ -20,6 +20,8 @@ MOST_LOWERS = 400
 """Lower directories of one overlay; the kernel's limit is 500 (fs/overlayfs/params.h OVL_MAX_STACK)."""
 
 _KEPT = syscalls.MS_RDONLY | syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC | syscalls.MS_NOATIME
+_LEAST_FILES = 16_384
+_BYTES_A_FILE = 8192
 _DESCRIPTORS = Path("/proc/self/fd")
 _PROBE_ATTRIBUTE = "user.imgforge.probe"
 
@@ -33,15 +35,32 @@ def _told(what: str) -> Iterator[None]:
         raise SandboxError(f"{what}: {error.strerror}") from error
 
 
-def tmpfs(target: Path, *, mode: int = 0o755) -> None:
+def tmpfs(target: Path, *, mode: int = 0o755, size: int | None = None) -> None:
     """Mount an empty file system in memory.
+
+    Args:
+        target: where.
+        mode: of its top directory.
+        size: bytes of its files, of which no more than half of the machine's memory is given; see `sized`.
 
     Raises:
         SandboxError: the kernel refuses.
     """
     with _told(f"{target}: mount tmpfs"):
+        options = f"mode={mode:04o}" if size is None else f"mode={mode:04o},{sized(size)}"
         flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
-        syscalls.mount("tmpfs", str(target), kind="tmpfs", flags=flags, options=f"mode={mode:04o}")
+        syscalls.mount("tmpfs", str(target), kind="tmpfs", flags=flags, options=options)
+
+
+def sized(size: int) -> str:
+    """Return the options of a tmpfs that holds so many bytes (tmpfs(5)).
+
+    Its default is half of the memory, which stays the most; and a number of files, each of which costs a kilobyte of
+    the kernel's memory, that goes with the size.
+    """
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    size = min(size, memory // 2)
+    return f"size={size},nr_inodes={max(_LEAST_FILES, size // _BYTES_A_FILE)}"
 
 
 def bind(source: Path, target: Path, *, read_only: bool = False) -> None:

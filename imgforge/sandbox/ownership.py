@@ -30,6 +30,7 @@ import struct
 import attrs
 
 from imgforge.sandbox import foreign, resolving, seccomp
+from imgforge.sandbox.calls import NUMBERS
 
 XATTR = "user.imgforge.owner"
 """The attribute of a regular file or directory that holds its owner, as ``b"UID:GID"``."""
@@ -65,11 +66,7 @@ RULES = (
 """The filter of a command whose ownership changes are recorded."""
 
 
-_NAMES = {
-    (architecture, number): name
-    for architecture, numbers in seccomp.NUMBERS.items()
-    for name, number in numbers.items()
-}
+_NAMES = {(architecture, number): name for architecture, numbers in NUMBERS.items() for name, number in numbers.items()}
 
 
 @attrs.frozen

@@ -12,14 +12,28 @@ from typing import NoReturn
 
 import attrs
 
-from imgforge.sandbox import idmap, interior, ownership, sealed, seccomp, syscalls, terminal
+from imgforge.limits import Limits
+from imgforge.sandbox import (
+    confinement,
+    idmap,
+    interior,
+    landlock,
+    ownership,
+    sealed,
+    seccomp,
+    syscalls,
+    terminal,
+    watch,
+)
 from imgforge.sandbox.command import Command
+from imgforge.sandbox.confinement import Shared
 from imgforge.sandbox.rung import Rung
 
 CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 8, 10, 18, 29, 31})
 """What root inside may, by number (linux/capability.h): chown, dac_override, fowner, fsetid, kill, setgid, setuid,
 setpcap, net_bind_service, sys_chroot, audit_write, setfcap. Packages need no more, the same on each rung."""
 
+_NO_LIMITS = Limits(memory=1 << 60, processes=1 << 30, disk=1 << 60)
 _SYS_CHROOT = 18
 _OPEN_FILES = 1024
 _NOT_EXECUTABLE, _NOT_FOUND = 126, 127
@@ -62,7 +76,7 @@ def become(command: Command, ends: Ends) -> NoReturn:
     if ends.output is None:
         os.setpgid(0, 0)
         terminal.give_to(os.getpgrp())
-    _prepare()
+    _prepare(command)
     root = _furnished(command)
     os.umask(0o022)
     if ends.output is not None:
@@ -104,8 +118,8 @@ def _enter(command: Command, root: int) -> None:
     os.chroot(".")
 
 
-def _prepare() -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+def _prepare(command: Command) -> None:
+    watch.apply(command.bounds.limits or _NO_LIMITS, alone=command.rung.has_user_namespace)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(_OPEN_FILES, hard), hard))
 
@@ -134,15 +148,15 @@ def _confine(command: Command, first: socket.socket) -> None:
         # One id only: the command sees the very same files and itself under the wanted id.
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)  # or /proc/self/uid_map is not its own
         idmap.unshare_single(0, uid=user.uid, gid=user.gid)
+    shared = confinement.APART
     if command.rung is Rung.CHROOT:
-        _deny_network()
+        shared = _part(command.own_processes)
         keep -= {_SYS_CHROOT}  # with it a process leaves a mere chroot
-    if command.interactive:
-        seccomp.install(seccomp.NO_TERMINAL_INPUT)
     if command.rung is Rung.SINGLE:
         _hand_over(seccomp.install_listener(ownership.RULES), first)
     else:
         first.send(_READY)
+    seccomp.install(confinement.program(shared))
     syscalls.limit_capabilities(keep)
     if command.rung is not Rung.SINGLE:
         os.setgroups(user.groups)
@@ -150,12 +164,27 @@ def _confine(command: Command, first: socket.socket) -> None:
         os.setresuid(user.uid, user.uid, user.uid)
 
 
-def _deny_network() -> None:
+def _part(own_processes: bool) -> Shared:  # noqa: FBT001 its one caller names it
+    """Part this process from the machine as far as a mere chroot allows, and return what it still shares."""
+    own = {kind: _unshared(kind) for kind in (syscalls.CLONE_NEWNET, syscalls.CLONE_NEWIPC)}
+    landlock.restrict("/")
+    is_scoped = landlock.has_scopes(landlock.version())
+    return Shared(
+        processes=True,  # whoever debugs another process there has a namespace's mode to do it in
+        signals=not (own_processes or is_scoped),
+        network=True,
+        abstract=not (own[syscalls.CLONE_NEWNET] or is_scoped),
+        ipc=not own[syscalls.CLONE_NEWIPC],
+    )
+
+
+def _unshared(kind: int) -> bool:
+    """Leave one of the machine's namespaces where the container allows that one."""
     try:
-        seccomp.install(seccomp.NO_NETWORK)
-    except PermissionError:  # without CAP_SYS_ADMIN a filter asks for this first (seccomp(2))
-        syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
-        seccomp.install(seccomp.NO_NETWORK)
+        syscalls.unshare(kind)
+    except OSError:
+        return False
+    return True
 
 
 def _hand_over(listener: int, first: socket.socket) -> None:

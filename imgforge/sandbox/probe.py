@@ -14,22 +14,32 @@ from imgforge.sandbox.rung import Rung
 _NOT_FOUND = 127
 
 
+AUTOMATIC = (Rung.ROOT, Rung.SUBIDS, Rung.SINGLE)
+"""The rungs that are tried unasked: those with namespaces."""
+
+
 def choose(preferred: Rung | None = None) -> Rung:
     """Return the best rung that works here; this process has one thread, and stays where it is.
 
     Args:
-        preferred: the only rung to try; None tries all of them from the top.
+        preferred: the only rung to try; None tries those of `AUTOMATIC` from the top.
 
     Raises:
         SandboxError: none works; the text names each that was tried and why it failed.
     """
     tried: list[str] = []
-    for rung in tuple(Rung) if preferred is None else (preferred,):
+    for rung in AUTOMATIC if preferred is None else (preferred,):
         why = reason(rung)
         if not why:
             return rung
         tried.append(f"{rung.value}: {why}")
-    raise SandboxError(f"sandbox: no rung works on this machine ({'; '.join(tried)})")
+    error = SandboxError(f"sandbox: no mode works on this machine ({'; '.join(tried)})")
+    if preferred is None and not reason(Rung.CHROOT):
+        error.add_note(
+            "`--sandbox chroot` works here, for packages that you trust: without namespaces nothing but chroot(2), "
+            "Landlock and seccomp keeps a script from the processes and files of this machine"
+        )
+    raise error
 
 
 def reason(rung: Rung) -> str:

@@ -19,16 +19,22 @@ from typing import Any
 import attrs
 
 from imgforge.errors import SandboxError
-from imgforge.sandbox import interior, supervisor, syscalls, terminal
+from imgforge.limits import Limits
+from imgforge.sandbox import confinement, interior, supervisor, syscalls, terminal
+from imgforge.sandbox import watch as watches
 from imgforge.sandbox.command import Command, Outcome, Owner, User
 from imgforge.sandbox.rung import Rung
 from imgforge.sandbox.volume import Source
+from imgforge.sandbox.watch import Bounds, Watch
 
 TAIL = 64 << 10
 """Bytes of output that are kept for the error message."""
 
 _CHUNK = 64 << 10
+_FACTS_MOST = 256 << 20
+_TIME = "time"
 _ROOT_USER = User()
+_UNBOUND = Bounds()
 
 
 def run(
@@ -39,7 +45,7 @@ def run(
     env: Mapping[str, str],
     workdir: str = "/",
     user: User = _ROOT_USER,
-    timeout: float | None = None,
+    bounds: Bounds = _UNBOUND,
     output: Callable[[bytes], None] | None = None,
 ) -> Outcome:
     """Run a command in `root` and wait until everything that it started is gone.
@@ -55,13 +61,14 @@ def run(
         env: the whole environment, nothing is added.
         workdir: where it starts, inside.
         user: who it is.
-        timeout: seconds until it is killed with all it started; None waits for ever.
-        output: hears each piece of output as it comes; what it raises kills the command and is passed on.
+        bounds: what it may use; a command beyond that is killed with all it started (`Outcome.exceeded`).
+        output: gets each piece of output as it comes; what it raises kills the command and is passed on.
 
     Raises:
         SandboxError: the sandbox could not be made; a command that fails is an `Outcome`.
     """
-    return _run(Command(tuple(argv), root, rung, env, workdir, user, timeout), output)
+    command = Command(tuple(argv), root, rung, env, workdir, user, bounds)
+    return _run(command, output)
 
 
 def interact(
@@ -73,17 +80,17 @@ def interact(
     workdir: str = "/",
     user: User = _ROOT_USER,
     sources: tuple[Source, ...] = (),
+    bounds: Bounds = _UNBOUND,
 ) -> Outcome:
     """Run a command like `run`, with this process's input, output and terminal, in a root that nobody keeps.
 
-    While it runs the command's processes are the terminal's foreground group: signals from the keyboard go to them.
-    It sees the root's own /run and /tmp, and `sources`, which `binds.opened` opened.
+    It sees the root's own /run and /tmp, and `sources` (see `binds.opened`). Signals from the keyboard go to it.
 
     Raises:
         SandboxError: the sandbox could not be made.
     """
     command = Command(
-        tuple(argv), root, rung, env, workdir, user, interactive=True, shows_scratch=True, sources=sources
+        tuple(argv), root, rung, env, workdir, user, bounds, interactive=True, shows_scratch=True, sources=sources
     )
     kept = {number: signal.signal(number, signal.SIG_IGN) for number in terminal.KEYBOARD_SIGNALS}
     try:
@@ -103,75 +110,98 @@ class _First:
         ended: a descriptor that is readable once it is gone (pidfd_open(2)).
         status: where its facts are read.
         output: where the command's output is read; None when it has the caller's.
+        own_processes: whether its end is the end of everything inside.
     """
 
     process: int
     ended: int
     status: int
     output: int | None
+    own_processes: bool
 
 
 def _run(command: Command, output: Callable[[bytes], None] | None) -> Outcome:
     start = time.monotonic()
-    until = None if command.timeout is None else start + command.timeout
+    bounds = command.bounds
+    until = None if bounds.seconds is None else start + bounds.seconds
     tail, said = bytearray(), bytearray()
     covered = interior.covers(command.root, mounted=command.rung.has_mounts, shows_scratch=command.shows_scratch)
     with covered, contextlib.ExitStack() as opened:
         first = _start(command, opened)
-        sinks: dict[int, Callable[[bytes], None]] = {first.status: said.extend}
+        sinks: dict[int, Callable[[bytes], None]] = {first.status: _capped(said)}
         if first.output is not None:
-            sinks[first.output] = _keeper(tail, output)
+            sinks[first.output] = _keeper(tail, output, bounds.limits)
+        watch = Watch(first.process, bounds.limits, bounds.written) if bounds.limits else None
         try:
-            in_time = _pump(sinks, ended=first.ended, until=until)
-            if not in_time:
-                _kill(first, command.rung)
-                _pump(sinks, ended=first.ended, until=None)
+            ending = _pump(sinks, ended=first.ended, until=until, watch=watch)
+            if ending:
+                _kill(first)
+                _pump(dict.fromkeys(sinks, _drop), ended=first.ended, until=None, watch=None)
         finally:
-            _kill(first, command.rung)
+            _kill(first)
             _, status = os.waitpid(first.process, 0)
     facts = _facts(bytes(said))
-    if "error" in facts or (in_time and "done" not in facts):
+    if "error" in facts or (not ending and "done" not in facts):
         raise SandboxError(_told(command, facts.get("error", "its first process was killed")))
+    exit_code = supervisor.exit_code(status)
     return Outcome(
-        exit_code=supervisor.exit_code(status),
+        exit_code=exit_code,
         seconds=time.monotonic() - start,
         tail=bytes(tail[-TAIL:]),
-        timed_out=not in_time,
+        timed_out=ending == _TIME,
+        exceeded=ending or (watch.cause(exit_code, bytes(tail[-TAIL:])) if watch and exit_code else ""),
         owners=tuple(Owner(path, uid, gid) for path, uid, gid in facts.get("owners", ())),
         acted_as=tuple(facts.get("acted_as", ())),
     )
+
+
+def _drop(_data: bytes) -> None:
+    """Take what a command that is being killed still says."""
+
+
+def _capped(said: bytearray) -> Callable[[bytes], None]:
+    """Return what keeps the facts of the first process; a command decides about their number (`Outcome.owners`)."""
+
+    def keep(data: bytes) -> None:
+        said.extend(data)
+        if len(said) > _FACTS_MOST:
+            raise SandboxError(f"the sandbox's first process: more than {_FACTS_MOST} bytes of facts")
+
+    return keep
 
 
 def _told(command: Command, reason: str) -> str:
     return f"sandbox {command.rung.value}: {command.argv[0]}: {reason}"
 
 
-def _kill(first: _First, rung: Rung) -> None:
+def _kill(first: _First) -> None:
     """End it and all below it; nothing happens when it has ended."""
     # Without a pid namespace it has to do that itself.
-    os.kill(first.process, signal.SIGKILL if rung.has_mounts else signal.SIGTERM)
+    os.kill(first.process, signal.SIGKILL if first.own_processes else signal.SIGTERM)
 
 
 def _start(command: Command, opened: contextlib.ExitStack) -> _First:
+    confinement.program()  # remembered: computed in each child it would take longer than the fork
     status, telling = _pipe(opened)
     output, writing = (None, None) if command.interactive else _pipe(opened)
     life = os.pipe()
     for end in life:
         opened.callback(os.close, end)
 
-    def fork() -> int:
+    def fork() -> tuple[int, bool]:
         # Nothing may end the first process before it listens.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        if command.rung.has_mounts:
-            syscalls.unshare(syscalls.CLONE_NEWPID)
+        own = _begin_pid_namespace(command.rung)
         process = os.fork()
         if process == 0:
             gc.disable()  # a collection would touch, and so copy, every page of the parent's heap
-            supervisor.supervise(command, supervisor.Channels(telling, writing), life=life)
-        return process
+            watches.volunteer()
+            sandboxed = attrs.evolve(command, own_processes=own)
+            supervisor.supervise(sandboxed, supervisor.Channels(telling, writing), life=life)
+        return process, own
 
     try:
-        process = _in_thread(fork, opened)
+        process, own_processes = _in_thread(fork, opened)
         ended = os.pidfd_open(process)
     except OSError as error:
         raise SandboxError(_told(command, f"fork: {error.strerror}")) from error
@@ -180,16 +210,27 @@ def _start(command: Command, opened: contextlib.ExitStack) -> _First:
         if writing is not None:
             os.close(writing)
     opened.callback(os.close, ended)
-    return _First(process, ended, status, output)
+    return _First(process, ended, status, output, own_processes)
 
 
-def _in_thread(fork: Callable[[], int], opened: contextlib.ExitStack) -> int:
+def _begin_pid_namespace(rung: Rung) -> bool:
+    """Have this thread's children begin a pid namespace; on the chroot rung where the container allows just that."""
+    try:
+        syscalls.unshare(syscalls.CLONE_NEWPID)
+    except OSError:
+        if rung.has_mounts:
+            raise
+        return False
+    return True
+
+
+def _in_thread(fork: Callable[[], tuple[int, bool]], opened: contextlib.ExitStack) -> tuple[int, bool]:
     """Return what `fork` returns in a thread of its own, which ends with `opened`.
 
     A thread, because only its children then begin a new pid namespace (pid_namespaces(7)), and because the parent
     at whose death the kernel kills a child is a thread (PR_SET_PDEATHSIG): this one stays as long as it is needed.
     """
-    results: queue.SimpleQueue[int | BaseException] = queue.SimpleQueue()
+    results: queue.SimpleQueue[tuple[int, bool] | BaseException] = queue.SimpleQueue()
     over = threading.Event()
 
     def work() -> None:
@@ -217,37 +258,65 @@ def _pipe(opened: contextlib.ExitStack) -> tuple[int, int]:
     return reading, writing
 
 
-def _keeper(tail: bytearray, output: Callable[[bytes], None] | None) -> Callable[[bytes], None]:
+def _keeper(tail: bytearray, output: Callable[[bytes], None] | None, limits: Limits | None) -> Callable[[bytes], None]:
+    left = [limits.output if limits else 0]
+
     def keep(data: bytes) -> None:
         tail.extend(data)
         if len(tail) > 2 * TAIL:
             del tail[:-TAIL]
+        left[0] -= len(data)
+        if limits is not None and left[0] < 0:
+            raise _TooMuchOutputError
         if output is not None:
             output(data)
 
     return keep
 
 
-def _pump(sinks: Mapping[int, Callable[[bytes], None]], *, ended: int, until: float | None) -> bool:
+class _TooMuchOutputError(Exception):
+    """The command printed more than it may."""
+
+
+def _pump(sinks: Mapping[int, Callable[[bytes], None]], *, ended: int, until: float | None, watch: Watch | None) -> str:
     """Pass on what is read until `ended` is readable; the pipes' ends are no sign, others may have inherited them.
 
     Returns:
-        Whether that came before the time `until` of the monotonic clock.
+        The limit that was exceeded before: `_TIME` at the time `until` of the monotonic clock; empty for none.
     """
     poll = select.poll()
     for descriptor in (ended, *sinks):
         poll.register(descriptor, select.POLLIN)
     while True:
-        left = None if until is None else max(0.0, until - time.monotonic()) * 1000
-        events = poll.poll(left)
-        for descriptor, _ in events:
-            if descriptor in sinks and _read(descriptor, sinks[descriptor]) is _Read.END:
-                poll.unregister(descriptor)
-        if any(descriptor == ended for descriptor, _ in events):
-            _drain(sinks)
-            return True
+        events = poll.poll(_wait(until, watch))
+        try:
+            _pass_on(sinks, events, poll)
+            if any(descriptor == ended for descriptor, _ in events):
+                _drain(sinks)
+                return ""
+        except _TooMuchOutputError:
+            return "output"
         if until is not None and time.monotonic() >= until:
-            return False
+            return _TIME
+        if watch is not None and (exceeded := watch.look()):
+            return exceeded
+
+
+def _pass_on(
+    sinks: Mapping[int, Callable[[bytes], None]], events: Sequence[tuple[int, int]], poll: select.poll
+) -> None:
+    """Pass on one piece from each pipe that has one."""
+    for descriptor, _ in events:
+        if descriptor in sinks and _read(descriptor, sinks[descriptor]) is _Read.END:
+            poll.unregister(descriptor)
+
+
+def _wait(until: float | None, watch: Watch | None) -> float | None:
+    """Return the milliseconds until something is due though nothing is read."""
+    left = [] if until is None else [max(0.0, until - time.monotonic())]
+    if watch is not None:
+        left.append(watch.left())
+    return min(left) * 1000 if left else None
 
 
 def _drain(sinks: Mapping[int, Callable[[bytes], None]]) -> None:

@@ -15,150 +15,68 @@ from collections.abc import Iterable, Mapping
 import attrs
 
 from imgforge.sandbox import syscalls
+from imgforge.sandbox.calls import AARCH64, ARM, I386, NUMBERS, X86_64
 
 RET_NOTIFY = 0x7FC00000
+RET_ALLOW = 0x7FFF0000
 _RET_ERRNO = 0x00050000
-_RET_ALLOW = 0x7FFF0000
 _SET_MODE_FILTER = 1
 _NEW_LISTENER = 1 << 3
 _WAIT_KILLABLE = 1 << 5
 
-_LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06  # BPF_LD|W|ABS, JMP|JEQ|K, JMP|JGE|K, RET|K
+_LOAD, _EQUAL, _AT_LEAST, _AND, _RETURN = (
+    0x20,
+    0x15,
+    0x35,
+    0x54,
+    0x06,
+)  # LD|W|ABS, JMP|JEQ|K, JMP|JGE|K, ALU|AND|K, RET|K
 _NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16
 _X32 = 0x40000000
 _INSTRUCTION = struct.Struct("=HBBI")
 
-_X86_64, _I386, _AARCH64, _ARM = 0xC000003E, 0x40000003, 0xC00000B7, 0x40000028
-_ARCHITECTURES = {"x86_64": (_X86_64, _I386), "aarch64": (_AARCH64, _ARM)}
+ARCHITECTURES: Mapping[str, tuple[int, int]] = {"x86_64": (X86_64, I386), "aarch64": (AARCH64, ARM)}
+"""Of each machine that has filters: its own calls and those of its 32-bit programs."""
 
-# Of linux/arch/*/tools/syscall.tbl. A name with 16 is the old call of 32-bit machines with 16-bit ids.
-NUMBERS: Mapping[int, Mapping[str, int]] = {
-    _X86_64: {
-        "ioctl": 16,
-        "socket": 41,
-        "chown": 92,
-        "fchown": 93,
-        "lchown": 94,
-        "setuid": 105,
-        "setgid": 106,
-        "setreuid": 113,
-        "setregid": 114,
-        "setgroups": 116,
-        "setresuid": 117,
-        "setresgid": 119,
-        "setfsuid": 122,
-        "setfsgid": 123,
-        "fchownat": 260,
-        "io_uring_setup": 425,
-        "rename": 82,
-        "renameat": 264,
-        "renameat2": 316,
-    },
-    _I386: {
-        "lchown16": 16,
-        "setuid16": 23,
-        "setgid16": 46,
-        "ioctl": 54,
-        "setreuid16": 70,
-        "setregid16": 71,
-        "setgroups16": 81,
-        "fchown16": 95,
-        "socketcall": 102,
-        "setfsuid16": 138,
-        "setfsgid16": 139,
-        "setresuid16": 164,
-        "setresgid16": 170,
-        "chown16": 182,
-        "lchown": 198,
-        "setreuid": 203,
-        "setregid": 204,
-        "setgroups": 206,
-        "fchown": 207,
-        "setresuid": 208,
-        "setresgid": 210,
-        "chown": 212,
-        "setuid": 213,
-        "setgid": 214,
-        "setfsuid": 215,
-        "setfsgid": 216,
-        "fchownat": 298,
-        "socket": 359,
-        "io_uring_setup": 425,
-        "rename": 38,
-        "renameat": 302,
-        "renameat2": 353,
-    },
-    _AARCH64: {
-        "ioctl": 29,
-        "fchownat": 54,
-        "fchown": 55,
-        "setregid": 143,
-        "setgid": 144,
-        "setreuid": 145,
-        "setuid": 146,
-        "setresuid": 147,
-        "setresgid": 149,
-        "setfsuid": 151,
-        "setfsgid": 152,
-        "setgroups": 159,
-        "socket": 198,
-        "io_uring_setup": 425,
-        "renameat": 38,
-        "renameat2": 276,
-    },
-    _ARM: {
-        "lchown16": 16,
-        "setuid16": 23,
-        "setgid16": 46,
-        "ioctl": 54,
-        "setreuid16": 70,
-        "setregid16": 71,
-        "setgroups16": 81,
-        "fchown16": 95,
-        "setfsuid16": 138,
-        "setfsgid16": 139,
-        "setresuid16": 164,
-        "setresgid16": 170,
-        "chown16": 182,
-        "lchown": 198,
-        "setreuid": 203,
-        "setregid": 204,
-        "setgroups": 206,
-        "fchown": 207,
-        "setresuid": 208,
-        "setresgid": 210,
-        "chown": 212,
-        "setuid": 213,
-        "setgid": 214,
-        "setfsuid": 215,
-        "setfsgid": 216,
-        "socket": 281,
-        "fchownat": 325,
-        "io_uring_setup": 425,
-        "rename": 38,
-        "renameat": 329,
-        "renameat2": 382,
-    },
-}
+
+@attrs.frozen
+class Case:
+    """One test of an argument.
+
+    Attributes:
+        action: what the filter returns when the test holds.
+        argument: which argument, counted from 0; its low 32 bits count, as for the kernel.
+        values: what it is compared with, after `mask`.
+        mask: the bits that count.
+        spare: turns the test around: it holds for none of the values.
+    """
+
+    action: int
+    argument: int
+    values: tuple[int, ...]
+    mask: int = 0xFFFFFFFF
+    spare: bool = False
+
+
+@attrs.frozen
+class Answer:
+    """What a filter returns for one call: the first case that holds, or else `action`."""
+
+    action: int
+    cases: tuple[Case, ...] = ()
 
 
 @attrs.frozen
 class Rule:
-    """What happens to one call, where the machine has it.
+    """An answer to one call, where the machine has it.
 
     Attributes:
         call: its name in `NUMBERS`.
         action: what the filter returns for it.
-        argument: which argument decides, counted from 0; None: the rule always holds.
-        values: the argument's low 32 bits for which the rule holds.
-        spare: turns that around: the values for which it does not hold.
     """
 
     call: str
     action: int
-    argument: int | None = None
-    values: tuple[int, ...] = ()
-    spare: bool = False
 
 
 def fail(number: int) -> int:
@@ -166,92 +84,138 @@ def fail(number: int) -> int:
     return _RET_ERRNO | number
 
 
-NO_TERMINAL_INPUT = (Rule("ioctl", fail(errno.EPERM), 1, (0x5412, 0x541C)),)
-"""No TIOCSTI nor TIOCLINUX: a command with the caller's terminal must not type into the caller's shell."""
-
-NO_NETWORK = (
-    Rule("socket", fail(errno.EAFNOSUPPORT), 0, (1, 16), spare=True),  # AF_UNIX and AF_NETLINK stay
-    Rule("socketcall", fail(errno.ENOSYS)),  # its arguments are behind a pointer
-    Rule("io_uring_setup", fail(errno.ENOSYS)),  # it makes sockets without socket(2)
-)
-"""For where there is no network namespace: as on a kernel without IP."""
-
-
 class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p))
 
 
 def program(rules: Iterable[Rule], machine: str) -> bytes:
-    """Return the BPF program of rules.
+    """Return the BPF program of rules; every other call is allowed.
 
     Raises:
         OSError: ENOSYS, the machine's calls are not known here.
     """
-    if machine not in _ARCHITECTURES:
+    actions = {rule.call: Answer(rule.action) for rule in rules}
+    tables = {
+        architecture: {number: actions[name] for name, number in NUMBERS[architecture].items() if name in actions}
+        for architecture in architectures(machine)
+    }
+    return assemble(tables, other=RET_ALLOW)
+
+
+def architectures(machine: str) -> tuple[int, int]:
+    """Return the architectures whose calls a machine takes.
+
+    Raises:
+        OSError: ENOSYS, the machine's calls are not known here.
+    """
+    if machine not in ARCHITECTURES:
         raise OSError(errno.ENOSYS, "system call numbers of this machine are not known", machine)
-    rules = tuple(rules)
-    code = _instruction(_LOAD, _ARCH_AT)
-    for architecture in _ARCHITECTURES[machine]:
-        block = _block(rules, architecture)
-        code += _instruction(_EQUAL, architecture, unless=len(block) // _INSTRUCTION.size) + block
-    return code + _instruction(_RETURN, fail(errno.ENOSYS))
+    return ARCHITECTURES[machine]
 
 
-def _block(rules: tuple[Rule, ...], architecture: int) -> bytes:
-    numbers = NUMBERS[architecture]
+def assemble(tables: Mapping[int, Mapping[int, Answer]], *, other: int) -> bytes:
+    """Return the BPF program of answers.
+
+    Args:
+        tables: for each architecture, the answer to each call's number.
+        other: what is returned for a number that has no answer.
+    """
+    code = b""
+    for architecture, answers in tables.items():
+        block = _block(answers, architecture, other)
+        # A conditional jump reaches 255 instructions at most: the block is passed by one that reaches further.
+        code += _instruction(_EQUAL, architecture, then=1) + _instruction(_JUMP, _length(block)) + block
+    return _instruction(_LOAD, _ARCH_AT) + code + _instruction(_RETURN, fail(errno.ENOSYS))
+
+
+_JUMP = 0x05  # BPF_JMP|JA
+
+
+def _block(answers: Mapping[int, Answer], architecture: int, other: int) -> bytes:
+    """Return the instructions for one architecture: runs of numbers with one answer, in ascending order."""
     code = _instruction(_LOAD, _NUMBER_AT)
-    if architecture == _X86_64:
+    if architecture == X86_64:
         code += _instruction(_AT_LEAST, _X32, unless=1) + _instruction(_RETURN, fail(errno.ENOSYS))
-    for rule in rules:
-        if rule.call in numbers:
-            body = _body(rule)
-            code += _instruction(_EQUAL, numbers[rule.call], unless=len(body) // _INSTRUCTION.size) + body
-    return code + _instruction(_RETURN, _RET_ALLOW)
+    default = Answer(other)
+    for end, answer in _runs(answers, default):
+        body = _body(answer)
+        code += _instruction(_AT_LEAST, end, then=_length(body)) + body
+    return code + _body(default)
 
 
-def _body(rule: Rule) -> bytes:
-    """Return the instructions for one call, which always end in a return."""
-    if rule.argument is None:
-        return _instruction(_RETURN, rule.action)
-    found, other = (_RET_ALLOW, rule.action) if rule.spare else (rule.action, _RET_ALLOW)
-    code = _instruction(_LOAD, _ARGUMENTS_AT + 8 * rule.argument)  # little-endian: the low half comes first
-    for value in rule.values:
-        code += _instruction(_EQUAL, value, unless=1) + _instruction(_RETURN, found)
-    return code + _instruction(_RETURN, other)
+def _runs(answers: Mapping[int, Answer], default: Answer) -> list[tuple[int, Answer]]:
+    """Return runs of equal answers from number 0 on: where each ends, and its answer."""
+    ends: list[tuple[int, Answer]] = []
+    for number in sorted(answers):
+        ends += ((number, default), (number + 1, answers[number]))
+    runs: list[tuple[int, Answer]] = [(0, default)]
+    for end, answer in ends:
+        if end == runs[-1][0]:
+            continue
+        if runs[-1][1] == answer:
+            runs.pop()
+        runs.append((end, answer))
+    return runs
 
 
-def _instruction(code: int, operand: int, *, unless: int = 0) -> bytes:
-    """Return one instruction; `unless`: how many to skip when a comparison fails."""
-    return _INSTRUCTION.pack(code, 0, unless, operand)
+def _body(answer: Answer) -> bytes:
+    """Return the instructions of one answer, which always end in a return."""
+    code = b""
+    for case in answer.cases:
+        code += _instruction(_LOAD, _ARGUMENTS_AT + 8 * case.argument)  # little-endian: the low half comes first
+        if case.mask != 0xFFFFFFFF:
+            code += _instruction(_AND, case.mask)
+        for left, value in reversed(tuple(enumerate(reversed(case.values)))):
+            if case.spare:
+                code += _instruction(_EQUAL, value, then=left + 1)
+            else:
+                code += _instruction(_EQUAL, value, unless=1) + _instruction(_RETURN, case.action)
+        if case.spare:
+            code += _instruction(_RETURN, case.action)
+    return code + _instruction(_RETURN, answer.action)
 
 
-def install(rules: Iterable[Rule]) -> None:
-    """Put a filter on this process and its future children; needs CAP_SYS_ADMIN in its user namespace.
+def _instruction(code: int, operand: int, *, then: int = 0, unless: int = 0) -> bytes:
+    """Return one instruction; `then` and `unless`: how many to skip when a comparison holds, and when it fails."""
+    return _INSTRUCTION.pack(code, then, unless, operand)
+
+
+def _length(code: bytes) -> int:
+    return len(code) // _INSTRUCTION.size
+
+
+def install(code: bytes) -> None:
+    """Put a program on this process and its future children.
+
+    It needs CAP_SYS_ADMIN in its user namespace, or else gets the "no new privileges" bit first (seccomp(2)).
 
     Raises:
         OSError: the kernel refuses.
     """
-    _install(rules, 0)
+    try:
+        _install(code, 0)
+    except PermissionError:
+        syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+        _install(code, 0)
 
 
 def install_listener(rules: Iterable[Rule]) -> int:
-    """Put a filter on this process like `install`, and return the descriptor that hears of `RET_NOTIFY` calls.
+    """Put a filter on this process, and return the descriptor where `RET_NOTIFY` calls arrive.
 
     Raises:
         OSError: the kernel refuses.
     """
-    rules = tuple(rules)
+    code = program(rules, os.uname().machine)
     try:
         # A signal must not interrupt a call that is already being answered (Linux 5.19 on).
-        return _install(rules, _NEW_LISTENER | _WAIT_KILLABLE)
+        return _install(code, _NEW_LISTENER | _WAIT_KILLABLE)
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
-        return _install(rules, _NEW_LISTENER)
+        return _install(code, _NEW_LISTENER)
 
 
-def _install(rules: Iterable[Rule], flags: int) -> int:
-    code = program(rules, os.uname().machine)
+def _install(code: bytes, flags: int) -> int:
     buffer = ctypes.create_string_buffer(code, len(code))
-    header = _Program(len(code) // _INSTRUCTION.size, ctypes.cast(buffer, ctypes.c_void_p))
+    header = _Program(_length(code), ctypes.cast(buffer, ctypes.c_void_p))
     return syscalls.seccomp(_SET_MODE_FILTER, flags, header)

@@ -29,7 +29,7 @@ from typing import Any, NoReturn
 import attrs
 
 from imgforge.errors import SandboxError
-from imgforge.sandbox import interior, ownership, payload, sealed, syscalls
+from imgforge.sandbox import family, interior, ownership, payload, sealed, syscalls
 from imgforge.sandbox.command import Command
 from imgforge.sandbox.rung import Rung
 
@@ -193,11 +193,14 @@ def exit_code(status: int) -> int:
 
 
 def _supervise_chroot(command: Command, channels: Channels, living: int) -> int:
-    syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
-    signal.signal(signal.SIGTERM, lambda _number, _frame: _kill_children())
-    # Not SIGKILL: what the command started has nobody else to end it.
-    _die_with_caller(signal.SIGTERM, living)
+    if command.own_processes:
+        _die_with_caller(signal.SIGKILL, living)
+    else:
+        syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
+        signal.signal(signal.SIGTERM, lambda _number, _frame: _end_all())
+        # Not SIGKILL: nothing else ends what the command started.
+        _die_with_caller(signal.SIGTERM, living)
     mine, theirs = socket.socketpair()
     process = os.fork()
     if process == 0:
@@ -210,20 +213,11 @@ def _supervise_chroot(command: Command, channels: Channels, living: int) -> int:
     _let_go(mine)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
     code = _reap(process)
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            _kill_children()
-            os.wait()
+    if not command.own_processes:
+        family.end_all()
     return code
 
 
-def _kill_children() -> None:
-    """Kill the children of this process; theirs become its own then, as it is their subreaper."""
-    own = os.getpid()
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdecimal():
-            continue
-        with contextlib.suppress(OSError):
-            parent = int((entry / "stat").read_bytes().rpartition(b")")[2].split()[1])
-            if parent == own:
-                os.kill(int(entry.name), signal.SIGKILL)
+def _end_all() -> NoReturn:
+    family.end_all()
+    os._exit(_SIGNALLED + signal.SIGKILL)

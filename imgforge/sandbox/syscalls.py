@@ -55,6 +55,8 @@ _OPEN_TREE_CLONE = 1
 _MOVE_MOUNT_F_EMPTY_PATH = 0x4
 _MOVE_MOUNT_T_EMPTY_PATH = 0x40
 _CLOSE_RANGE_CLOEXEC = 4
+_LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
+_LANDLOCK_CREATE_VERSION, _LANDLOCK_PATH_BENEATH = 1, 1
 _KEYCTL_JOIN_SESSION_KEYRING = 1
 _CAPABILITY_VERSION_3 = 0x20080522
 _NUMBERS = {
@@ -214,3 +216,27 @@ def seccomp(operation: int, flags: int, argument: ctypes.Array[ctypes.c_char] | 
     """Change the filter of this process; `argument` is passed by reference (seccomp(2))."""
     pointer = ctypes.byref(argument)
     return _syscall("seccomp", number("seccomp"), ctypes.c_uint(operation), ctypes.c_uint(flags), pointer)
+
+
+def landlock_version() -> int:
+    """Return the version of Landlock (landlock_create_ruleset(2))."""
+    return _syscall(
+        "landlock_create_ruleset", _LANDLOCK_CREATE, None, ctypes.c_size_t(0), ctypes.c_uint32(_LANDLOCK_CREATE_VERSION)
+    )
+
+
+def landlock_create(attributes: bytes) -> int:
+    """Return a descriptor of a new ruleset (landlock_create_ruleset(2))."""
+    size = ctypes.c_size_t(len(attributes))
+    return _syscall("landlock_create_ruleset", _LANDLOCK_CREATE, attributes, size, ctypes.c_uint32(0))
+
+
+def landlock_add(ruleset: int, rule: bytes) -> None:
+    """Allow something below a directory (landlock_add_rule(2))."""
+    kind = ctypes.c_int(_LANDLOCK_PATH_BENEATH)
+    _syscall("landlock_add_rule", _LANDLOCK_ADD, ctypes.c_int(ruleset), kind, rule, ctypes.c_uint32(0))
+
+
+def landlock_restrict(ruleset: int) -> None:
+    """Restrict this process for good (landlock_restrict_self(2))."""
+    _syscall("landlock_restrict_self", _LANDLOCK_RESTRICT, ctypes.c_int(ruleset), ctypes.c_uint32(0))

@@ -15,8 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import attrs
+
 import imgforge.errors
 from imgforge.errors import BuildError, ImgforgeError, SandboxError
+from imgforge.limits import Limits
 from imgforge.sandbox import environment
 from imgforge.sandbox.rung import Rung
 from imgforge.store.atomic import remove_tree
@@ -26,16 +29,20 @@ from imgforge.workshop.steps import Step, dump
 _PACKAGES = str(Path(imgforge.errors.__file__).parent.parent)
 _START = f"import sys; sys.path.insert(0, {_PACKAGES!r}); from imgforge.workshop.{{}} import main; sys.exit(main())"
 
+_DEFAULT = Limits()
+
 
 class Workshop:
     """Puts root filesystems together, in a process of its own.
 
     Args:
         rung: the sandbox's rung by name, or None for the best that this machine allows.
+        limits: how much a script, and a tree, may use.
     """
 
-    def __init__(self, rung: str | None = None) -> None:
+    def __init__(self, rung: str | None = None, limits: Limits = _DEFAULT) -> None:
         self._wanted = rung
+        self._limits = limits
         self._turn = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._greeted: tuple[subprocess.Popen[str], Rung] | None = None
@@ -106,7 +113,8 @@ class Workshop:
         Raises:
             IntegrityError: the tars would write outside the tree.
         """
-        self._ask("extract", tars=_texts(tars), target=str(target), lowers=_texts(lowers))
+        most = self._limits.layer
+        self._ask("extract", tars=_texts(tars), target=str(target), lowers=_texts(lowers), most=most)
 
     def configure(
         self, steps: tuple[Step, ...], *, base: tuple[Path, ...], work: Path, output: Path, epoch: int
@@ -115,9 +123,16 @@ class Workshop:
 
         Raises:
             BuildError: a script failed; its last words are in the notes.
+            LimitError: a script used more than a limit allows.
         """
         answer = self._ask(
-            "configure", base=_texts(base), steps_text=dump(steps), work=str(work), output=str(output), epoch=epoch
+            "configure",
+            base=_texts(base),
+            steps_text=dump(steps),
+            work=str(work),
+            output=str(output),
+            epoch=epoch,
+            limits=attrs.asdict(self._limits),
         )
         return tuple(ScriptRun(label, seconds) for label, seconds in answer["runs"])
 

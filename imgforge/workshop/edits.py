@@ -1,95 +1,71 @@
-"""The steps that edit files of an image: what the worker's chrooted child does for each.
-
-Every function works on the current root and takes paths relative to it.
-"""
+"""The steps that edit files of an image, done from outside of it."""
 
 from __future__ import annotations
 
 import os
-import stat
+from pathlib import Path
 
-from imgforge.workshop.steps import Append, Divert, Link, Remove, Write
+from imgforge.rootfs.inroot import ImageRoot
+from imgforge.workshop.steps import Append, Copy, Divert, Link, Remove, Write
 
-DIVERSIONS = "/var/lib/dpkg/diversions"
-
-# A script may have put a link or a pipe where a file was: neither is followed, and for no other end anybody waits.
-_WRITING = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+DIVERSIONS = "var/lib/dpkg/diversions"
 
 
-def perform(step: Write | Append | Link | Remove | Divert) -> None:
-    """Do one step."""
+def perform(step: Write | Append | Link | Remove | Divert | Copy, root: ImageRoot) -> None:
+    """Do one step.
+
+    Raises:
+        OSError: something is in the way; its file name is the path in the image.
+    """
     match step:
         case Write():
-            _write(step)
+            _write(step, root)
         case Append():
-            _append(step)
+            root.make_directories(os.path.dirname(step.path))
+            root.append(step.path, step.text.encode("utf-8", "surrogateescape"))
         case Link():
-            _link(step)
+            _link(step, root)
         case Remove():
-            _remove(step)
+            for path in step.paths:
+                root.unlink(path)
         case Divert():
-            _divert(step)
+            _divert(step, root)
+        case Copy():
+            root.make_directories(os.path.dirname(step.path))
+            root.bring(Path(step.source), step.path)
 
 
-def _parents(path: str) -> None:
-    os.makedirs(os.path.dirname("/" + path), mode=0o755, exist_ok=True)
-
-
-def _write(step: Write) -> None:
-    if step.keep and os.path.lexists("/" + step.path):
+def _write(step: Write, root: ImageRoot) -> None:
+    if step.keep and root.status(step.path) is not None:
         return
-    _parents(step.path)
-    with os.fdopen(os.open("/" + step.path, _WRITING | os.O_TRUNC, step.mode), "wb") as file:
-        file.write(step.text.encode("utf-8", "surrogateescape"))
-        os.fchmod(file.fileno(), step.mode)
+    root.make_directories(os.path.dirname(step.path))
+    root.write(step.path, step.text.encode("utf-8", "surrogateescape"), mode=step.mode)
 
 
-def _append(step: Append) -> None:
-    _parents(step.path)
-    with os.fdopen(os.open("/" + step.path, _WRITING | os.O_APPEND, 0o644), "ab") as file:
-        file.write(step.text.encode("utf-8", "surrogateescape"))
-
-
-def _link(step: Link) -> None:
-    if os.path.lexists("/" + step.path):
+def _link(step: Link, root: ImageRoot) -> None:
+    if root.status(step.path) is not None:
         return
-    os.makedirs(os.path.join(os.path.dirname("/" + step.path), step.target), mode=0o755, exist_ok=True)
-    os.symlink(step.target, "/" + step.path)
+    root.make_directories(os.path.join(os.path.dirname(step.path), step.target))
+    root.link(step.path, step.target)
 
 
-def _remove(step: Remove) -> None:
-    for path in step.paths:
-        try:
-            is_directory = stat.S_ISDIR(os.lstat("/" + path).st_mode)
-        except FileNotFoundError:
-            continue
-        if is_directory:
-            os.rmdir("/" + path)
-        else:
-            os.unlink("/" + path)
-
-
-def _divert(step: Divert) -> None:
+def _divert(step: Divert, root: ImageRoot) -> None:
     """Move files that were shipped at a path that another package's script has diverted (dpkg-divert(1))."""
     owners = dict(step.shipped)
-    for original, away, package in _diversions():
+    for original, away, package in _diversions(root):
         shipped_by = owners.get(original)
-        if shipped_by is None or shipped_by == package or os.path.lexists(away):
+        if shipped_by is None or shipped_by == package or root.status(away) is not None:
             continue
-        if os.path.lexists(original):
-            os.makedirs(os.path.dirname(away), mode=0o755, exist_ok=True)
-            os.rename(original, away)
+        if root.status(original) is not None:
+            root.make_directories(os.path.dirname(away))
+            root.rename(original, away)
 
 
-def _diversions() -> list[tuple[str, str, str]]:
+def _diversions(root: ImageRoot) -> list[tuple[str, str, str]]:
     """Return path, diverted path and package of each diversion: three lines each in dpkg's file."""
     try:
-        with open(DIVERSIONS, encoding="utf-8", errors="surrogateescape", opener=_unblocked) as file:
-            lines = file.read().split("\n")
+        text = root.read(DIVERSIONS).decode("utf-8", "surrogateescape")
     except FileNotFoundError:
         return []
+    lines = text.split("\n")
     return list(zip(lines[0::3], lines[1::3], lines[2::3], strict=False))
-
-
-def _unblocked(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)

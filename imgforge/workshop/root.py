@@ -8,10 +8,7 @@ what it was.
 from __future__ import annotations
 
 import io
-import os
-import shutil
 import stat
-import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -20,9 +17,11 @@ from imgforge.errors import BuildError
 from imgforge.layer.directories import parents
 from imgforge.rootfs import capture, copy, snapshot
 from imgforge.rootfs.compare import open_file
-from imgforge.rootfs.owners import Owners
-from imgforge.rootfs.stack import Stack
-from imgforge.sandbox import mounts
+from imgforge.rootfs.inroot import ImageRoot
+from imgforge.rootfs.owners import SECOND, Owners
+from imgforge.rootfs.stack import Stack, is_whiteout
+from imgforge.sandbox import mounts, removing
+from imgforge.sandbox.watch import Written
 from imgforge.tree import Entry, Kind, raw
 
 Changes = Iterator[tuple[Entry, Callable[[], BinaryIO]]]
@@ -32,12 +31,13 @@ class Root(Protocol):
     """A root filesystem under construction."""
 
     path: Path
+    written: Written
 
     def show(self, trees: tuple[Path, ...]) -> None:
         """Make these trees, lowest first, visible below everything that was changed so far."""
 
     def is_new(self, path: str) -> bool:
-        """Tell whether a path was made or changed since its tree was shown; may be asked after a chroot."""
+        """Tell whether a path was made or changed since its tree was shown."""
 
     def before(self, path: str) -> bytes:
         """Return what a regular file (relative) held in the trees; nothing where there is none."""
@@ -56,9 +56,10 @@ class OverlayRoot:
         work: an empty directory of this process alone.
         owners: how ownership is kept on this rung.
         in_user_namespace: overlay keeps its own attributes in ``user.overlay.*``.
+        size: bytes that may be written.
     """
 
-    def __init__(self, work: Path, *, owners: Owners, in_user_namespace: bool) -> None:
+    def __init__(self, work: Path, *, owners: Owners, in_user_namespace: bool, size: int) -> None:
         self.path = work / "root"
         self._owners = owners
         self._userxattr = in_user_namespace
@@ -66,13 +67,14 @@ class OverlayRoot:
         self._top = work / "top"
         for directory in (self.path, self._top):
             directory.mkdir()
-        mounts.tmpfs(self._top, mode=0o755)
-        if in_user_namespace and not mounts.supports_user_xattrs(self._top):
+        mounts.tmpfs(self._top, mode=0o755, size=size)
+        in_memory = not in_user_namespace or mounts.supports_user_xattrs(self._top)
+        if not in_memory:
             mounts.unmount(self._top)  # before Linux 6.6 a tmpfs keeps no user.* attributes: use the disk
         self._upper, self._work = self._top / "upper", self._top / "work"
+        self.written = Written(self._top, alone=in_memory)
         for directory in (self._upper, self._work):
             directory.mkdir(mode=0o755)
-        self._upper_descriptor = os.open(self._upper, os.O_PATH | os.O_DIRECTORY)
         self._mounted = False
 
     def show(self, trees: tuple[Path, ...]) -> None:
@@ -89,17 +91,14 @@ class OverlayRoot:
 
     def close(self) -> None:
         """Unmount everything; see `Root`."""
-        os.close(self._upper_descriptor)
         mounts.unmount(self.path)
         mounts.unmount(self._top)
 
     def is_new(self, path: str) -> bool:
         """Tell whether the upper directory has the path; see `Root`."""
-        try:
-            status = os.stat(path, dir_fd=self._upper_descriptor, follow_symlinks=False)
-        except OSError:
-            return False
-        return not (stat.S_ISCHR(status.st_mode) and status.st_rdev == 0)
+        with ImageRoot(self._upper) as upper:
+            status = upper.status(path)
+        return status is not None and not is_whiteout(status)
 
     def changes(self, *, epoch: int) -> Changes:
         """Yield the upper directory as layer entries; see `Root`."""
@@ -113,6 +112,7 @@ class CopiedRoot:
     def __init__(self, work: Path, *, owners: Owners) -> None:
         self.path = work / "root"
         self.path.mkdir()
+        self.written = Written(self.path, alone=False)
         self._owners = owners
         self._shown: tuple[Path, ...] = ()
         self._before = snapshot.snapshot(self.path)
@@ -135,7 +135,9 @@ class CopiedRoot:
 
     def is_new(self, path: str) -> bool:
         """Compare one path with the snapshot; see `Root`."""
-        return snapshot.is_changed("/" + path, path, self._before)
+        with ImageRoot(self.path) as root:
+            status = root.status(path)
+        return status is not None and snapshot.is_changed(status, path, self._before)
 
     def changes(self, *, epoch: int) -> Changes:
         """Yield every difference from the snapshot; see `Root`."""
@@ -157,11 +159,12 @@ def with_parents(found: Changes, trees: tuple[Path, ...], *, owners: Owners) -> 
     A layer is complete with them: some runtimes unpack it without a look at those below, and would make
     the missing directories with modes of their own.
     """
+    stack = Stack(trees, mark=owners.mark)
     seen: set[str] = set()
     for entry, opener in found:
         missing = [parent for parent in parents(entry.path) if parent not in seen]
         for path in reversed(missing):
-            yield _shown_directory(path, trees, owners=owners), _nothing
+            yield _shown_directory(path, stack, owners=owners), _nothing
         seen.update(missing)
         if entry.kind is Kind.DIRECTORY:
             seen.add(entry.path)
@@ -172,62 +175,16 @@ def _nothing() -> BinaryIO:
     return io.BytesIO()
 
 
-def _shown_directory(path: str, trees: tuple[Path, ...], *, owners: Owners) -> Entry:
+def _shown_directory(path: str, stack: Stack, *, owners: Owners) -> Entry:
     """Return a directory as the topmost tree that has it shows it."""
-    for tree in reversed(trees):
-        disk = os.path.join(os.fsencode(tree), raw(path))
-        try:
-            status = os.lstat(disk)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        uid, gid = owners.of(disk, status)
-        mode = stat.S_IMODE(status.st_mode)
-        return Entry(path, Kind.DIRECTORY, mode=mode, uid=uid, gid=gid, mtime=status.st_mtime_ns // 1_000_000_000)
-    raise BuildError(f"/{path}: expected a directory of a tree")
-
-
-def inside(root: Path, work: Callable[[], None]) -> None:
-    """Run a function in a child process that has chrooted into `root`.
-
-    Raises:
-        BuildError: the function raised; the text is the child's error.
-    """
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        _in_child(root, work, writing)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        complaint = pipe.read().decode(errors="replace")
-    _, status = os.waitpid(child, 0)
-    if status:
-        raise BuildError(f"a file of the image could not be edited: {complaint.strip() or status}")
-
-
-def _in_child(root: Path, work: Callable[[], None], writing: int) -> None:
-    try:
-        os.chroot(root)
-        os.chdir("/")
-        os.umask(0o022)
-        work()
-    except BaseException as error:  # noqa: BLE001 -- the child must never return into the parent's code
-        os.write(writing, _complaint(error).encode(errors="replace")[-4000:])
-        os._exit(1)
-    os._exit(0)
-
-
-def _complaint(error: BaseException) -> str:
-    """Return what the parent says: of what the system refuses, the path; of anything else, where it happened."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{os.fsdecode(error.filename)}: {(error.strerror or str(error)).lower()}"
-    return "; ".join(line.strip() for line in traceback.format_exc(limit=-2).splitlines()[1:])
+    place = stack.find(raw(path))
+    if place is None or not place.is_directory:
+        raise BuildError(f"/{path}: expected a directory of a tree")
+    uid, gid = owners.of(place.disk, place.status)
+    mode, mtime = stat.S_IMODE(place.status.st_mode), place.status.st_mtime_ns // SECOND
+    return Entry(path, Kind.DIRECTORY, mode=mode, uid=uid, gid=gid, mtime=mtime)
 
 
 def clear(directory: Path) -> None:
-    """Delete a working directory or a tree of the cache, whatever its modes say."""
-    for parent, names, _ in os.walk(directory):
-        for name in names:
-            path = os.path.join(parent, name)
-            if not os.path.islink(path):
-                os.chmod(path, 0o700)
-    shutil.rmtree(directory, ignore_errors=True)
+    """Delete a working directory or a tree of the cache, whatever its modes and links say."""
+    removing.remove(directory)

@@ -14,13 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from imgforge.errors import ImgforgeError
+from imgforge.limits import Limits
 from imgforge.rootfs.owners import owners_for
 from imgforge.sandbox import binds, process
-from imgforge.sandbox.command import User
+from imgforge.sandbox.command import Outcome, User
 from imgforge.sandbox.enter import enter
 from imgforge.sandbox.rung import Rung
 from imgforge.sandbox.volume import Volume
+from imgforge.sandbox.watch import Bounds
 from imgforge.workshop.root import CopiedRoot, OverlayRoot, Root, clear
+
+TIMED_OUT = 124
+"""The exit code of a program that ran longer than ``--timeout`` allows, as timeout(1) has it."""
 
 REFUSED = 125
 """The exit code when the program was not even started, as container runtimes have it."""
@@ -30,13 +35,13 @@ def serve(request: dict[str, Any]) -> int:
     """Run the program of a request and return its exit code."""
     rung = Rung[request["rung"]]
     enter(rung, loopback=True)
-    owners = owners_for(rung.name)
+    owners, limits = owners_for(rung.name), Limits(**request["limits"])
     place = Path(tempfile.mkdtemp(dir=request["work"]))
     root: Root
     if rung is Rung.CHROOT:
         root = CopiedRoot(place, owners=owners)
     else:
-        root = OverlayRoot(place, owners=owners, in_user_namespace=rung is not Rung.ROOT)
+        root = OverlayRoot(place, owners=owners, in_user_namespace=rung is not Rung.ROOT, size=limits.disk)
     try:
         root.show(tuple(map(Path, request["trees"])))
         uid, gid, *groups = request["user"]
@@ -49,11 +54,21 @@ def serve(request: dict[str, Any]) -> int:
                 workdir=request["workdir"],
                 user=User(uid, gid, tuple(groups)),
                 sources=sources,
+                bounds=Bounds(seconds=limits.time, limits=limits, written=root.written),
             )
-        return outcome.exit_code
+        return _ended(outcome, limits)
     finally:
         root.close()
         clear(place)
+
+
+def _ended(outcome: Outcome, limits: Limits) -> int:
+    """Return the program's exit code; of one that was killed for a limit, say which."""
+    if not outcome.exceeded:
+        return outcome.exit_code
+    name = outcome.exceeded
+    sys.stderr.write(f"imgforge: error: run: used more {name} than its limit, {limits.shown(name)}\n")
+    return TIMED_OUT if outcome.timed_out else outcome.exit_code
 
 
 def main() -> int:

@@ -1,34 +1,39 @@
 """The process inside the namespaces: takes one request a line on standard input, answers one line each.
 
 It is started as a fresh interpreter, so it is single-threaded when it enters its namespaces, and ends when its
-standard input does. File edits inside the image are made by a child that has chrooted into it: a symlink that a
-maintainer script left behind then leads nowhere but into the image.
+standard input does. It edits files of the image from outside (`imgforge.rootfs.inroot`): a symlink that a maintainer
+script left behind leads nowhere but into the image, and this interpreter never has the image as its root.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
-import re
 import sys
-import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from imgforge.errors import BuildError, ImgforgeError, SandboxError
+import attrs
+
+from imgforge.errors import BuildError, ImgforgeError, LimitError, SandboxError
+from imgforge.limits import Limits
 from imgforge.rootfs import extract
+from imgforge.rootfs.inroot import ImageRoot
 from imgforge.rootfs.normalise import SHADOWS, normalise
 from imgforge.rootfs.owners import RecordedOwners, owners_for
 from imgforge.sandbox import probe, process
 from imgforge.sandbox.enter import enter
 from imgforge.sandbox.rung import Rung
+from imgforge.sandbox.watch import Bounds
 from imgforge.tar import reader, writer
 from imgforge.tree import Entry
 from imgforge.workshop import edits, steps
-from imgforge.workshop.root import CopiedRoot, OverlayRoot, Root, clear, inside
+from imgforge.workshop.clock import Clock
+from imgforge.workshop.root import CopiedRoot, OverlayRoot, Root, clear
 
 ENVIRONMENT = {
     "DEBCONF_NONINTERACTIVE_SEEN": "true",
@@ -46,9 +51,6 @@ ENVIRONMENT = {
 _FRAMES_MAX = 3 * 4096 // 2 + 1000
 """Three for each directory that a path of Linux (PATH_MAX) has room for: a script may dig as deep."""
 
-_PROGRESS = re.compile(r"(?P<what>Setting up|Processing triggers for|Unpacking) (?P<package>\S+) \(")
-_LABELS = {"Setting up": "configure", "Processing triggers for": "trigger", "Unpacking": "unpack"}
-
 
 class Worker:
     """What one worker can do; each public method is one verb of the protocol."""
@@ -56,14 +58,20 @@ class Worker:
     def __init__(self, rung: Rung) -> None:
         self.rung = rung
         self.owners = owners_for(rung.name)
+        self._limits = Limits()
 
-    def extract(self, *, tars: list[str], target: str, lowers: list[str]) -> dict[str, Any]:
+    def extract(self, *, tars: list[str], target: str, lowers: list[str], most: int) -> dict[str, Any]:
         """Unpack tars, in order, into a new tree; the target appears only when it is whole."""
         partial = Path(f"{target}.{os.getpid()}")
         clear(partial)
         partial.mkdir(mode=0o755, parents=True)
         below = tuple(map(Path, lowers))
-        extract.extract(_members(tars), partial, owners=self.owners, whiteouts="overlay", lowers=below)
+        try:
+            members = _members(tars, most=most)
+            extract.extract(members, partial, owners=self.owners, whiteouts="overlay", lowers=below, most=most)
+        except BaseException:
+            clear(partial)
+            raise
         try:
             os.rename(partial, target)
         except OSError:
@@ -72,9 +80,12 @@ class Worker:
                 raise
         return {}
 
-    def configure(self, *, base: list[str], steps_text: str, work: str, output: str, epoch: int) -> dict[str, Any]:
+    def configure(
+        self, *, base: list[str], steps_text: str, work: str, output: str, epoch: int, limits: dict[str, Any]
+    ) -> dict[str, Any]:
         """Do the steps on a fresh root and write what changed as a tar."""
         place = Path(work)
+        self._limits = Limits(**limits)
         root = self._root(place)
         runs: list[tuple[str, float]] = []
         lowers = tuple(map(Path, base))
@@ -82,10 +93,15 @@ class Worker:
             for step in steps.load(steps_text):
                 self._perform(step, root=root, lowers=lowers, runs=runs, epoch=epoch)
             before = {path: root.before(path) for path in SHADOWS}
-            inside(root.path, lambda: normalise(epoch=epoch, is_new=root.is_new, before=before))
+            with _edited(root) as image:
+                normalise(image, epoch=epoch, is_new=root.is_new, before=before)
             with open(output, "wb") as stream:
                 tar = writer.Writer(stream)
+                left = self._limits.disk
                 for entry, opener in root.changes(epoch=epoch):
+                    left -= entry.size
+                    if left < 0:  # holes count: a layer has none
+                        raise self._exceeded(f"/{entry.path}", "disk", "with what else the scripts left,")
                     _add(tar, entry, opener)
                 tar.close()
         finally:
@@ -103,7 +119,8 @@ class Worker:
         place.mkdir(mode=0o755, parents=True, exist_ok=True)
         if self.rung is Rung.CHROOT:
             return CopiedRoot(place, owners=self.owners)
-        return OverlayRoot(place, owners=self.owners, in_user_namespace=self.rung is not Rung.ROOT)
+        in_user_namespace = self.rung is not Rung.ROOT
+        return OverlayRoot(place, owners=self.owners, in_user_namespace=in_user_namespace, size=self._limits.disk)
 
     def _perform(
         self, step: steps.Step, *, root: Root, lowers: tuple[Path, ...], runs: list[tuple[str, float]], epoch: int
@@ -111,21 +128,23 @@ class Worker:
         if isinstance(step, steps.Mount):
             root.show((*lowers, *map(Path, step.trees)))
         elif isinstance(step, steps.Run):
-            runs.extend(self._run(step, root=root.path, epoch=epoch))
-        elif isinstance(step, steps.Copy):
-            _copy_in(step, root.path)
+            runs.extend(self._run(step, root=root, epoch=epoch))
         else:
-            inside(root.path, lambda: edits.perform(step))
+            with _edited(root) as image:
+                edits.perform(step, image)
 
-    def _run(self, step: steps.Run, *, root: Path, epoch: int) -> list[tuple[str, float]]:
-        clock = _Clock(step.label)
+    def _run(self, step: steps.Run, *, root: Root, epoch: int) -> list[tuple[str, float]]:
+        clock = Clock(step.label)
         argv = step.argv
         if argv[0] == "dpkg":
             argv = ("dpkg", "--force-unsafe-io", *argv[1:])
         environment = {**ENVIRONMENT, **dict(step.environment), "SOURCE_DATE_EPOCH": str(epoch)}
-        outcome = process.run(argv, root=root, rung=self.rung, env=environment, output=clock.hear)
+        bounds = Bounds(seconds=self._limits.time, limits=self._limits, written=root.written)
+        outcome = process.run(argv, root=root.path, rung=self.rung, env=environment, output=clock.hear, bounds=bounds)
         if outcome.exit_code:
             error = BuildError(f"{step.label}: {' '.join(step.argv[:6])}: exit status {outcome.exit_code}")
+            if outcome.exceeded:
+                error = self._exceeded(clock.label, outcome.exceeded)
             error.add_note(f"its last words:\n{clock.last_words(outcome.tail)}")
             raise error
         if outcome.acted_as:
@@ -137,46 +156,16 @@ class Worker:
                 self.owners.remember(os.fsencode(owner.path), owner.uid, owner.gid)
         return clock.done()
 
-
-class _Clock:
-    """Tells from what dpkg prints how long each package's script took.
-
-    Its ``--status-fd`` would say the same, but dpkg closes that descriptor for the scripts, so it cannot be the
-    one stream that a command here has.
-    """
-
-    def __init__(self, label: str) -> None:
-        self._label = label
-        self._since = time.monotonic()
-        self._runs: list[tuple[str, float]] = []
-        self._rest = b""
-
-    def hear(self, data: bytes) -> None:
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            text = line.decode(errors="replace")
-            found = _PROGRESS.match(text)
-            if found:
-                self._next(f"{_LABELS[found['what']]} {found['package']}")
-
-    def _next(self, label: str) -> None:
-        now = time.monotonic()
-        self._runs.append((self._label, now - self._since))
-        self._label, self._since = label.strip(), now
-
-    def done(self) -> list[tuple[str, float]]:
-        self._next("")
-        return self._runs
-
-    @staticmethod
-    def last_words(output: bytes) -> str:
-        return output.decode(errors="replace")[-3000:]
+    def _exceeded(self, what: str, name: str, how: str = "") -> LimitError:
+        error = LimitError(f"{what}: {how or 'used'} more {name} than its limit, {self._limits.shown(name)}")
+        error.add_note(f"raise `{name}` below `limits:` in the configuration file if that much is right")
+        return error
 
 
-def _members(tars: list[str]) -> Iterator[tuple[Entry, BinaryIO]]:
+def _members(tars: list[str], *, most: int) -> Iterator[tuple[Entry, BinaryIO]]:
     for path in tars:
         with Path(path).open("rb") as stream:
-            yield from reader.read(stream, what=path, limits=reader.LIMITS)
+            yield from reader.read(stream, what=path, limits=attrs.evolve(reader.LIMITS, total=most))
 
 
 def _add(tar: writer.Writer, entry: Entry, opener: Callable[[], BinaryIO] | None) -> None:
@@ -187,21 +176,19 @@ def _add(tar: writer.Writer, entry: Entry, opener: Callable[[], BinaryIO] | None
         tar.add(entry, None)
 
 
-def _copy_in(step: steps.Copy, root: Path) -> None:
-    with open(step.source, "rb") as source:
-        data = os.dup(source.fileno())
+@contextlib.contextmanager
+def _edited(root: Root) -> Iterator[ImageRoot]:
+    """Open the root for edits.
 
-        def write() -> None:
-            os.makedirs(os.path.dirname("/" + step.path), mode=0o755, exist_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-            with os.fdopen(data, "rb") as incoming, os.fdopen(os.open("/" + step.path, flags, 0o600), "wb") as outgoing:
-                while chunk := incoming.read(1 << 20):
-                    outgoing.write(chunk)
-
-        try:
-            inside(root, write)
-        finally:
-            os.close(data)
+    Raises:
+        BuildError: the block raised OSError; the text is the path in the image and the reason.
+    """
+    try:
+        with ImageRoot(root.path) as image:
+            yield image
+    except OSError as error:
+        reason = f"{os.fsdecode(error.filename or 'kernel')}: {(error.strerror or str(error)).lower()}"
+        raise BuildError(f"a file of the image could not be edited: {reason}") from error
 
 
 def _answer(worker: Worker, request: Mapping[str, Any]) -> dict[str, Any]:

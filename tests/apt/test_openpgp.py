@@ -12,7 +12,7 @@ from builders.archives import NOW, Key, Suite, sign, sign_detached
 from builders.handmade import HandmadeKey
 from pysequoia.packet import PacketPile
 
-from imgforge.apt import openpgp
+from imgforge.apt import certificates, openpgp
 from imgforge.apt.release import Release, Waived, verify
 from imgforge.errors import IntegrityError
 
@@ -35,7 +35,7 @@ def test_keys_may_be_binary_or_armored_or_several(ring: bytes) -> None:
 
 def test_keys_of_both_forms_may_follow_each_other() -> None:
     ring = KEY.certificate + OTHER.armored.encode() + b"\nsome words\n" + KEY.armored.encode()
-    assert openpgp.fingerprints(ring, what="ring") == tuple(sorted((KEY.fingerprint, OTHER.fingerprint)))
+    assert certificates.fingerprints(ring, what="ring") == tuple(sorted((KEY.fingerprint, OTHER.fingerprint)))
 
 
 @pytest.mark.parametrize(
@@ -44,13 +44,13 @@ def test_keys_of_both_forms_may_follow_each_other() -> None:
     ids=["none", "words", "garbage", "cut", "half a block", "a message"],
 )
 def test_keys_that_are_none_are_refused(ring: bytes) -> None:
-    with pytest.raises(openpgp.KeyringError, match="Release of 'stable'"):
+    with pytest.raises(certificates.KeyringError, match="Release of 'stable'"):
         verify(GOOD, ring, suite="stable", now=NOW)
 
 
 def test_a_keyring_of_absurd_size_is_not_read() -> None:
-    with pytest.raises(openpgp.KeyringError, match="expected at most"):
-        openpgp.certificates(b"\x99" * (openpgp.KEYS_MAX + 1), what="ring")
+    with pytest.raises(certificates.KeyringError, match="expected at most"):
+        certificates.read(b"\x99" * (certificates.KEYS_MAX + 1), what="ring")
 
 
 # Text that no signature covers.

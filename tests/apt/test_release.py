@@ -234,6 +234,12 @@ def test_a_release_with_too_many_files_is_refused(monkeypatch: pytest.MonkeyPatc
         accept(GOOD)
 
 
+@pytest.mark.parametrize("zone", ["UTC", "GMT", "+0000", "-0000", "Z"])
+def test_the_forms_of_utc_that_archives_write_are_one_time(zone: str) -> None:
+    data = f"Date: Mon, 01 Sep 2025 05:59:53 {zone}\nSHA256:\n {H} 1 a\n".encode()
+    assert release.parse(data, what="Release").date == 1_756_706_393
+
+
 @pytest.mark.parametrize("name", ["de_DE.UTF-8", "C.UTF-8"])
 def test_dates_do_not_depend_on_the_locale(name: str) -> None:
     before = locale.setlocale(locale.LC_TIME)

@@ -10,7 +10,7 @@ from builders.archives import Key
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgforge.apt import openpgp, sources
+from imgforge.apt import certificates, sources
 from imgforge.apt.sources import Source, SourcesError, dump, parse, with_keys
 from imgforge.errors import ImgforgeError
 
@@ -229,7 +229,7 @@ def test_a_fingerprint_chooses_among_the_default_keys() -> None:
     both = KEY.certificate + OTHER.certificate
     read: dict[str, bytes] = {}
     assert with_keys(source, read.__getitem__, default=lambda: both).fingerprints == (KEY.fingerprint,)
-    with pytest.raises(openpgp.KeyringError, match="none of the certificates is"):
+    with pytest.raises(certificates.KeyringError, match="none of the certificates is"):
         with_keys(source, read.__getitem__, default=lambda: OTHER.certificate)
 
 

@@ -22,6 +22,7 @@ from imgforge.sandbox import mounts, process
 from imgforge.sandbox.command import Outcome
 from imgforge.sandbox.enter import enter
 from imgforge.sandbox.rung import Rung
+from imgforge.sandbox.watch import Bounds
 
 _PROGRAMS = (
     *("sh", "cat", "chgrp", "chmod", "chown", "cp", "env", "false", "grep", "hostname", "id", "ln", "ls", "mkdir"),
@@ -53,6 +54,8 @@ class Inside:
     def run(self, *argv: str, **options: Any) -> Outcome:
         """Run a command in the root."""
         settings: dict[str, Any] = {"root": self.root, "rung": self.rung, "env": ENVIRONMENT}
+        if "timeout" in options:
+            options["bounds"] = Bounds(seconds=options.pop("timeout"))
         return process.run(argv, **(settings | options))
 
     def sh(self, script: str, **options: Any) -> Outcome:

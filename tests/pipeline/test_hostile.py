@@ -85,6 +85,9 @@ NO_DEB = {
     "no tar": with_data(b"x" * 10240),
     "an owner that nobody can have": with_data(build_tar([file("usr/a", uid=1 << 33)])),
     "a time beyond all time": with_data(build_tar([file("usr/a", mtime=1 << 60)])),
+    "a name with a newline": deb(file("usr/share/evil/a\nb", b"x")),
+    "a directory with a newline": deb(directory("usr/share/evil\n")),
+    "a link with a newline": deb(symlink("usr/share/e\nvil", "x")),
     "a whiteout": deb(file("etc/.wh.passwd")),
     "an opaque directory": deb(file("etc/.wh..wh..opq")),
     "a directory named as a whiteout": deb(directory("etc/.wh.passwd")),
@@ -144,7 +147,7 @@ def test_a_lock_that_calls_a_known_package_by_another_name_is_refused(arena: Are
 
 HARMLESS = {
     "a name that is not UTF-8": deb(file("usr/share/evil/caf\udce9", b"x")),
-    "names with a newline and a quote": deb(file("usr/share/evil/a\nb'c", b"x")),
+    "names with a quote, a tab and a backslash": deb(file("usr/share/evil/a'b\"c\td\\e", b"x")),
     "a control that is not UTF-8": deb(text=control(Comment="caf\udce9")),
     "a control with other ends of lines": deb(text=control(Comment="a\u2028Status: install ok installed\x85\x1c\x0bb")),
     "a control whose first field is folded": deb(

@@ -174,3 +174,16 @@ def test_what_nobody_asked_for_is_marked_with_the_images_architecture(world: Wor
     assert image.text("var/lib/apt/extended_states") == "".join(
         f"Package: {name}\nArchitecture: {architecture}\nAuto-Installed: 1\n\n" for name in ("of-all", "of-machine")
     )
+
+
+def test_a_package_without_md5sums_gets_a_list_as_from_dpkg(world: World) -> None:
+    for name, files, conffiles in (
+        ("only-directory", {"usr/share/only": Entry("", Kind.DIRECTORY, mode=0o755)}, ()),
+        ("only-conffile", {"etc/only": b"x"}, ("/etc/only",)),
+        ("with-file", {"usr/share/with": b"x"}, ()),
+    ):
+        world.package(name, files=files, conffiles=conffiles, control_files={"md5sums": ""})
+    image = world.made(packages=["only-directory", "only-conffile", "with-file"])
+    lists = {name: image.text(f"var/lib/dpkg/info/{name}.md5sums") for name in ("only-directory", "only-conffile")}
+    assert lists == {"only-directory": "", "only-conffile": ""}
+    assert image.text("var/lib/dpkg/info/with-file.md5sums") == "9dd4e461268c8034f5c8564e155c67a6  usr/share/with\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,17 @@ from imgforge.sandbox.environment import Environment
 STATUS = "Uid:\t{uid}\t{uid}\t{uid}\t{uid}\nCapEff:\t{caps}\nSeccomp:\t{seccomp}\n"
 
 
-def machine(path: Path, *marks: str, uid: int = 1000, caps: str = "0", seccomp: int = 0, **switches: str) -> Path:
+def machine(
+    path: Path,
+    *marks: str,
+    uid: int = 1000,
+    caps: str = "0",
+    seccomp: int = 0,
+    switches: Mapping[str, str] | None = None,
+) -> Path:
     """Make a root directory with what `look` reads."""
     files = {"proc/self/status": STATUS.format(uid=uid, caps=caps, seccomp=seccomp), **dict.fromkeys(marks, "")}
-    files |= {f"proc/sys/{name.replace('__', '/')}": f"{value}\n" for name, value in switches.items()}
+    files |= {f"proc/sys/{name.replace('.', '/')}": f"{value}\n" for name, value in (switches or {}).items()}
     for name, text in files.items():
         (path / name).parent.mkdir(parents=True, exist_ok=True)
         (path / name).write_text(text)
@@ -47,19 +55,19 @@ def test_engine_and_service_are_found(
 @pytest.mark.parametrize(
     ("name", "value", "forbidding"),
     [
-        ("user__max_user_namespaces", "0", ("user.max_user_namespaces",)),
-        ("user__max_user_namespaces", "63000", ()),
-        ("kernel__unprivileged_userns_clone", "0", ("kernel.unprivileged_userns_clone",)),
-        ("kernel__unprivileged_userns_clone", "1", ()),
-        ("kernel__apparmor_restrict_unprivileged_userns", "1", ("kernel.apparmor_restrict_unprivileged_userns",)),
-        ("kernel__apparmor_restrict_unprivileged_userns", "0", ()),
-        ("user__max_user_namespaces", "garbage", ()),
+        ("user.max_user_namespaces", "0", ("user.max_user_namespaces",)),
+        ("user.max_user_namespaces", "63000", ()),
+        ("kernel.unprivileged_userns_clone", "0", ("kernel.unprivileged_userns_clone",)),
+        ("kernel.unprivileged_userns_clone", "1", ()),
+        ("kernel.apparmor_restrict_unprivileged_userns", "1", ("kernel.apparmor_restrict_unprivileged_userns",)),
+        ("kernel.apparmor_restrict_unprivileged_userns", "0", ()),
+        ("user.max_user_namespaces", "garbage", ()),
     ],
 )
 def test_settings_that_forbid_namespaces_are_named_with_the_command(
     tmp_path: Path, name: str, value: str, forbidding: tuple[str, ...]
 ) -> None:
-    here = environment.look({}, root=machine(tmp_path, **{name: value}))
+    here = environment.look({}, root=machine(tmp_path, switches={name: value}))
     assert here.forbidding == forbidding
     said = environment.advice(here)
     assert [line for line in said if "sysctl" in line] == [

@@ -54,7 +54,7 @@ def test_a_rung_that_the_machine_refuses_is_an_error_each_time(
 ) -> None:
     monkeypatch.setattr("imgforge.workshop.client._START", _WITHOUT_SYS_ADMIN)
     for _ in range(2):
-        with pytest.raises(SandboxError, match=r"no rung works on this machine \(root: unshare"):
+        with pytest.raises(SandboxError, match=r"no mode works on this machine \(root: unshare"):
             workshop.remove((tmp_path / "nothing",))
 
 

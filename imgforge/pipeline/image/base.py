@@ -8,8 +8,11 @@ import hashlib
 import attrs
 
 from imgforge.digest import Digest
-from imgforge.image import Image
+from imgforge.image import LAST_SECOND, Image
+from imgforge.limits import Limits
 from imgforge.transport.place import OpenBlob, Opened
+
+_DEFAULT = Limits()
 
 
 @attrs.frozen
@@ -21,17 +24,19 @@ class Base:
         digest: of its manifest.
         image: its manifest and configuration.
         open_blob: opens one of its blobs.
+        limits: how large a layer of it, and all of them, may be.
     """
 
     name: str
     digest: Digest
     image: Image
     open_blob: OpenBlob
+    limits: Limits = attrs.field(default=_DEFAULT, eq=False)
 
     @classmethod
-    def of(cls, opened: Opened, name: object) -> Base:
+    def of(cls, opened: Opened, name: object, *, limits: Limits = _DEFAULT) -> Base:
         """Return an image that was opened at some place, by the name that it has there."""
-        return cls(str(name), opened.image.digest, opened.image, opened.open)
+        return cls(str(name), opened.image.digest, opened.image, opened.open, limits)
 
     @property
     def chain_id(self) -> str:
@@ -50,8 +55,14 @@ def chain_id(diff_ids: tuple[Digest, ...]) -> str:
 
 
 def epoch(base: Base) -> int:
-    """Return when the base was made, in seconds since 1970, as its configuration says; 0 when it does not."""
+    """Return when the base was made, in seconds since 1970, as its configuration states; 0 when it does not.
+
+    Go's zero time (year 1, by ``kaniko --reproducible`` and Bazel's rules) and other times before 1970 count as none.
+    A time without a zone is taken as UTC: this machine's zone must not change a digest.
+    """
     try:
-        return int(dt.datetime.fromisoformat(base.image.config.created).timestamp())
+        moment = dt.datetime.fromisoformat(base.image.config.created)
     except ValueError:
         return 0
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    return min(max(0, int(moment.timestamp())), LAST_SECOND)

@@ -6,14 +6,15 @@ Each layer is read at most once, ever: what was found is cached by its diff_id.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from imgforge import record
-from imgforge.codec import decompress
+from imgforge.codec import BombError, decompress
 from imgforge.digest import Digest
-from imgforge.errors import IntegrityError
+from imgforge.errors import IntegrityError, StoreError
 from imgforge.pipeline.image.base import Base, chain_id
 from imgforge.report import Reporter, Step, running
 from imgforge.rootfs import facts
@@ -23,10 +24,9 @@ from imgforge.tar import TarError, reader
 from imgforge.tree import Entry, Kind
 from imgforge.workshop.client import Workshop
 
-LAYER_CAP = 64 << 30
-"""Bytes of one layer, uncompressed, that are read at most."""
-
 _CHUNK = 1 << 20
+_LEAST_FREE = 64 << 20
+"""Bytes that are left on the disk of the cache: a layer that needs them is refused before others notice."""
 
 
 def facts_of(base: Base, *, cache: Cache, reporter: Reporter) -> Facts:
@@ -51,12 +51,40 @@ def trees_of(base: Base, *, cache: Cache, workshop: Workshop, reporter: Reporter
         IntegrityError: a layer is not what the image says, or tries to write outside its tree.
     """
     trees: list[Path] = []
+    unpacked = _Unpacked(base)
     for number in range(len(base.image.config.diff_ids)):
         tree = cache.get(workshop.tree_kind, _tree_key(base, number))
         if tree is None:
-            tree = _unpack(base, number, tuple(trees), cache=cache, workshop=workshop, reporter=reporter)
+            tree = _unpack(
+                base, number, tuple(trees), unpacked=unpacked, cache=cache, workshop=workshop, reporter=reporter
+            )
         trees.append(tree)
     return tuple(trees)
+
+
+class _Unpacked:
+    """How much of an image was unpacked so far, against its limit."""
+
+    def __init__(self, base: Base) -> None:
+        self._base = base
+        self._bytes = 0
+
+    def add(self, tar: Path) -> None:
+        """Count a layer.
+
+        Raises:
+            BombError: the image is larger than its limit.
+        """
+        self._bytes += tar.stat().st_size
+        if self._bytes > self._base.limits.image:
+            raise _explained(
+                BombError(f"{self._base.name}: its layers hold more than {self._base.limits.shown('image')}"), "image"
+            )
+
+
+def _explained(error: BombError, name: str) -> BombError:
+    error.add_note(f"raise `{name}` below `limits:` in the configuration file if that much is right")
+    return error
 
 
 def _tree_key(base: Base, number: int) -> str:
@@ -102,7 +130,14 @@ def _is_file(entry: Entry, wanted: set[str]) -> bool:
 
 
 def _unpack(
-    base: Base, number: int, lowers: tuple[Path, ...], *, cache: Cache, workshop: Workshop, reporter: Reporter
+    base: Base,
+    number: int,
+    lowers: tuple[Path, ...],
+    *,
+    unpacked: _Unpacked,
+    cache: Cache,
+    workshop: Workshop,
+    reporter: Reporter,
 ) -> Path:
     descriptor, key = base.image.manifest.layers[number], _tree_key(base, number)
     with (
@@ -113,6 +148,7 @@ def _unpack(
         if not target.is_dir():
             with cache.scratch() as scratch:
                 tar = _uncompressed(base, number, scratch / "layer.tar")
+                unpacked.add(tar)
                 _extract(tar, target, workshop=workshop, lowers=lowers, what=f"{base.name}: layer {number + 1}")
     return target
 
@@ -129,7 +165,8 @@ def _uncompressed(base: Base, number: int, target: Path) -> Path:
     diff_id = base.image.config.diff_ids[number]
     hasher = hashlib.new(diff_id.algorithm)
     with open_layer(base, number) as stream, target.open("wb") as file:
-        while chunk := stream.read(_CHUNK):
+        for chunk in _chunks(stream):
+            _keep_free(target, len(chunk))
             hasher.update(chunk)
             file.write(chunk)
     if hasher.hexdigest() != diff_id.hex:
@@ -139,10 +176,30 @@ def _uncompressed(base: Base, number: int, target: Path) -> Path:
     return target
 
 
+def _chunks(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield what a layer holds.
+
+    Raises:
+        BombError: it is larger than its limit.
+    """
+    try:
+        while chunk := stream.read(_CHUNK):
+            yield chunk
+    except BombError as error:
+        raise _explained(error, "layer") from None
+
+
+def _keep_free(target: Path, size: int) -> None:
+    status = os.statvfs(target.parent)
+    if status.f_bavail * status.f_frsize - size < _LEAST_FREE:
+        raise StoreError(f"{target.parent}: disk full: a layer of an image needs more than is left")
+
+
 def open_layer(base: Base, number: int) -> BinaryIO:
     """Open a layer of an image, counted from 0, as its tar."""
     descriptor = base.image.manifest.layers[number]
-    return decompress(base.open_blob(descriptor), what=f"{base.name}: layer {number + 1}", cap=LAYER_CAP)
+    cap = base.limits.unpacked(descriptor.size)
+    return decompress(base.open_blob(descriptor), what=f"{base.name}: layer {number + 1}", cap=cap)
 
 
 def layer_facts(base: Base, number: int, *, cache: Cache, reporter: Reporter) -> Facts:

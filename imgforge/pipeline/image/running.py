@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 import attrs
 
 from imgforge.errors import UsageError
+from imgforge.limits import Limits
 from imgforge.pipeline.image import reading
 from imgforge.pipeline.image.base import Base
 from imgforge.report import Reporter
@@ -57,6 +58,7 @@ def run(
     argv: tuple[str, ...],
     *,
     options: RunOptions = _AS_CONFIGURED,
+    limits: Limits,
     cache: Cache,
     workshop: Workshop,
     reporter: Reporter,
@@ -67,6 +69,7 @@ def run(
         image: what to run.
         argv: instead of the image's `cmd`; the whole command where the image has no entrypoint.
         options: what differs from the image's configuration.
+        limits: what the program may use.
         cache: keeps the trees of the image's layers.
         workshop: unpacks those that are missing.
         reporter: hears of progress.
@@ -93,6 +96,7 @@ def run(
             "env": _variables(home, dict(execution.env) | dict(options.env)),
             "workdir": options.workdir or execution.workdir or "/",
             "volumes": [(str(one.source), one.target, one.is_writable) for one in options.volumes],
+            "limits": attrs.asdict(limits),
         }
         return subprocess.run(workshop.session(json.dumps(request)), check=False).returncode
 
