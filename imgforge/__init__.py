@@ -15,10 +15,12 @@ from imgforge.errors import ImgforgeError, ManifestError, UsageError
 from imgforge.limits import Limits
 from imgforge.pipeline.builder import Built
 from imgforge.pipeline.checks import Checked, Refusal, check
+from imgforge.pipeline.execution import run
 from imgforge.pipeline.layer.planning import Plan
 from imgforge.pipeline.lock.freshness import Change, Freshness
 from imgforge.pipeline.lock.locking import Locked
 from imgforge.pipeline.publish import Published, Vouched, copy, index, keygen, pull, push, sign, tag, tags, verify
+from imgforge.pipeline.removing import Removed, rm
 from imgforge.pipeline.shipped import Named, manifests
 from imgforge.pipeline.statements import provenance, report, sbom
 from imgforge.pipeline.verbs import (
@@ -35,10 +37,10 @@ from imgforge.pipeline.verbs import (
     lock_each,
     outdated,
     plan,
-    run,
     why,
 )
 from imgforge.report import Reporter, Step
+from imgforge.sandbox.volume import Volume
 from imgforge.settings import Settings
 
 __version__ = "0.1.0"
@@ -59,10 +61,12 @@ __all__ = [
     "Plan",
     "Published",
     "Refusal",
+    "Removed",
     "Reporter",
     "Settings",
     "Step",
     "UsageError",
+    "Volume",
     "Vouched",
     "build",
     "check",
@@ -84,6 +88,7 @@ __all__ = [
     "pull",
     "push",
     "report",
+    "rm",
     "run",
     "sbom",
     "sign",

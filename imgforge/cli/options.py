@@ -11,6 +11,9 @@ import attrs
 import imgforge
 from imgforge.limits import short_seconds
 
+VERBOSE = ("-v", "--verbose")
+"""The flags for all words; `run` has a volume as its ``-v``, as elsewhere."""
+
 _RUNGS = ("root", "subids", "single", "chroot")
 
 
@@ -217,7 +220,11 @@ def output(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("output")
     told = group.add_mutually_exclusive_group()
     told.add_argument("-q", "--quiet", action="store_true", help="say only warnings and errors")
-    told.add_argument("-v", "--verbose", action="store_true", help="say every step and what the library logs")
+    told.add_argument(
+        *(flag for flag in VERBOSE if flag not in parser._option_string_actions),  # noqa: SLF001 - argparse has no other way
+        action="store_true",
+        help="say every step and what the library logs",
+    )
     group.add_argument(
         "--json", action="store_true", help="events as lines of JSON; results, too, where they are a table"
     )

@@ -23,6 +23,7 @@ SUMMARIES = MappingProxyType(
         "inspect": "show an image: layers, packages, configuration, scripts",
         "diff": "say what is different between two images or locks",
         "images": "list the images in the store",
+        "rm": "remove images from the store",
         "push": "send an image to a registry, and sign it there",
         "pull": "fetch an image from a registry into the store",
         "copy": "copy an image from one place to another",

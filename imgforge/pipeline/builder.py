@@ -45,6 +45,7 @@ from imgforge.pipeline.lock.locking import Locked, Question
 from imgforge.pipeline.lock.platforms import platform_of
 from imgforge.pipeline.policy.governing import Governor
 from imgforge.pipeline.policy.marks import Marks
+from imgforge.pipeline.probing import Probe
 from imgforge.report import Reporter, Step, running
 from imgforge.settings import Settings
 from imgforge.store.cache import Cache
@@ -111,6 +112,7 @@ class Builder:
         self.governor = Governor(self._settings, cache=self.cache)
         self._resources = contextlib.ExitStack()
         self._bases: dict[tuple[Path, ...], Base] = {}
+        self._probe = Probe(self.cache, lambda: self.forge.workshop)
 
     def __enter__(self) -> Self:
         self.store.create()
@@ -148,6 +150,7 @@ class Builder:
         expecting.files(chain.files)
         if mode.locked:
             expecting.locked(chain.files[-1])
+        self._probe.before_pulling(chain, platform=platform_of(chain.files[0]), upgrade=mode.upgrade)
         base = self._ground(chain, mode)
         for file in chain.files[:-1]:
             with self._alone(file, base):
@@ -206,6 +209,7 @@ class Builder:
     def _build(self, file: ManifestFile, base: Base | None, mode: Mode) -> Built:
         with running(self._settings.reporter, Step("build", file.manifest.name)):
             question = self.question(file, base)
+            self._probe.before_resolving(question, upgrade=mode.upgrade)
             lock, platform_lock = self._locked(question, base, mode)
             marks = self.judge(file, base, lock.lock, platform_lock)
             installed = self._installed(file, platform_lock, base)

@@ -142,7 +142,8 @@ class Forge:
         )
 
     def install(self, wish: Wish, file: ManifestFile) -> Installed:
-        """Turn locked packages into layers; see `Installer.install`."""
+        """Turn locked packages into layers; see `Installer.install`. Nothing is fetched where no sandbox works."""
+        _ = self.workshop.rung
         installed: Installed = self._installer.install(wish, debs=lambda: self._fetched(wish, file))
         return installed
 

@@ -19,7 +19,6 @@ from imgforge.oci.reference import STORE, Reference
 from imgforge.pipeline import chain as chains
 from imgforge.pipeline import expecting
 from imgforge.pipeline.builder import Builder, Built, Mode
-from imgforge.pipeline.image.machine import own_platform
 from imgforge.pipeline.layer import installed
 from imgforge.pipeline.layer.planning import Plan
 from imgforge.pipeline.lock import lockfiles, locking, signers
@@ -38,7 +37,6 @@ differing = late.module("imgforge.pipeline.differing")
 inspecting = late.module("imgforge.pipeline.image.inspecting")
 lock_signing = late.module("imgforge.pipeline.lock_signing")
 moving = late.module("imgforge.pipeline.moving")
-running = late.module("imgforge.pipeline.image.running")
 opening = late.module("imgforge.signing.opening")
 transports = late.module("imgforge.transport.table")
 workshop = late.module("imgforge.workshop.client")
@@ -242,24 +240,6 @@ def why(manifest: str | Path, package: str, *, settings: Settings) -> tuple[Reas
         builder.judge_sources(chain.files[-1], base)
         found: tuple[Reason, ...] = builder.forge.why(builder.question(chain.files[-1], base), base, package)
         return found
-
-
-def run(image: str, argv: tuple[str, ...] = (), *, settings: Settings, timeout: int | None = None) -> int:
-    """Run an image in the sandbox as its configuration says, and return the program's exit code.
-
-    Args:
-        image: a name in the store or a reference.
-        argv: instead of the image's command.
-        settings: places, the sandbox and its limits; `Limits.time` is for builds.
-        timeout: seconds until the program is killed; None: it may run for ever.
-    """
-    limits = attrs.evolve(settings.limits, time=timeout)
-    with Builder(settings) as builder:
-        opened, workshop = builder.open(image, platform=own_platform()), builder.forge.workshop
-        code: int = running.run(
-            opened, argv, limits=limits, cache=builder.cache, workshop=workshop, reporter=settings.reporter
-        )
-        return code
 
 
 @attrs.frozen

@@ -36,13 +36,11 @@ def choose(preferred: Rung | None = None) -> Rung:
             return rung
         tried.append(f"{rung.value}: {why}")
     error = SandboxError(f"sandbox: no mode works on this machine ({'; '.join(tried)})")
-    if preferred is None:
-        error.add_note("an unprivileged user needs user namespaces, a container CAP_SYS_ADMIN; see docs/sandbox.md")
-        if not reason(Rung.CHROOT):
-            error.add_note(
-                "`--sandbox chroot` works here, for packages that you trust: without namespaces nothing but chroot(2), "
-                "Landlock and seccomp keeps a script from the processes and files of this machine"
-            )
+    if preferred is None and not reason(Rung.CHROOT):
+        error.add_note(
+            "`--sandbox chroot` works here, for packages that you trust: without namespaces nothing but chroot(2), "
+            "Landlock and seccomp keeps a script from the processes and files of this machine"
+        )
     raise error
 
 

@@ -72,26 +72,17 @@ def run(
     return _run(command, output)
 
 
-def interact(
-    argv: Sequence[str],
-    *,
-    root: Path,
-    rung: Rung,
-    env: Mapping[str, str],
-    workdir: str = "/",
-    user: User = _ROOT_USER,
-    bounds: Bounds = _UNBOUND,
-    stop_signal: int = signal.SIGTERM,
-) -> Outcome:
-    """Run a command like `run`, with this process's input, output and terminal.
+def interact(command: Command, *, stop_signal: int = signal.SIGTERM) -> Outcome:
+    """Run a command like `run`, with this process's input, output and terminal, in a root that nobody keeps.
 
-    While it runs the command's processes are the terminal's foreground group: signals from the keyboard go to them.
-    `relay.STOP` and `relay.INTERRUPT`, sent to this process, stop and interrupt the command.
+    It sees the root's own /run and /tmp, and the command's sources (see `binds.opened`). While it runs its processes are the
+    terminal's foreground group: signals from the keyboard go to them. `relay.STOP` and `relay.INTERRUPT`, sent to this
+    process, stop and interrupt the command.
 
     Raises:
         SandboxError: the sandbox could not be made.
     """
-    command = Command(tuple(argv), root, rung, env, workdir, user, bounds, interactive=True)
+    command = attrs.evolve(command, interactive=True, shows_scratch=True)
     kept = {number: signal.signal(number, signal.SIG_IGN) for number in terminal.KEYBOARD_SIGNALS}
     foreground = terminal.foreground()
     passing = relay.Relay(stop_signal)
@@ -130,7 +121,8 @@ def _run(
     bounds = command.bounds
     until = None if bounds.seconds is None else start + bounds.seconds
     tail, said = bytearray(), bytearray()
-    with interior.covers(command.root, mounted=command.rung.has_mounts), contextlib.ExitStack() as opened:
+    covered = interior.covers(command.root, mounted=command.rung.has_mounts, shows_scratch=command.shows_scratch)
+    with covered, contextlib.ExitStack() as opened:
         first = _start(command, opened)
         sinks: dict[int, Callable[[bytes], None]] = {first.status: _capped(said)}
         if first.output is not None:

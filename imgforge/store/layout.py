@@ -255,16 +255,19 @@ class Layout:
             if names.with_name(name, descriptor) != names:
                 self._write_index(names.with_name(name, descriptor))
 
-    def remove(self, name: str) -> None:
-        """Take a name away; the blobs go with the next `gc`.
+    def remove(self, *names: str | Digest) -> tuple[Descriptor, ...]:
+        """Remove names, or every name of a digest, in one step; return their entries. The next `gc` frees the blobs.
 
         Raises:
-            StoreError: there is no such name.
+            StoreError: one of them is not there; no name is removed.
         """
         with locked(self._index_lock):
-            names = Names.read(self.path)
-            names.resolve(name)
-            self._write_index(names.without(name))
+            before = Names.read(self.path)
+            for name in names:
+                before.resolve(name)
+            after = before.without(*names)
+            self._write_index(after)
+            return tuple(entry for entry in before.descriptors if entry not in after.descriptors)
 
     def _write_index(self, names: Names) -> None:
         with Writing(self._temporary.file()) as stream:

@@ -26,7 +26,7 @@ import imgforge.errors
 from imgforge import interruption
 from imgforge.errors import BuildError, ImgforgeError, SandboxError
 from imgforge.limits import Limits
-from imgforge.sandbox import relay
+from imgforge.sandbox import environment, relay
 from imgforge.sandbox.rung import Rung
 from imgforge.store.atomic import remove_tree
 from imgforge.workshop.runs import ScriptRun
@@ -106,7 +106,10 @@ class Workshop:
             worker = self._started()
             try:
                 self._greeted = worker, Rung[_checked("start", self._read(worker))["rung"]]
-            except BaseException:
+            except BaseException as error:
+                if isinstance(error, SandboxError):
+                    for line in environment.advice(environment.look()):
+                        error.add_note(line)
                 self._discard()  # there is no namespace in which anything could be cleared
                 raise
         return self._greeted

@@ -10,16 +10,18 @@ import json
 import os
 import sys
 import tempfile
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
 from imgforge.errors import ImgforgeError
 from imgforge.limits import Limits
 from imgforge.rootfs.owners import owners_for
-from imgforge.sandbox import process
-from imgforge.sandbox.command import Outcome, User
+from imgforge.sandbox import binds, process
+from imgforge.sandbox.command import Command, Outcome, User
 from imgforge.sandbox.enter import enter
 from imgforge.sandbox.rung import Rung
+from imgforge.sandbox.volume import Volume
 from imgforge.sandbox.watch import Bounds
 from imgforge.workshop.root import CopiedRoot, OverlayRoot, Root, clear
 
@@ -44,16 +46,18 @@ def serve(request: dict[str, Any]) -> int:
     try:
         root.show(tuple(map(Path, request["trees"])))
         uid, gid, *groups = request["user"]
-        outcome = process.interact(
-            request["argv"],
-            root=root.path,
-            rung=rung,
-            env=request["env"],
-            workdir=request["workdir"],
-            user=User(uid, gid, tuple(groups)),
-            bounds=Bounds(seconds=limits.time, limits=limits, written=root.written),
-            stop_signal=request["stop_signal"],
-        )
+        with binds.opened(starmap(Volume, request["volumes"])) as sources:
+            command = Command(
+                tuple(request["argv"]),
+                root.path,
+                rung,
+                request["env"],
+                request["workdir"],
+                User(uid, gid, tuple(groups)),
+                Bounds(seconds=limits.time, limits=limits, written=root.written),
+                sources=sources,
+            )
+            outcome = process.interact(command, stop_signal=request["stop_signal"])
         return _ended(outcome, limits)
     finally:
         root.close()
