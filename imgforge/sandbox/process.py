@@ -75,9 +75,9 @@ def run(
 def interact(command: Command, *, stop_signal: int = signal.SIGTERM) -> Outcome:
     """Run a command like `run`, with this process's input, output and terminal, in a root that nobody keeps.
 
-    It sees the root's own /run and /tmp, and the command's sources (see `binds.opened`). While it runs its processes are the
-    terminal's foreground group: signals from the keyboard go to them. `relay.STOP` and `relay.INTERRUPT`, sent to this
-    process, stop and interrupt the command.
+    It sees the root's own /run and /tmp, and the command's sources (see `binds.opened`). While it runs its processes
+    are the terminal's foreground group: signals from the keyboard go to them. `relay.STOP` and `relay.INTERRUPT`, sent
+    to this process, stop and interrupt the command.
 
     Raises:
         SandboxError: the sandbox could not be made.
