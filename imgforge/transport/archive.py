@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, cast
 
 from imgforge.codec.stream import decompress
 from imgforge.document import disk
-from imgforge.errors import IntegrityError
+from imgforge.errors import IntegrityError, StoreError, UsageError
 from imgforge.store import output
 from imgforge.store.atomic import storing
 from imgforge.tar import reader, writer
@@ -121,11 +121,18 @@ def reading(path: Path) -> Iterator[Archive]:
     """
     with contextlib.ExitStack() as stack:
         with storing(path):
-            file: BinaryIO = stack.enter_context(disk.open_file(path))
+            file = stack.enter_context(_opened(path))
             is_plain = _is_plain(file)
         if not is_plain:
             file = _expand(file, stack.enter_context(tempfile.TemporaryFile(buffering=0)), path=path)
         yield Archive(file, what=str(path))
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return disk.open_file(path)
+    except UsageError as error:
+        raise StoreError(str(error)) from None
 
 
 def _is_plain(file: BinaryIO) -> bool:
