@@ -165,7 +165,7 @@ def test_a_step_that_fails_is_not_said_to_be_finished() -> None:
     for kind in (progress.Lines, progress.Verbose, progress.Events, progress.Quiet):
         stream = io.StringIO()
         reporter = kind(stream)
-        with pytest.raises(ValueError, match="no"), imgforge_report.running(reporter, FETCH):
+        with pytest.raises(ValueError, match="no"), running(reporter, FETCH):
             raise ValueError("no")
         reporter.started(FETCH)
         reporter.stopped(FETCH, 2.0)
