@@ -113,20 +113,21 @@ class Archive:
         """Keep that signed indices list these packages, for a time when they do so no more."""
         listings.remember(packages, cache=self._cache)
 
-    def seen(self, source: Source, architecture: str) -> tuple[Index, ...]:
-        """Return a source's indices as evidence of what it lists: their age does not count, their signatures do."""
-        files = self._acquired(source, architecture, waived=Waived.AGE)
-        return tuple(open_index(file, cache=self._cache) for file in files)
+    def seen(self, source: Source, architecture: str) -> Iterator[tuple[str, tuple[Index, ...] | ImgforgeError]]:
+        """Yield indices as evidence of what a source lists, suite by suite, or why there are none; before that, where.
 
-    def dated(self, source: Source, architecture: str) -> Iterator[tuple[str, tuple[Index, ...] | ImgforgeError]]:
-        """Yield the indices of each suite that each dated copy has (`settings.snapshots`), or why it has none."""
+        First those of the mirrors as a resolve would take them; then, as an old Release lists what it listed, whatever
+        their age; then those of each dated copy (`settings.snapshots`). Signatures count all the same.
+        """
         suites = [attrs.evolve(source, suites=(suite,)) for suite in source.suites]
-        for uri, one in itertools.product(self._settings.snapshots, suites):
+        dated = ((Waived.AGE, uri.rstrip("/")) for uri in self._settings.snapshots)
+        ways = ((None, ""), (Waived.AGE, ""), *dated)
+        for (waived, only), one in itertools.product(ways, suites):
             try:
-                files = self._acquired(one, architecture, waived=Waived.AGE, only=uri.rstrip("/"))
-                yield uri, tuple(open_index(file, cache=self._cache) for file in files)
+                files = self._acquired(one, architecture, waived=waived, only=only)
+                yield only, tuple(open_index(file, cache=self._cache) for file in files)
             except ImgforgeError as error:
-                yield uri, error
+                yield only, error
 
     def successors(
         self, names: Iterable[str], wanted: tuple[Source, ...], *, architecture: str, preferences: Iterable[Pin]

@@ -88,20 +88,16 @@ class _Lookup:
         self._recall()
 
     def read(self, archive: Archive, architecture: str) -> None:
-        """Read indices for what is not remembered: today's, then those of dated copies."""
-        if self._missing:
-            try:
-                self._look(archive.seen(self._source, architecture))
-            except ImgforgeError as error:
-                self.failures.append(" ".join(str(error).split()))
-        if self._missing:
-            for uri, answer in archive.dated(self._source, architecture):
-                if isinstance(answer, ImgforgeError):
-                    self.failures.append(f"{uri}: {' '.join(str(answer).split())}")
-                else:
-                    self._look(answer)
-                if not self._missing:
-                    return
+        """Read indices for what is not remembered, until nothing is missing."""
+        if not self._missing:
+            return
+        for copy, answer in archive.seen(self._source, architecture):
+            if isinstance(answer, ImgforgeError):
+                self.failures.append(f"{copy}{': ' if copy else ''}{' '.join(str(answer).split())}")
+            else:
+                self._look(answer)
+            if not self._missing:
+                return
 
     def ends(self) -> list[int]:
         """Return for each package that is listed until when that counts, where there is an end."""

@@ -37,7 +37,7 @@ class Seek(Protocol):
 
 
 _RULE = "sources.signed"
-_FAILURES = 3
+_FAILURES = 4
 
 
 @attrs.frozen
