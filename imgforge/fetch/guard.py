@@ -99,6 +99,7 @@ def _connect(connection: Any, access: Access) -> socket.socket:
             failure = error
             sock.close()
         else:
+            sock.settimeout(seconds)
             return sock
     if isinstance(failure, TimeoutError):
         raise faults.ConnectTimeoutError(connection, "no connection in time") from failure

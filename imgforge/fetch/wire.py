@@ -56,7 +56,10 @@ class Response:
         self.close()
 
     def close(self) -> None:
-        """Hang up, unless the body was read to its end: then the connection is kept for the next request."""
+        """Hang up, unless the body is at its end: then the connection is kept for the next request."""
+        if self._answer.length_remaining == 0:  # also where there is none, as after HEAD
+            with contextlib.suppress(faults.HTTPError, OSError, ValueError):
+                self._answer.read1(1, decode_content=False)  # gives the connection back
         self._answer.close()
         self._answer.release_conn()
 

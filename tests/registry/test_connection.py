@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from builders import certificates, conforming
+from builders.listeners import Quiet, listening
 from builders.pushes import QUICK, Place, check_pulled, push
 from builders.registries import PASSWORD, USER
 
@@ -211,6 +212,34 @@ def test_others_are_asked_through_the_proxy(registry: conforming.Registry, monke
     with connections("registry.example.org").send("GET", "http://registry.example.org/v2/") as response:
         assert response.status == 401
     assert registry.asked[0].path == "http://registry.example.org/v2/"
+
+
+class Counted(Quiet):
+    """Counts connections."""
+
+    def setup(self) -> None:
+        self.serves.append(self.client_address)
+        super().setup()
+
+    def serve(self) -> None:
+        self.body()
+        if self.path.startswith("/moved"):
+            self.answer(307, Location="/a")
+        else:
+            self.answer(200, b"{}")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("HEAD", "/here"), ("GET", "/here"), ("GET", "/moved"), ("POST", "/here")]
+)
+def test_a_connection_is_kept_for_the_next_request(method: str, path: str) -> None:
+    with listening(Counted, []) as server:
+        to = connections()
+        for _ in range(5):
+            with to.send(method, f"http://{server.host}{path}", body=b"x" if method == "POST" else None) as response:
+                while response.read(100, seconds=1):
+                    pass
+        assert len(server.serves) == 1
 
 
 def test_an_authority_that_nobody_knows_is_refused(tls_registry: Place, name: str) -> None:

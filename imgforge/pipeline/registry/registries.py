@@ -192,7 +192,11 @@ class Beside:
     def _unverified(self, predicate_type: str, *, what: str) -> Iterator[Statement]:
         for manifest in self._found().referrers:
             if bundle.is_one(manifest) and bundle.predicate_type(manifest) == predicate_type:
-                one, _raw = bundle.detach(manifest, digest=self.digest, read=self.read, what=what)
+                try:
+                    one, _raw = bundle.detach(manifest, digest=self.digest, read=self.read, what=what)
+                except AbsentError as error:
+                    self._client.reporter.warned(str(error))
+                    continue
                 said = Statement.parse(one.envelope.payload, what=what)
                 said.claims(self.digest, what=what)
                 yield said
