@@ -31,7 +31,7 @@ _LEAST_AVAILABLE = 96 << 20
 _BLOCK = 512
 _SIGNALLED = 128
 _WORDS = {
-    "memory": (b"Cannot allocate memory", b"Out of memory", b"out of memory", b"MemoryError", b"bad_alloc"),
+    "memory": (b"Cannot allocate memory", b"Out of memory", b"out of memory", b"memory exhausted", b"MemoryError"),
     "disk": (b"File size limit exceeded", b"File too large"),
     "processes": (b"Cannot fork", b"fork: Resource temporarily unavailable", b"unable to fork", b"an't fork"),
 }
