@@ -19,7 +19,7 @@ RUNGS = ("root", "subids", "single", "chroot")
 HUNGRY = {
     "a fork bomb": ("processes", "60", "b() { b | b & }; b; sleep 60", "60"),
     "a memory hog": ("memory", "128 MiB", "exec tail /dev/zero", "128 MiB"),
-    "endless output": ("output", "1 MiB", "exec yes", "1 MiB"),
+    "endless output": ("output", "1 MiB", "while :; do echo yes; done", "1 MiB"),
     "an endless line": ("output", "1 MiB", "exec tr '\\0' x < /dev/zero", "1 MiB"),
     "a sparse file of 100 GB": ("disk", "64 MiB", "truncate -s 100G /srv/f", "64 MiB"),
     "sleep": ("time", "4 seconds", "(setsid sleep infinity &); sleep infinity", "4 seconds"),
