@@ -10,6 +10,7 @@ from builders.attacks import Arena
 from builders.debs import build_deb
 
 from imgforge.cli.main import main
+from imgforge.tree import Entry, Kind
 
 pytestmark = pytest.mark.root
 
@@ -21,7 +22,12 @@ HUNGRY = {
     "a memory hog": ("memory", "128 MiB", "exec tail /dev/zero", "128 MiB"),
     "endless output": ("output", "1 MiB", "while :; do echo yes; done", "1 MiB"),
     "an endless line": ("output", "1 MiB", "exec tr '\\0' x < /dev/zero", "1 MiB"),
-    "a sparse file of 100 GB": ("disk", "64 MiB", "truncate -s 100G /srv/f", "64 MiB"),
+    "a sparse file of 100 GB": (
+        "disk",
+        "64 MiB",
+        "mkdir -p /srv; dd if=/dev/zero of=/srv/f bs=1 count=1 seek=100G",
+        "64 MiB",
+    ),
     "sleep": ("time", "4 seconds", "(setsid sleep infinity &); sleep infinity", "4 seconds"),
 }
 
@@ -33,7 +39,9 @@ def _configure(path: Path, monkeypatch: pytest.MonkeyPatch, **limits: str) -> No
 
 
 def _offer(arena: Arena, script: str) -> None:
-    arena.smuggle("greedy", build_deb("greedy", "1.0", architecture="all", scripts={"postinst": script}))
+    program = Path("/usr/bin/dd").read_bytes()
+    files = {"usr/bin/dd": (Entry("usr/bin/dd", Kind.FILE, mode=0o755, size=len(program)), program)}
+    arena.smuggle("greedy", build_deb("greedy", "1.0", architecture="all", files=files, scripts={"postinst": script}))
     arena.world.manifest("image", packages=["greedy"])
 
 
@@ -56,7 +64,7 @@ def test_a_script_that_takes_too_much_is_named_with_its_limit(
 def test_many_sparse_files_count_as_what_a_layer_makes_of_them(
     arena: Arena, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _offer(arena, "for i in 1 2 3 4; do truncate -s 30M /srv/$i; done")
+    _offer(arena, "mkdir -p /srv; for i in 1 2 3 4; do dd if=/dev/zero of=/srv/$i bs=1 count=1 seek=30M; done")
     _configure(tmp_path / "config.yaml", monkeypatch, disk="64 MiB")
     arena.refused(code=BUILD, says=r"/srv/3: with what else the scripts left, more disk than its limit, 64 MiB")
 
