@@ -50,9 +50,7 @@ def run(
     facts = reading.facts_of(image, cache=cache, reporter=reporter)
     trees = reading.trees_of(image, cache=cache, workshop=workshop, reporter=reporter)
     user, home = user_of(execution.user, facts)
-    environment = {"PATH": _PATH, "HOME": home, **dict(execution.env)}
-    if os.isatty(0) and "TERM" in os.environ:
-        environment.setdefault("TERM", os.environ["TERM"])
+    environment = _environment(home, execution.env)
     with cache.scratch(remove=workshop.clear) as scratch:
         request = {
             "argv": command,
@@ -65,6 +63,14 @@ def run(
             "limits": attrs.asdict(limits),
         }
         return subprocess.run(workshop.session(json.dumps(request)), check=False).returncode
+
+
+def _environment(home: str, given: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """Return the program's environment: the image's, and what of the caller's terminal it needs to know."""
+    environment = {"PATH": _PATH, "HOME": home, **dict(given)}
+    if os.isatty(0) and "TERM" in os.environ:
+        environment.setdefault("TERM", os.environ["TERM"])
+    return environment
 
 
 def user_of(wanted: str, facts: Facts) -> tuple[list[int], str]:
