@@ -9,7 +9,6 @@ from pathlib import Path
 import attrs
 
 import imgforge
-from imgforge.limits import short_seconds
 
 VERBOSE = ("-v", "--verbose")
 """The flags for all words; `run` has a volume as its ``-v``, as elsewhere."""
@@ -148,7 +147,7 @@ def timeout(parser: argparse._ActionsContainer, of: str) -> None:
 
 
 def _seconds(text: str) -> int:
-    found = short_seconds(text)
+    found = imgforge.Limits.seconds(text)
     if found is None:
         raise argparse.ArgumentTypeError(f"expected a time such as 90s, 15m or 2h, got {text!r}")
     return found

@@ -130,7 +130,8 @@ def _run(
         watch = Watch(first.process, bounds.limits, bounds.written) if bounds.limits else None
         try:
             began(first.process)
-            ending = _pump(sinks, ended=first.ended, until=until, watch=watch)
+            with watches.ahead():
+                ending = _pump(sinks, ended=first.ended, until=until, watch=watch)
             if ending:
                 _kill(first)
                 _pump(dict.fromkeys(sinks, _drop), ended=first.ended, until=None, watch=None)
@@ -192,7 +193,7 @@ def _start(command: Command, opened: contextlib.ExitStack) -> _First:
         process = os.fork()
         if process == 0:
             gc.disable()  # a collection would touch, and so copy, every page of the parent's heap
-            watches.volunteer()
+            watches.settle(command.bounds.limits)
             sandboxed = attrs.evolve(command, own_processes=own)
             supervisor.supervise(sandboxed, supervisor.Channels(telling, writing), life=life)
         return process, own
