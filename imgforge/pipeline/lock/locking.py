@@ -9,7 +9,7 @@ import attrs
 
 from imgforge.digest import Digest
 from imgforge.document import disk
-from imgforge.errors import StaleLockError, StoreError
+from imgforge.errors import StaleLockError, StoreError, UsageError
 from imgforge.lock import Lock, PlatformLock, differences
 from imgforge.manifest import question
 from imgforge.manifest.files import ManifestFile
@@ -67,6 +67,8 @@ def read(file: ManifestFile) -> Lock | None:
         real = file.access.path(file.lock, what=str(file.lock))
         with disk.open_steady(real) as stream:
             text = stream.read(_BYTES_MAX + 1).decode()
+    except UsageError:
+        raise UsageError(f"{file.lock}: expected a file, got a directory, pipe or device") from None
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
