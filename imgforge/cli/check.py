@@ -37,9 +37,7 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     checked = imgforge.check(arguments.target, settings=settings)
     if arguments.json:
         rendering.say_json(checked)
-        count = len(checked.refusals)
-    settings.reporter.noted(f"{checked.name}: checked, {count or 'nothing'} refused")
-    return rendering.REFUSED if checked.refusals else 0
+        return rendering.REFUSED if checked.refusals else 0
     for refusal in checked.refusals:
         rendering.say(rendering.paragraph(refusal.line))
     for hint in dict.fromkeys(refusal.hint for refusal in checked.refusals if refusal.hint):

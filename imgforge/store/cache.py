@@ -158,13 +158,16 @@ class Cache:
         try:
             with filling(tree):
                 yield tree
+        except BaseException:
+            with contextlib.suppress(Exception):  # what went wrong first is the error, a full disk for one
+                remove(tree)
+            raise
+        else:
+            with storing(tree):
+                remove(tree)
         finally:
-            try:
-                with storing(tree):
-                    remove(tree)
-            finally:
-                interruption.forget(tree)
-                os.close(descriptor)
+            interruption.forget(tree)
+            os.close(descriptor)
 
     def adopt(self, kind: str, key: str, path: Path) -> Path:
         """Make an entry of a file of the same file system (see `scratch`) by renaming it; return where it is now."""
