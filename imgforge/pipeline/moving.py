@@ -88,22 +88,20 @@ class Carrier:
             ImgforgeError: what else stood in the way, by class.
         """
         is_accompanied = is_accompanied and source.transport == target.transport == DOCKER
-        moved = self._moved(source, target, platform=platform, is_whole=is_whole, is_accompanied=is_accompanied)
+        moved = self._moved(source, target, platform=platform, is_whole=is_whole)
         if is_accompanied:
             copied = Attachments(self._client, source=Repository.of(source), target=Repository.of(target))
             count = sum(copied.copy(digest) for digest in moved)
             self._settings.reporter.noted(f"{target}: {count} signatures and statements copied")
         return moved
 
-    def _moved(
-        self, source: Reference, target: Reference, *, platform: str, is_whole: bool, is_accompanied: bool
-    ) -> tuple[Digest, ...]:
+    def _moved(self, source: Reference, target: Reference, *, platform: str, is_whole: bool) -> tuple[Digest, ...]:
         wanted = Platform.parse(platform) if platform else None
         joined = self._joiner.find(source) if is_whole and wanted is None else None
         if joined is not None:
-            return self._write(joined, target, is_accompanied=is_accompanied)
+            return self._write(joined, target)
         with table.read(source, table=self._joiner.table, platform=wanted) as opened:
-            self._let_out((Part(source, opened),), target, is_accompanied=is_accompanied)
+            self._let_out((Part(source, opened),), target)
             table.write(opened.image, opened.open, reference=target, table=self._joiner.table)
             whereabouts.remember(opened.image.manifest, target, cache=self._cache)
             return (opened.image.digest,)
@@ -129,14 +127,14 @@ class Carrier:
         kinds = (self._witness.vouch(target, digest) for digest in digests)
         return tuple(dict.fromkeys(itertools.chain.from_iterable(kinds)))
 
-    def _write(self, joined: Joined, target: Reference, *, is_accompanied: bool = False) -> tuple[Digest, ...]:
-        self._let_out(joined.parts, target, is_accompanied=is_accompanied)
+    def _write(self, joined: Joined, target: Reference) -> tuple[Digest, ...]:
+        self._let_out(joined.parts, target)
         self._joiner.write(joined, target)
         for part in joined.parts:
             whereabouts.remember(part.manifest, target, cache=self._cache)
         return (joined.index.digest, *(part.manifest.digest for part in joined.parts))
 
-    def _let_out(self, parts: tuple[Part, ...], target: Reference, *, is_accompanied: bool) -> None:
+    def _let_out(self, parts: tuple[Part, ...], target: Reference) -> None:
         """Ask everything that may be refused, before anything moves."""
         if self._witness is not None:
             self._witness.prepare(
@@ -150,7 +148,6 @@ class Carrier:
                 settings=self._settings,
                 client=self._client,
                 witness=self._witness,
-                is_accompanied=is_accompanied,
             )
             whereabouts.recall(part.manifest, target, client=self._client, cache=self._cache)
 
@@ -163,7 +160,6 @@ def let_out(
     settings: Settings,
     client: Client,
     witness: Witness | None = None,
-    is_accompanied: bool = False,
 ) -> None:
     """Ask whether an image may go where it goes, before anything moves; see `gate.allow`.
 
@@ -174,7 +170,6 @@ def let_out(
         settings: name the policy.
         client: to ask registries with.
         witness: who will sign it there.
-        is_accompanied: whether its signatures go with it.
 
     Raises:
         RefusedError: it must not.
@@ -186,5 +181,5 @@ def let_out(
     if Governor(settings, cache=cache).is_there or not is_free:
         signer = witness.signer if witness else None
         origin = Base.of(opened, source, limits=settings.limits)
-        leaving = gate.Exit(origin, source, target, signer, is_accompanied)
+        leaving = gate.Exit(origin, source, target, signer)
         gate.allow(leaving, settings=settings, client=client, cache=cache)

@@ -30,14 +30,12 @@ class Exit:
         source: what its place is called there.
         target: where it goes.
         signer: who will sign it there; None for nobody.
-        is_accompanied: whether the signatures that it has where it is now go with it.
     """
 
     image: Base
     source: Reference
     target: Reference
     signer: KeyService | None = None
-    is_accompanied: bool = False
 
 
 def allow(leaving: Exit, *, settings: Settings, client: Client, cache: Cache) -> None:
@@ -71,10 +69,8 @@ def _refusals(found: PolicyFile, leaving: Exit, *, settings: Settings, client: C
     refusals = publish.refusals(policy, target, signers=signers, taints=taints)
     if not any(refusal.rule == "publish.signed-by" for refusal in refusals):
         return refusals
-    places = (target, *((leaving.source,) if leaving.is_accompanied else ()))
-    for place in places:
-        where = attrs.evolve(place, tag="", digest=leaving.image.digest)
-        signers |= frozenset(vouching.signers(among, reference=where, client=client, now=settings.now))
+    there = attrs.evolve(target, digest=leaving.image.digest)
+    signers |= frozenset(vouching.signers(among, reference=there, client=client, now=settings.now))
     return publish.refusals(policy, target, signers=signers, taints=taints)
 
 
