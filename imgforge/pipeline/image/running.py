@@ -22,13 +22,7 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def run(
-    image: Base,
-    argv: tuple[str, ...],
-    *,
-    limits: Limits,
-    cache: Cache,
-    workshop: Workshop,
-    reporter: Reporter,
+    image: Base, argv: tuple[str, ...], *, limits: Limits, cache: Cache, workshop: Workshop, reporter: Reporter
 ) -> int:
     """Run an image's program, or another, on a throw-away copy and return its exit code.
 
@@ -50,7 +44,6 @@ def run(
     facts = reading.facts_of(image, cache=cache, reporter=reporter)
     trees = reading.trees_of(image, cache=cache, workshop=workshop, reporter=reporter)
     user, home = user_of(execution.user, facts)
-    environment = _environment(home, execution.env)
     with cache.scratch(remove=workshop.clear) as scratch:
         request = {
             "argv": command,
@@ -58,7 +51,7 @@ def run(
             "trees": [str(tree) for tree in trees],
             "work": str(scratch),
             "user": user,
-            "env": environment,
+            "env": _environment(home, execution.env),
             "workdir": execution.workdir or "/",
             "limits": attrs.asdict(limits),
         }
