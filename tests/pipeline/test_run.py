@@ -173,7 +173,8 @@ def test_a_program_that_runs_too_long_is_ended_when_that_was_asked_for(built: Wo
     with orphans.expected_none():
         words = (f"--sandbox={rung}", "--timeout=2s", "ground", "--", "sh", "-c", "(sleep 600 &); sleep 600")
         done = built.command("run", *words)
-    assert (done.returncode, done.stderr) == (124, "imgforge: error: run: used more time than its limit, 2 seconds\n")
+    assert done.returncode == 124
+    assert done.stderr.endswith("imgforge: error: run: used more time than its limit, 2 seconds\n")
 
 
 @pytest.mark.parametrize("rung", ["root", "subids", "single", "chroot"])
