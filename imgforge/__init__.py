@@ -13,12 +13,12 @@ from imgforge import interruption  # noqa: F401 - first: from here on the comman
 from imgforge.digest import Digest
 from imgforge.errors import ImgforgeError, ManifestError, UsageError
 from imgforge.limits import Limits
-from imgforge.pipeline.builder import Built
 from imgforge.pipeline.checks import Checked, Refusal, check
 from imgforge.pipeline.execution import run
 from imgforge.pipeline.layer.planning import Plan
 from imgforge.pipeline.lock.freshness import Change, Freshness
 from imgforge.pipeline.lock.locking import Locked
+from imgforge.pipeline.outcome import Built
 from imgforge.pipeline.publish import Published, Vouched, copy, index, keygen, pull, push, sign, tag, tags, verify
 from imgforge.pipeline.removing import Removed, rm
 from imgforge.pipeline.shipped import Named, manifests

@@ -17,7 +17,6 @@ from typing import Any, BinaryIO, Self
 import attrs
 
 from imgforge import late
-from imgforge.digest import Digest
 from imgforge.image import Base as NamedBase
 from imgforge.image import Image, Layer, assemble
 from imgforge.lock import Lock, PlatformLock
@@ -43,6 +42,7 @@ from imgforge.pipeline.layer.wish import Wish
 from imgforge.pipeline.lock import locking
 from imgforge.pipeline.lock.locking import Locked, Question
 from imgforge.pipeline.lock.platforms import platform_of
+from imgforge.pipeline.outcome import Built, Mode
 from imgforge.pipeline.policy.governing import Governor
 from imgforge.pipeline.policy.marks import Marks
 from imgforge.pipeline.probing import Probe
@@ -61,42 +61,6 @@ transports = late.module("imgforge.transport.table")
 
 COMPRESSOR = "org.wikimedia.imgforge.compressor"
 """The annotation that names what the compressed bytes depend on beside their content."""
-
-
-@attrs.frozen
-class Built:
-    """An image that was built.
-
-    Attributes:
-        name: of its manifest.
-        digest: of its OCI manifest: the image's identity.
-        image: its manifest and configuration.
-        installed: its own package and state layers.
-        lock: what was installed.
-        reused: whether nothing at all had to be made.
-    """
-
-    name: str
-    digest: Digest
-    image: Image
-    installed: Installed
-    lock: Locked
-    reused: bool = attrs.field(default=False, eq=False)
-
-
-@attrs.frozen
-class Mode:
-    """How locks are treated.
-
-    Attributes:
-        locked: a lock that does not fit is an error, and none is written.
-        upgrade: packages whose versions are free; empty for all, None to take a lock that fits.
-        may_miss: whether those packages need not be in the lock: there are other locks.
-    """
-
-    locked: bool = False
-    upgrade: tuple[str, ...] | None = None
-    may_miss: bool = False
 
 
 class Builder:

@@ -51,13 +51,6 @@ def run(  # noqa: PLR0913 - one for each option of the command
     limits = attrs.evolve(settings.limits, time=timeout)
     with Builder(settings) as builder:
         opened, workshop = builder.open(image, platform=own_platform()), builder.forge.workshop
-        code: int = running.run(
-            opened,
-            argv,
-            options=options,
-            limits=limits,
-            cache=builder.cache,
-            workshop=workshop,
-            reporter=settings.reporter,
-        )
+        means = {"cache": builder.cache, "workshop": workshop, "reporter": settings.reporter}
+        code: int = running.run(opened, argv, options=options, limits=limits, **means)
         return code

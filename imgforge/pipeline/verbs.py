@@ -18,12 +18,13 @@ from imgforge.oci.platform import Platform
 from imgforge.oci.reference import STORE, Reference
 from imgforge.pipeline import chain as chains
 from imgforge.pipeline import expecting
-from imgforge.pipeline.builder import Builder, Built, Mode
+from imgforge.pipeline.builder import Builder
 from imgforge.pipeline.layer import installed
 from imgforge.pipeline.layer.planning import Plan
 from imgforge.pipeline.lock import lockfiles, locking, signers
 from imgforge.pipeline.lock.freshness import Freshness
 from imgforge.pipeline.lock.locking import Locked
+from imgforge.pipeline.outcome import Built, Mode
 from imgforge.settings import Settings
 from imgforge.solver.values import Reason
 from imgforge.store import listing

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import attrs
 
 from imgforge.oci.config import ImageConfig
-from imgforge.privacy import archives, forms, keys, names, patterns
+from imgforge.privacy import archives, forms, keys, names, patterns, tars
 from imgforge.privacy.finding import PASSWORDS, Finding, Place, digest, shown
 from imgforge.privacy.forms import Budget, Limits, UnsearchableError, read_exactly
 from imgforge.privacy.hit import Hit
@@ -150,7 +150,7 @@ class _Scanner:
         if name := forms.unknown(begin):
             self.refuse(place, f"{name} cannot be opened")
         opened = False
-        if archives.is_opened_whole(begin):
+        if archives.is_opened_whole(begin) and not (place.inside[-1:] == (tars.REST,) and forms.is_tar(begin)):
             kept = _Kept(stream, min(_KEPT_MAX, self._limits.archive))
             opened = self._opened(place, begin, kept, is_sure=is_sure and not forms.is_weak(begin))
             stream = kept.again()
@@ -180,7 +180,7 @@ class _Scanner:
         except UnsearchableError as error:
             self.refuse(place, str(error))
         except forms.FAILURES:
-            if is_sure or not stream.is_whole:
+            if (is_sure or not stream.is_whole) and digest(begin) not in KNOWN:
                 self.refuse(place, _DAMAGED)
         else:
             return True

@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -26,6 +25,7 @@ from imgforge import interruption
 from imgforge.errors import StoreError
 from imgforge.store import guard
 from imgforge.store.atomic import Temporary, Writing, filling, locked, remove_tree, storing, sweep_locks, weigh
+from imgforge.store.usage import Use, last_use, touch
 
 _KIND = re.compile(r"[a-z][a-z0-9-]{0,40}")
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~=-]{2,199}")
@@ -40,15 +40,6 @@ class Freed:
 
     entries: int = 0
     size: int = 0
-
-
-@attrs.frozen(order=True)
-class _Use:
-    """When an entry was last used, in nanoseconds, and its bytes of disk; orders entries from the longest unused."""
-
-    when: int
-    path: Path
-    size: int
 
 
 class Cache:
@@ -83,7 +74,7 @@ class Cache:
         path = self._entry(kind, key)
         with storing(path):
             try:
-                _use(path)
+                touch(path)
             except FileNotFoundError:
                 return None
         return path
@@ -313,16 +304,16 @@ class Cache:
             if kind.name not in _OWN and kind.is_dir():
                 yield from sorted(kind.glob("??/*"))
 
-    def _uses(self) -> Iterator[_Use]:
+    def _uses(self) -> Iterator[Use]:
         for path in self._entries():
             size = weigh(path)  # first: to list a directory is to use it
-            when = _last_use(path)
+            when = last_use(path)
             if when is not None:
-                yield _Use(when, path, size)
+                yield Use(when, path, size)
 
-    def _drop_unused(self, use: _Use, busy_since: int | None, remove: Callable[[Path], None]) -> bool:
+    def _drop_unused(self, use: Use, busy_since: int | None, remove: Callable[[Path], None]) -> bool:
         """Drop an entry that nobody has used since it was looked at, and that no running build has used."""
-        if (busy_since is not None and use.when >= busy_since) or _last_use(use.path) != use.when:
+        if (busy_since is not None and use.when >= busy_since) or last_use(use.path) != use.when:
             return False
         self._drop(use.path, remove)
         return True
@@ -344,16 +335,3 @@ def _holds(marker: Path, text: str) -> bool:
         return marker.read_text(encoding="ascii") == text
     except FileNotFoundError:
         return False
-
-
-def _use(path: Path) -> None:
-    """Set the time of last use (atime) to now, and keep the time of writing (mtime)."""
-    os.utime(path, ns=(time.time_ns(), path.lstat().st_mtime_ns), follow_symlinks=False)
-
-
-def _last_use(path: Path) -> int | None:
-    """Return when an entry was last used, in nanoseconds; None when it is gone."""
-    try:
-        return path.lstat().st_atime_ns
-    except FileNotFoundError:
-        return None

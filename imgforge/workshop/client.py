@@ -107,9 +107,7 @@ class Workshop:
             try:
                 self._greeted = worker, Rung[_checked("start", self._read(worker))["rung"]]
             except BaseException as error:
-                if isinstance(error, SandboxError):
-                    for line in environment.advice(environment.look()):
-                        error.add_note(line)
+                _advise(error)
                 self._discard()  # there is no namespace in which anything could be cleared
                 raise
         return self._greeted
@@ -240,6 +238,12 @@ def end(process: int) -> None:
         select.select([ended], [], [], _LAST_WAIT)
     finally:
         os.close(ended)
+
+
+def _advise(error: BaseException) -> None:
+    """Add what helps in this very environment to an error of the sandbox."""
+    for line in environment.advice(environment.look()) if isinstance(error, SandboxError) else ():
+        error.add_note(line)
 
 
 def _texts(paths: tuple[Path, ...]) -> list[str]:

@@ -18,7 +18,7 @@ from imgforge.privacy.patterns import RULES
 from imgforge.privacy.search import search
 
 NOBODY = Hosts.of(["forge-7.example.se"], patterns=["*.shop.se"])
-SIZE = 16 << 10
+SIZE = 8 << 10
 TIMES = 4
 RATIO = 9
 """Linear is 4, quadratic 16."""

@@ -72,34 +72,39 @@ def run(
         limits: what the program may use.
         cache: keeps the trees of the image's layers.
         workshop: unpacks those that are missing.
-        reporter: hears of progress.
+        reporter: gets the progress.
 
     Raises:
         UsageError: the image has no command, its user is unknown, or a volume's source is missing.
         SandboxError: the rung has no mounts for a volume.
     """
     execution = image.image.config.execution
-    command = (*(execution.entrypoint or ()), *(argv or execution.cmd or ()))
-    if not command:
-        raise UsageError(f"{image.name}: the image has no command; give one after `--`")
+    command = _command(image, argv)
     binds.check(options.volumes, workshop.rung)
     facts = reading.facts_of(image, cache=cache, reporter=reporter)
     user, home = user_of(options.user or execution.user, facts)
     trees = reading.trees_of(image, cache=cache, workshop=workshop, reporter=reporter)
+    request = {
+        "argv": command,
+        "rung": workshop.rung.name,
+        "trees": [str(tree) for tree in trees],
+        "user": user,
+        "env": _variables(home, dict(execution.env) | dict(options.env)),
+        "workdir": options.workdir or execution.workdir or "/",
+        "volumes": [(str(one.source), one.target, one.is_writable) for one in options.volumes],
+        "limits": attrs.asdict(limits),
+        "stop_signal": _stop_signal(image, reporter),
+    }
     with cache.scratch(remove=workshop.clear) as scratch:
-        request = {
-            "argv": command,
-            "rung": workshop.rung.name,
-            "trees": [str(tree) for tree in trees],
-            "work": str(scratch),
-            "user": user,
-            "env": _variables(home, dict(execution.env) | dict(options.env)),
-            "workdir": options.workdir or execution.workdir or "/",
-            "volumes": [(str(one.source), one.target, one.is_writable) for one in options.volumes],
-            "limits": attrs.asdict(limits),
-            "stop_signal": _stop_signal(image, reporter),
-        }
-        return workshop.converse(request)
+        return workshop.converse({**request, "work": str(scratch)})
+
+
+def _command(image: Base, argv: tuple[str, ...]) -> tuple[str, ...]:
+    execution = image.image.config.execution
+    command = (*(execution.entrypoint or ()), *(argv or execution.cmd or ()))
+    if not command:
+        raise UsageError(f"{image.name}: the image has no command; give one after `--`")
+    return command
 
 
 def _stop_signal(image: Base, reporter: Reporter) -> int:
