@@ -78,10 +78,7 @@ def run(
         UsageError: the image has no command, its user is unknown, or a volume's source is missing.
         SandboxError: the rung has no mounts for a volume.
     """
-    execution = image.image.config.execution
-    command = (*(execution.entrypoint or ()), *(argv or execution.cmd or ()))
-    if not command:
-        raise UsageError(f"{image.name}: the image has no command; give one after `--`")
+    execution, command = image.image.config.execution, _command(image, argv)
     binds.check(options.volumes, workshop.rung)
     facts = reading.facts_of(image, cache=cache, reporter=reporter)
     user, home = user_of(options.user or execution.user, facts)
@@ -94,11 +91,23 @@ def run(
             "work": str(scratch),
             "user": user,
             "env": _variables(home, dict(execution.env) | dict(options.env)),
-            "workdir": options.workdir or execution.workdir or "/",
-            "volumes": [(str(one.source), one.target, one.is_writable) for one in options.volumes],
             "limits": attrs.asdict(limits),
+            **_changed(options, workdir=execution.workdir),
         }
         return subprocess.run(workshop.session(json.dumps(request)), check=False).returncode
+
+
+def _changed(options: RunOptions, *, workdir: str) -> dict[str, object]:
+    volumes = [(str(one.source), one.target, one.is_writable) for one in options.volumes]
+    return {"workdir": options.workdir or workdir or "/", "volumes": volumes}
+
+
+def _command(image: Base, argv: tuple[str, ...]) -> tuple[str, ...]:
+    execution = image.image.config.execution
+    command = (*(execution.entrypoint or ()), *(argv or execution.cmd or ()))
+    if not command:
+        raise UsageError(f"{image.name}: the image has no command; give one after `--`")
+    return command
 
 
 def _variables(home: str, given: Mapping[str, str]) -> dict[str, str]:
