@@ -50,7 +50,7 @@ def run(  # noqa: PLR0913 - one for each option of the command
     options = running.RunOptions(env=variables, volumes=volumes, user=user, workdir=workdir)
     limits = attrs.evolve(settings.limits, time=timeout)
     with Builder(settings) as builder:
-        opened, workshop = builder.open(image, platform=own_platform()), builder.forge.workshop
-        means = {"cache": builder.cache, "workshop": workshop, "reporter": settings.reporter}
-        code: int = running.run(opened, argv, options=options, limits=limits, **means)
+        opened = builder.open(image, platform=own_platform())
+        where = {"cache": builder.cache, "workshop": builder.forge.workshop, "reporter": settings.reporter}
+        code: int = running.run(opened, argv, options=options, limits=limits, **where)
         return code
