@@ -19,7 +19,7 @@ def victim(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("suffix", ["", ".imgforge", f".{os.getpid()}"])
+@pytest.mark.parametrize("suffix", ["", ".imgforge", f".{os.getpid()}"], ids=["none", "program", "process"])
 def test_a_name_that_can_be_guessed_is_not_opened(tmp_path: Path, victim: Path, suffix: str) -> None:
     planted = tmp_path / f".out.tar{suffix}"
     planted.symlink_to(victim)
