@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from imgforge import interruption
 from imgforge.cli import bars, options, parser, progress, rendering, verbs
 
 INTERRUPTED = 130
@@ -42,7 +43,8 @@ def main(words: Sequence[str], *, load: verbs.Loader = verbs.load) -> int:
     # what stands after `--` belongs to the program that `run` starts: argparse would look for our options in it
     end = list(words).index("--") if "--" in words else len(words)
     own, argv = words[:end], words[end + 1 :]
-    reporter = _reporter(set(own))
+    reporter = _reporter(set(own), verb=own[0] if own else "")
+    interruption.describe_with(reporter.last_words)
     try:
         code = _perform(own, argv, reporter=reporter, load=load)
         sys.stdout.flush()
@@ -77,12 +79,12 @@ def _perform(words: Sequence[str], argv: Sequence[str], *, reporter: progress.Ta
     return verb.perform(arguments, options.settings(arguments, reporter))
 
 
-def _reporter(words: set[str]) -> progress.Tally:
+def _reporter(words: set[str], *, verb: str) -> progress.Tally:
     """Return the reporter that the words ask for: before they are parsed, since what is wrong with them is reported."""
     if "--json" in words:
         return progress.Events(sys.stderr)
     if words & {"-q", "--quiet"}:
         return progress.Quiet(sys.stderr)
-    if words & {"-v", "--verbose"}:
+    if words & set(options.VERBOSE[1:] if verb == "run" else options.VERBOSE):
         return progress.Verbose(sys.stderr)
     return bars.Bars(sys.stderr) if sys.stderr.isatty() else progress.Lines(sys.stderr)

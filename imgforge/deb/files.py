@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imgforge.deb.errors import DataTreeError, DeviceNodeError
-from imgforge.tree import ROOT, Entry, Kind, is_whiteout
+from imgforge.tree import ROOT, Entry, Kind, is_whiteout, reserved
 
 
 class Tree:
@@ -11,7 +11,8 @@ class Tree:
 
     A path that comes twice, or something below a symlink, lets two unpackers make different trees, or one of them
     write through the link; a hard link to what the package did not bring would rename a file of the image; a name
-    that means a deletion in a layer would delete one.
+    that means a deletion in a layer would delete one; an attribute of overlayfs would hide a directory (dpkg reads no
+    attributes at all).
 
     Args:
         what: the archive's name in messages.
@@ -38,6 +39,8 @@ class Tree:
             raise DataTreeError(f"{self._what}: {entry.path!r}: no layer can hold it: the name means a deletion there")
         if "\n" in entry.path:  # dpkg's database has one path a line (dpkg's lib/dpkg/tarfn.c and src/main/archives.c)
             raise DataTreeError(f"{self._what}: {entry.path!r}: a newline in a path is refused")
+        if name := reserved(entry):
+            raise DataTreeError(f"{self._what}: {entry.path!r}: attribute {name!r}: no package may bring it")
         known = self._kinds.get(entry.path, ...)
         if known not in (..., None) or (known is None and entry.kind is not Kind.DIRECTORY):
             raise DataTreeError(

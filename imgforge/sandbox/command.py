@@ -8,6 +8,7 @@ from pathlib import Path
 import attrs
 
 from imgforge.sandbox.rung import Rung
+from imgforge.sandbox.volume import Source
 from imgforge.sandbox.watch import Bounds
 
 _UNBOUND = Bounds()
@@ -35,6 +36,8 @@ class Command:
         user: who it is.
         bounds: what it may use, and for how long.
         interactive: whether it has the caller's input, output and terminal.
+        shows_scratch: whether it sees the root's own /run and /tmp, which it changes, instead of empty ones.
+        sources: opened volumes that are attached below the root.
         own_processes: whether it begins a pid namespace.
     """
 
@@ -46,6 +49,8 @@ class Command:
     user: User = User()
     bounds: Bounds = _UNBOUND
     interactive: bool = False
+    shows_scratch: bool = False
+    sources: tuple[Source, ...] = ()
     own_processes: bool = True
 
 

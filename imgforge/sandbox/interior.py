@@ -1,7 +1,7 @@
 """What every command finds around itself: /proc, /dev, /sys, an empty /run and /tmp; and the way into the root.
 
 None of it is ever part of the image: where mounts exist they cover the image's own directories, on the chroot rung
-these are set aside and put back.
+these are set aside and put back. A program that is run in a root that nobody keeps has the image's own /run and /tmp.
 """
 
 from __future__ import annotations
@@ -14,12 +14,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from imgforge.errors import SandboxError
-from imgforge.sandbox import mounts, removing, syscalls
+from imgforge.sandbox import binds, mounts, removing, syscalls
+from imgforge.sandbox.volume import Source
 
 COVERED = ("dev", "proc", "run", "sys", "tmp")
-"""Directories of the root that a command never sees as the image has them."""
+"""Directories of the root that a command of a build never sees as the image has them."""
 
-_SET_ASIDE = ("dev", "run", "tmp")
+SCRATCH = ("run", "tmp")
+"""Those of them that a command sees in a root that nobody keeps."""
+
+_MODES = {"dev": 0o755, "run": 0o755, "tmp": 0o1777}
 _DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 _LINKS = {
     "fd": "/proc/self/fd",
@@ -34,35 +38,41 @@ _MASKED = ("kcore", "keys", "kmsg", "timer_list", "sched_debug")
 _PLAIN = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
 _DEVICES_MOUNT = syscalls.MS_NOSUID | syscalls.MS_NOEXEC  # of all mounts the only one that has devices
 # All of it lies in memory; /tmp is as large as the limit of memory's default lets it be.
-_DEV_SIZE, _RUN_SIZE, _SHM_SIZE, _TMP_SIZE = 1 << 20, 256 << 20, 1 << 30, 4 << 30
+_DEV_SIZE, _SHM_SIZE = 1 << 20, 1 << 30
+_SIZES = {"run": 256 << 20, "tmp": 4 << 30}
 _TTY_GROUP = 5  # Debian's base-passwd
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @contextlib.contextmanager
-def covers(root: Path, *, mounted: bool) -> Iterator[None]:
+def covers(root: Path, *, mounted: bool, shows_scratch: bool = False) -> Iterator[None]:
     """See to it that the covered directories can be covered, and afterwards are as they were.
 
     Args:
         root: the root directory of the image.
         mounted: whether file systems will be mounted over them, or else the directories are swapped for a while.
+        shows_scratch: whether `SCRATCH` is not covered, but made where it is missing, and stays.
 
     Raises:
         SandboxError: one of them is no directory: a link there could lead out of the root.
     """
     with contextlib.ExitStack() as later:
         try:
-            _cover(root, later, mounted=mounted)
+            _cover(root, later, mounted=mounted, shows_scratch=shows_scratch)
         except OSError as error:
             raise SandboxError(f"{error.filename or root}: {error.strerror}") from error
         yield
 
 
-def _cover(root: Path, later: contextlib.ExitStack, *, mounted: bool) -> None:
+def _cover(root: Path, later: contextlib.ExitStack, *, mounted: bool, shows_scratch: bool) -> None:
     """Make what is missing, by descriptors: a process that a script left behind may rename things meanwhile."""
     descriptor = os.open(root, _DIRECTORY)
     later.callback(os.close, descriptor)
     before = os.fstat(descriptor)
+    for name in SCRATCH if shows_scratch else ():
+        if not _has_directory(root, descriptor, name):
+            with _made(descriptor, name, mode=_MODES[name]):
+                pass
     missing = [name for name in COVERED if not _has_directory(root, descriptor, name)]
     if not missing and mounted:
         return
@@ -71,7 +81,7 @@ def _cover(root: Path, later: contextlib.ExitStack, *, mounted: bool) -> None:
         os.mkdir(name, dir_fd=descriptor)
         later.callback(os.rmdir, name, dir_fd=descriptor)
     if not mounted:
-        later.enter_context(_swapped(root, descriptor))
+        later.enter_context(_swapped(root, descriptor, ("dev",) if shows_scratch else ("dev", *SCRATCH)))
 
 
 def _has_directory(root: Path, descriptor: int, name: str) -> bool:
@@ -85,16 +95,16 @@ def _has_directory(root: Path, descriptor: int, name: str) -> bool:
 
 
 @contextlib.contextmanager
-def _swapped(root: Path, descriptor: int) -> Iterator[None]:
+def _swapped(root: Path, descriptor: int, names: tuple[str, ...]) -> Iterator[None]:
     """Swap the image's own directories for fresh ones; the best that can be had without mounts."""
     place = Path(tempfile.mkdtemp(prefix=".aside-", dir=root.parent))
     with contextlib.ExitStack() as later:
         later.callback(place.rmdir)
         aside = later.enter_context(_opened(place))
         later.callback(_put_back, aside, descriptor)
-        for name in _SET_ASIDE:
+        for name in names:
             os.rename(name, name, src_dir_fd=descriptor, dst_dir_fd=aside)
-            fresh = later.enter_context(_made(descriptor, name, mode=0o1777 if name == "tmp" else 0o755))
+            fresh = later.enter_context(_made(descriptor, name, mode=_MODES[name]))
             if name == "dev":
                 _fill_without_mounts(fresh)
         yield
@@ -139,17 +149,22 @@ def _opened(path: str | Path, directory: int | None = None) -> Iterator[int]:
         os.close(descriptor)
 
 
-def furnish(root: Path) -> int:
+def furnish(root: Path, *, shows_scratch: bool = False, sources: tuple[Source, ...] = ()) -> int:
     """Mount what a command finds in its root; return the root's descriptor, for `move_in`.
 
     Call it in a fresh mount namespace, as a process of the pid namespace that ``/proc`` is to show. What is mounted
     is found by descriptors: no link of the image is followed.
 
+    Args:
+        root: the root directory.
+        shows_scratch: whether the root's own `SCRATCH` is shown instead of empty file systems.
+        sources: volumes to attach.
+
     Raises:
         OSError: the kernel refuses a mount.
+        SandboxError: a volume cannot be attached.
     """
     os.umask(0)
-    fresh = syscalls.MS_NOSUID | syscalls.MS_NODEV
     syscalls.mount(str(root), str(root), flags=syscalls.MS_BIND | syscalls.MS_REC)
     # Without nosuid: programs that change their user are part of the image, and nothing outside sees this mount.
     mounts.remount(str(root), flags=syscalls.MS_NODEV)
@@ -168,11 +183,23 @@ def furnish(root: Path) -> int:
     with contextlib.suppress(OSError), _target(place, "sys") as target:
         # some containers hide /sys from user namespaces; packages do not need it
         syscalls.mount("sysfs", target, kind="sysfs", flags=_PLAIN | syscalls.MS_RDONLY)
-    for name, mode, size in (("run", "0755", _RUN_SIZE), ("tmp", "1777", _TMP_SIZE)):
-        with _target(place, name) as target:
-            options = f"mode={mode},{mounts.sized(size)}"
-            syscalls.mount("tmpfs", target, kind="tmpfs", flags=fresh, options=options)
+    for name in SCRATCH:
+        _mount_scratch(place, name, shows=shows_scratch)
+    binds.attach(place, sources)
     return place
+
+
+def _mount_scratch(root: int, name: str, *, shows: bool) -> None:
+    """Mount an empty file system, or the directory itself, whose changes go where all of the root's go."""
+    flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
+    with _target(root, name) as target:
+        if not shows:
+            options = f"mode={_MODES[name]:04o},{mounts.sized(_SIZES[name])}"
+            syscalls.mount("tmpfs", target, kind="tmpfs", flags=flags, options=options)
+            return
+        syscalls.mount(target, target, flags=syscalls.MS_BIND)
+    with _target(root, name) as target:
+        mounts.remount(target, flags=flags)
 
 
 @contextlib.contextmanager

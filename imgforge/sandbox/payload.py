@@ -106,7 +106,7 @@ def _furnished(command: Command) -> int:
     if not command.rung.has_mounts:
         return os.open(command.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     syscalls.unshare(syscalls.CLONE_NEWNS)
-    return interior.furnish(command.root)
+    return interior.furnish(command.root, shows_scratch=command.shows_scratch, sources=command.sources)
 
 
 def _enter(command: Command, root: int) -> None:

@@ -29,6 +29,10 @@ MS_REC = 0x4000
 MS_PRIVATE = 0x40000
 MNT_DETACH = 2
 
+MOUNT_ATTR_RDONLY = 0x1
+MOUNT_ATTR_NOSUID = 0x2
+MOUNT_ATTR_NODEV = 0x4
+
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_IN_ROOT = 0x10
@@ -39,8 +43,17 @@ PR_CAPBSET_DROP = 24
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 
-_CLOSE_RANGE = 436  # one number on every machine, as all calls since 5.1 (include/uapi/asm-generic/unistd.h)
+_OPEN_TREE = 428  # one number on every machine, as all calls since 5.1 (include/uapi/asm-generic/unistd.h)
+_MOVE_MOUNT = 429
+_CLOSE_RANGE = 436
 _OPENAT2 = 437
+_MOUNT_SETATTR = 442
+_AT_FDCWD = -100
+_AT_EMPTY_PATH = 0x1000
+_AT_RECURSIVE = 0x8000
+_OPEN_TREE_CLONE = 1
+_MOVE_MOUNT_F_EMPTY_PATH = 0x4
+_MOVE_MOUNT_T_EMPTY_PATH = 0x40
 _CLOSE_RANGE_CLOEXEC = 4
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 _LANDLOCK_CREATE_VERSION, _LANDLOCK_PATH_BENEATH = 1, 1
@@ -178,6 +191,25 @@ def open_from(directory: int, path: bytes, *, flags: int, resolve: int) -> int:
     """Open a path from a directory, restricted by some of the ``RESOLVE_`` flags (openat2(2))."""
     how = (ctypes.c_uint64 * 3)(flags | os.O_CLOEXEC, 0, resolve)
     return _syscall("openat2", _OPENAT2, ctypes.c_int(directory), path, how, ctypes.c_size_t(24))
+
+
+def open_tree(path: bytes) -> int:
+    """Return a detached copy of the mount at a path with all that is mounted below it (open_tree(2))."""
+    flags = _OPEN_TREE_CLONE | os.O_CLOEXEC | _AT_RECURSIVE
+    return _syscall("open_tree", _OPEN_TREE, ctypes.c_int(_AT_FDCWD), path, ctypes.c_uint(flags))
+
+
+def mount_setattr(tree: int, attributes: int) -> None:
+    """Set `MOUNT_ATTR_…` flags of a mount and of all that is mounted below it (mount_setattr(2))."""
+    wanted = (ctypes.c_uint64 * 4)(attributes, 0, 0, 0)
+    flags = ctypes.c_uint(_AT_EMPTY_PATH | _AT_RECURSIVE)
+    _syscall("mount_setattr", _MOUNT_SETATTR, ctypes.c_int(tree), b"", flags, wanted, ctypes.c_size_t(32))
+
+
+def move_mount(tree: int, target: int) -> None:
+    """Attach a detached mount at the place of another descriptor (move_mount(2))."""
+    flags = ctypes.c_uint(_MOVE_MOUNT_F_EMPTY_PATH | _MOVE_MOUNT_T_EMPTY_PATH)
+    _syscall("move_mount", _MOVE_MOUNT, ctypes.c_int(tree), b"", ctypes.c_int(target), b"", flags)
 
 
 def seccomp(operation: int, flags: int, argument: ctypes.Array[ctypes.c_char] | ctypes.Structure) -> int:

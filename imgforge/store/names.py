@@ -5,6 +5,7 @@ Source: OCI image-spec v1.1, image-layout.md, "index.json file". What other tool
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +13,7 @@ from typing import Any, Self
 import attrs
 
 from imgforge.digest import Digest
+from imgforge.document import disk
 from imgforge.errors import StoreError
 from imgforge.oci import media, reference
 from imgforge.oci.descriptor import Descriptor
@@ -87,10 +89,12 @@ class Names:
         """
         found = [entry for entry in self.descriptors if name in ("", entry.name, entry.digest)]
         if not found or (not name and len({entry.digest for entry in found}) > 1):
-            there = ", ".join(sorted({entry.name or str(entry.digest) for entry in self.descriptors})) or "none"
+            names = sorted({entry.name or str(entry.digest) for entry in self.descriptors})
             wanted = f"image {str(name)!r}" if name else "one image"
             error = StoreError(f"{self.path}: expected {wanted}, got no such one")
-            error.add_note(f"images there: {there[:2000]}")
+            for close in difflib.get_close_matches(str(name), names, n=1):
+                error.add_note(f"did you mean {close!r}?")
+            error.add_note(f"images there: {(', '.join(names) or 'none')[:2000]}")
             raise error
         return found[0]
 
@@ -106,13 +110,13 @@ class Names:
             return self
         return self._with_entries([*self._others(name), named.to_json()])
 
-    def without(self, name: str) -> Names:
-        """Return the index without a name."""
-        return self._with_entries(self._others(name))
+    def without(self, *names: str | Digest) -> Names:
+        """Return the index without some names, and without every name of some digests."""
+        return self._with_entries(self._others(*names))
 
-    def _others(self, name: str) -> list[Any]:
+    def _others(self, *names: str | Digest) -> list[Any]:
         pairs = zip(self.members["manifests"], self.descriptors, strict=True)
-        return [member for member, descriptor in pairs if descriptor.name != name]
+        return [member for member, entry in pairs if entry.name not in names and entry.digest not in names]
 
     def _with_entries(self, entries: list[Any]) -> Names:
         members = {**self.members, "manifests": entries}
@@ -124,5 +128,5 @@ def _descriptors(node: Node) -> tuple[Descriptor, ...]:
 
 
 def _head(path: Path) -> bytes:
-    with storing(path), path.open("rb") as stream:
+    with storing(path), disk.open_file(path) as stream:
         return stream.read(_CAP + 1)

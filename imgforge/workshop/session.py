@@ -1,6 +1,7 @@
 """A program run in an image: a process of its own that keeps the caller's terminal.
 
-The image's trees lie below a throw-away layer; nothing of it is kept. The first argument is the whole request, JSON.
+The image's trees lie below a throw-away layer; nothing of it is kept. The first argument is the number of a descriptor
+with the request, JSON: an argument itself would show the program's environment to every user of this machine.
 """
 
 from __future__ import annotations
@@ -9,16 +10,18 @@ import json
 import os
 import sys
 import tempfile
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
 from imgforge.errors import ImgforgeError
 from imgforge.limits import Limits
 from imgforge.rootfs.owners import owners_for
-from imgforge.sandbox import process, sealed
-from imgforge.sandbox.command import Outcome, User
+from imgforge.sandbox import binds, process, sealed
+from imgforge.sandbox.command import Command, Outcome, User
 from imgforge.sandbox.enter import enter
 from imgforge.sandbox.rung import Rung
+from imgforge.sandbox.volume import Volume
 from imgforge.sandbox.watch import Bounds
 from imgforge.workshop.root import CopiedRoot, OverlayRoot, Root, clear
 
@@ -43,15 +46,18 @@ def serve(request: dict[str, Any]) -> int:
     try:
         root.show(tuple(map(Path, request["trees"])))
         uid, gid, *groups = request["user"]
-        outcome = process.interact(
-            request["argv"],
-            root=root.path,
-            rung=rung,
-            env=request["env"],
-            workdir=request["workdir"],
-            user=User(uid, gid, tuple(groups)),
-            bounds=Bounds(seconds=limits.time, limits=limits, written=root.written),
-        )
+        with binds.opened(starmap(Volume, request["volumes"])) as sources:
+            command = Command(
+                tuple(request["argv"]),
+                root.path,
+                rung,
+                request["env"],
+                request["workdir"],
+                User(uid, gid, tuple(groups)),
+                Bounds(seconds=limits.time, limits=limits, written=root.written),
+                sources=sources,
+            )
+            outcome = process.interact(command, stop_signal=request["stop_signal"])
         return _ended(outcome, limits)
     finally:
         root.close()
@@ -68,11 +74,13 @@ def _ended(outcome: Outcome, limits: Limits) -> int:
 
 
 def main() -> int:
-    """Serve the request that the first argument holds, and return the exit code of this process."""
+    """Serve the request in the descriptor that the first argument names, and return the exit code of this process."""
     os.umask(0o022)
+    with os.fdopen(int(sys.argv[1]), "rb") as stream:
+        request = json.load(stream)
     sealed.open_standard()
     try:
-        return serve(json.loads(sys.argv[1]))
+        return serve(request)
     except ImgforgeError as error:
         sys.stderr.write(f"imgforge: error: {error}\n")
         return REFUSED

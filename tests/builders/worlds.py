@@ -22,7 +22,7 @@ from builders.archives import NOW, Archive
 from builders.debs import build_deb
 from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.manifest import Manifest
-from imgforge.pipeline.builder import Built
+from imgforge.pipeline.outcome import Built
 from imgforge.report import Reporter
 from imgforge.settings import Settings
 from imgforge.store.layout import Layout

@@ -162,3 +162,50 @@ def test_gc_frees_what_no_image_needs(bench: Bench) -> None:
     assert (code, out.splitlines()[0].split(",")[0]) == (0, "store: 3 blobs")
     assert json.loads(bench.perform("gc", "--json")[1])["blobs"] == 0
     images.check_layout(layout)
+
+
+def test_rm_removes_names_and_prints_them_with_their_digests(bench: Bench) -> None:
+    built = bench.perform("build", bench.manifest)[1]
+    digest = built.strip().partition("@")[2]
+    bench.perform("tag", "tiny", "tiny:old")
+    assert bench.perform("rm", "tiny:old", f"tiny@{digest}") == (0, f"tiny@{digest}\ntiny:old@{digest}\n", "")
+    assert json.loads(bench.perform("images", "--json")[1]) == []
+    assert bench.perform("gc")[1].startswith("store: 3 blobs")
+
+
+def test_rm_of_a_digest_removes_all_names_of_the_image(bench: Bench) -> None:
+    digest = bench.perform("build", bench.manifest)[1].strip().partition("@")[2]
+    bench.perform("tag", "tiny", "other")
+    removed = json.loads(bench.perform("rm", "--json", digest)[1])
+    assert removed == [{"name": "tiny", "digest": digest}, {"name": "other", "digest": digest}]
+
+
+OTHER_DIGEST = f"sha256:{'0' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("tynie",), 10, "expected image 'tynie', got no such one"),
+        (("tiny", "none"), 10, "expected image 'none'"),
+        ((f"tiny@{OTHER_DIGEST}",), 10, f"tiny: expected {OTHER_DIGEST}, got sha256:"),
+        ((OTHER_DIGEST,), 10, "got no such one"),
+        (("sha256:12",), 2, "expected sha256:<64 hex>"),
+        (("docker://example.org/tiny",), 2, "expected an image of the store"),
+        (("oci:dir:tiny",), 2, "expected an image of the store"),
+        (("../tiny",), 2, "image name"),
+        ((), 2, "required: IMAGE"),
+    ],
+)
+def test_what_rm_refuses_removes_nothing(bench: Bench, words: tuple[str, ...], code: int, says: str) -> None:
+    bench.perform("build", bench.manifest)
+    done, out, err = bench.perform("rm", *words)
+    assert (done, out) == (code, "")
+    assert says in err
+    assert [image["name"] for image in json.loads(bench.perform("images", "--json")[1])] == ["tiny"]
+
+
+def test_rm_suggests_a_name_that_is_close(bench: Bench) -> None:
+    assert "got a store without images" in bench.perform("rm", "tynie")[2]
+    bench.perform("build", bench.manifest)
+    assert "hint: did you mean 'tiny'?" in bench.perform("rm", "tinny")[2]

@@ -101,7 +101,7 @@ def _refusal(without: frozenset[int]) -> tuple[str, list[str]]:
     def call() -> tuple[str, list[str]]:
         with pytest.raises(SandboxError) as caught:
             probe.choose()
-        return str(caught.value), caught.value.__notes__
+        return str(caught.value), getattr(caught.value, "__notes__", [])
 
     said = _confined(call, without=without)
     assert isinstance(said, tuple)
@@ -115,17 +115,14 @@ def test_refusal_names_every_rung_that_was_tried_and_its_reason() -> None:
     assert "; subids: " in text
     assert "; single: " in text
     assert "chroot" not in text
-    assert notes == ["an unprivileged user needs user namespaces, a container CAP_SYS_ADMIN; see docs/sandbox.md"]
+    assert notes == []  # `workshop.client` adds what to change: it sees the caller's environment
 
 
 @pytest.mark.root
 def test_chroot_is_never_taken_unasked_but_named_where_it_works() -> None:
     text, notes = _refusal(frozenset({SYS_ADMIN}))
     assert text.startswith("sandbox: no mode works on this machine (root: ")
-    assert [note.startswith("`--sandbox chroot` works here, for packages that you trust") for note in notes] == [
-        False,
-        True,
-    ]
+    assert [note.startswith("`--sandbox chroot` works here, for packages that you trust") for note in notes] == [True]
 
 
 def test_probe_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,7 +156,7 @@ def test_a_name_that_is_not_there_is_named_with_those_that_are(layout: Layout) -
     images.put(HELLO, layout, "hello")
     with pytest.raises(StoreError, match="expected image 'hallo', got no such one") as error:
         layout.resolve("hallo")
-    assert error.value.__notes__ == ["images there: hello"]
+    assert error.value.__notes__ == ["did you mean 'hello'?", "images there: hello"]
     with pytest.raises(StoreError, match="expected image 'hallo'"):
         layout.remove("hallo")
 

@@ -1,0 +1,56 @@
+"""The verb that runs an image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+
+from imgforge import late
+from imgforge.pipeline.builder import Builder
+from imgforge.pipeline.image.machine import own_platform
+from imgforge.sandbox.volume import Volume
+from imgforge.settings import Settings
+
+environment = late.module("imgforge.pipeline.image.environment")
+running = late.module("imgforge.pipeline.image.running")
+
+
+def run(  # noqa: PLR0913 - one for each option of the command
+    image: str,
+    argv: tuple[str, ...] = (),
+    *,
+    settings: Settings,
+    env: Mapping[str, str | None] | None = None,
+    env_files: tuple[Path, ...] = (),
+    volumes: tuple[Volume, ...] = (),
+    user: str = "",
+    workdir: str = "",
+    timeout: int | None = None,
+) -> int:
+    """Run an image in the sandbox as its configuration says, and return the program's exit code.
+
+    Args:
+        image: a name in the store or a reference.
+        argv: instead of the image's command.
+        settings: places, the sandbox and its limits; `Limits.time` is for builds.
+        env: variables that are set after the image's and those of files; None takes this process's value.
+        env_files: files of variables, a ``NAME=VALUE`` a line; the last counts.
+        volumes: files and directories of this machine that the program sees, read-only unless they say otherwise.
+        user: ``USER[:GROUP]``, by name or number, instead of the image's.
+        workdir: an absolute path instead of the image's.
+        timeout: seconds until the program is killed; None: it may run for ever.
+
+    Raises:
+        UsageError: the image has no command or no such user, or a volume's source is missing.
+        SandboxError: no sandbox works here, or this one has no mounts for volumes.
+    """
+    variables = environment.resolved(*map(environment.read, env_files), env or {})
+    options = running.RunOptions(env=variables, volumes=volumes, user=user, workdir=workdir)
+    limits = attrs.evolve(settings.limits, time=timeout)
+    with Builder(settings) as builder:
+        opened = builder.open(image, platform=own_platform())
+        where = {"cache": builder.cache, "workshop": builder.forge.workshop, "reporter": settings.reporter}
+        code: int = running.run(opened, argv, options=options, limits=limits, **where)
+        return code
