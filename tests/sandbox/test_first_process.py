@@ -12,6 +12,7 @@ from builders.stations import ENVIRONMENT, Inside, Station, forked
 
 from imgforge.errors import SandboxError
 from imgforge.sandbox import process, sealed, supervisor
+from imgforge.sandbox.command import Command
 from imgforge.sandbox.rung import Rung
 
 RECORDERS = 0b10000000000000011111
@@ -67,7 +68,7 @@ def test_a_directory_of_the_machine_is_no_input_or_output(anywhere: Station, des
     def call(inside: Inside) -> str:
         os.dup2(os.open("/", os.O_RDONLY), descriptor)
         with contextlib.suppress(SandboxError):
-            process.interact(("true",), root=inside.root, rung=inside.rung, env=ENVIRONMENT)
+            process.interact(Command(("true",), inside.root, inside.rung, ENVIRONMENT))
             return "it ran"
         return "refused"
 
