@@ -38,7 +38,8 @@ def close_all(top: Path) -> None:
 
 def link(top: Path) -> None:
     other = top.parent / "other"
-    for name, target in {"out": other, "file": other / "file", "loop": "loop", "up": "..", "none": "none"}.items():
+    links: dict[str, Path | str] = {"out": other, "file": other / "file", "loop": "loop", "up": "..", "none": "none"}
+    for name, target in links.items():
         (top / name).symlink_to(target)
 
 
