@@ -70,16 +70,13 @@ def run(
         argv: instead of the image's `cmd`; the whole command where the image has no entrypoint.
         options: what differs from the image's configuration.
         limits: what the program may use.
-        cache: keeps the trees of the image's layers.
-        workshop: unpacks those that are missing.
+        cache, workshop: keep, and unpack, the trees of the image's layers.
         reporter: gets the progress.
 
     Raises:
-        UsageError: the image has no command, its user is unknown, or a volume's source is missing.
-        SandboxError: the rung has no mounts for a volume.
+        UsageError, SandboxError: no command, an unknown user, no source of a volume; a rung without mounts.
     """
-    execution = image.image.config.execution
-    command = _command(image, argv)
+    execution, command = image.image.config.execution, _command(image, argv)
     binds.check(options.volumes, workshop.rung)
     facts = reading.facts_of(image, cache=cache, reporter=reporter)
     user, home = user_of(options.user or execution.user, facts)
