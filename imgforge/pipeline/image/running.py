@@ -78,8 +78,7 @@ def run(
     """
     execution, command = image.image.config.execution, _command(image, argv)
     binds.check(options.volumes, workshop.rung)
-    facts = reading.facts_of(image, cache=cache, reporter=reporter)
-    user, home = user_of(options.user or execution.user, facts)
+    user, home = user_of(options.user or execution.user, reading.facts_of(image, cache=cache, reporter=reporter))
     trees = reading.trees_of(image, cache=cache, workshop=workshop, reporter=reporter)
     request = {
         "argv": command,
