@@ -14,7 +14,7 @@ from builders.debs import build_ar, build_deb, build_tar, control_text
 from builders.parts import odd_tar
 from builders.trees import directory, file, hardlink, symlink
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.attack]
 
 INTEGRITY, BUILD, STORE = 6, 8, 10
 BINARY = ("debian-binary", b"2.0\n")

@@ -25,6 +25,8 @@ from privacy.corpus import Once
 from imgforge.privacy import scan
 from imgforge.signing.keygen import generate
 
+pytestmark = pytest.mark.attack
+
 NOTHING = b"nothing to be seen here\n"
 LONG = NOTHING * 6000
 SIGSTORE = base64.b64encode(

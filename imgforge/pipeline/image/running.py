@@ -70,7 +70,8 @@ def run(
         argv: instead of the image's `cmd`; the whole command where the image has no entrypoint.
         options: what differs from the image's configuration.
         limits: what the program may use.
-        cache, workshop: keep, and unpack, the trees of the image's layers.
+        cache: keeps the trees of the image's layers.
+        workshop: unpacks those that are missing.
         reporter: gets the progress.
 
     Raises:
@@ -86,13 +87,17 @@ def run(
         "trees": [str(tree) for tree in trees],
         "user": user,
         "env": _variables(home, dict(execution.env) | dict(options.env)),
-        "workdir": options.workdir or execution.workdir or "/",
-        "volumes": [(str(one.source), one.target, one.is_writable) for one in options.volumes],
         "limits": attrs.asdict(limits),
         "stop_signal": _stop_signal(image, reporter),
+        **_places(options, workdir=execution.workdir),
     }
     with cache.scratch(remove=workshop.clear) as scratch:
         return workshop.converse({**request, "work": str(scratch)})
+
+
+def _places(options: RunOptions, *, workdir: str) -> dict[str, object]:
+    volumes = [(str(one.source), one.target, one.is_writable) for one in options.volumes]
+    return {"workdir": options.workdir or workdir or "/", "volumes": volumes}
 
 
 def _command(image: Base, argv: tuple[str, ...]) -> tuple[str, ...]:
