@@ -8,6 +8,7 @@ from typing import Any
 from imgforge import late
 from imgforge.errors import UsageError
 from imgforge.oci.reference import DOCKER, Reference
+from imgforge.pipeline import readable
 from imgforge.pipeline.builder import Builder
 from imgforge.settings import Settings
 from imgforge.store import output
@@ -77,7 +78,7 @@ def _told(kind: str, image: str, *, settings: Settings, keys: tuple[str, ...]) -
         return _attached(kind, image, settings=settings, keys=keys)
     if keys:
         raise UsageError(f"{image}: expected docker://… with keys: what is not attached in a registry is not signed")
-    with Builder(settings) as builder:
+    with readable.cache(settings) as cache, Builder(settings, cache=cache) as builder:
         told: dict[str, Any] = evidence.document(
             kind, builder.open(image), cache=builder.cache, reporter=settings.reporter
         )

@@ -52,12 +52,23 @@ class Guard:
         Raises:
             StoreError: it is another user's, or others may write to it or to a directory above it.
         """
+        self._check(path, owners=frozenset((os.geteuid(),)))
+
+    def check_for_reading(self, path: Path) -> None:
+        """Check a directory that exists and is only read: it may be root's, too.
+
+        Raises:
+            StoreError: it is another user's, or others may write to it or to a directory above it.
+        """
+        self._check(path, owners=_trusted())
+
+    def _check(self, path: Path, *, owners: frozenset[int]) -> None:
         real = self._above(path)
         found = real.stat()
         if not stat.S_ISDIR(found.st_mode):
             raise StoreError(f"{path}: expected a directory, got something else")
         own = os.geteuid()
-        if found.st_uid != own:
+        if found.st_uid not in owners:
             error = StoreError(f"{path}: expected a directory of uid {own}, got one of uid {found.st_uid}")
             error.add_note(self._other_hint(own))
             raise error
@@ -72,6 +83,16 @@ class Guard:
         Raises:
             StoreError: others could reach it until now, and write to a directory in it.
         """
+        if path.stat().st_mode & _ACCESS:
+            self.check_below(path)
+            path.chmod(0o700)
+
+    def check_below(self, path: Path) -> None:
+        """Check the directories in a directory that was checked, if others can reach them.
+
+        Raises:
+            StoreError: others may write to one.
+        """
         if not path.stat().st_mode & _ACCESS:
             return
         for inner in (*sorted(path.iterdir()), *sorted(path.glob("*/*"))):
@@ -80,7 +101,6 @@ class Guard:
                 error = StoreError(f"{inner}: mode {stat.S_IMODE(found.st_mode):04o}: others may write to it")
                 error.add_note(self.mend.format(path=path))
                 raise error
-        path.chmod(0o700)
 
     def _above(self, path: Path) -> Path:
         """Return a path with its symlinks followed, after every directory on the way was checked."""
@@ -136,6 +156,14 @@ def make(path: Path, mode: int) -> None:
         return
     if not path.is_dir():
         raise FileExistsError(17, "not a directory", str(path))
+
+
+def is_read_only(path: Path) -> bool:
+    """Tell whether this process cannot write to a directory, or make it: its mode, or a mount that is read-only."""
+    path = path.absolute()
+    while not os.path.exists(path) and path.parent != path:  # noqa: PTH110 -- False where the parent is closed
+        path = path.parent
+    return not os.access(path, os.W_OK | os.X_OK, effective_ids=True)
 
 
 def read(path: Path) -> bytes:
