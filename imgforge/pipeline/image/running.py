@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import attrs
 
@@ -78,25 +79,32 @@ def run(
         UsageError: the image has no command, its user is unknown, or a volume's source is missing.
         SandboxError: the rung has no mounts for a volume.
     """
-    execution = image.image.config.execution
     command = _command(image, argv)
     binds.check(options.volumes, workshop.rung)
     facts = reading.facts_of(image, cache=cache, reporter=reporter)
-    user, home = user_of(options.user or execution.user, facts)
+    asked = _asked(image, options, facts)
     trees = reading.trees_of(image, cache=cache, workshop=workshop, reporter=reporter)
     request = {
         "argv": command,
         "rung": workshop.rung.name,
         "trees": [str(tree) for tree in trees],
-        "user": user,
-        "env": _variables(home, dict(execution.env) | dict(options.env)),
-        "workdir": options.workdir or execution.workdir or "/",
+        **asked,
         "volumes": [(str(one.source), one.target, one.is_writable) for one in options.volumes],
         "limits": attrs.asdict(limits),
         "stop_signal": _stop_signal(image, reporter),
     }
     with cache.scratch(remove=workshop.clear) as scratch:
         return workshop.converse({**request, "work": str(scratch)})
+
+
+def _asked(image: Base, options: RunOptions, facts: Facts) -> dict[str, Any]:
+    execution = image.image.config.execution
+    user, home = user_of(options.user or execution.user, facts)
+    return {
+        "user": user,
+        "env": _variables(home, dict(execution.env) | dict(options.env)),
+        "workdir": options.workdir or execution.workdir or "/",
+    }
 
 
 def _command(image: Base, argv: tuple[str, ...]) -> tuple[str, ...]:
