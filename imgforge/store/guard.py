@@ -12,6 +12,7 @@ import contextlib
 import grp
 import os
 import pwd
+import shlex
 import stat
 from pathlib import Path
 
@@ -74,7 +75,7 @@ class Guard:
             raise error
         if _others_write(found):
             error = StoreError(f"{path}: mode {stat.S_IMODE(found.st_mode):04o}: others may write to it")
-            error.add_note(self.mend.format(path=path))
+            error.add_note(self.mend.format(path=_quoted(path)))
             raise error
 
     def close(self, path: Path) -> None:
@@ -99,7 +100,7 @@ class Guard:
             found = inner.lstat()
             if stat.S_ISDIR(found.st_mode) and _others_write(found):
                 error = StoreError(f"{inner}: mode {stat.S_IMODE(found.st_mode):04o}: others may write to it")
-                error.add_note(self.mend.format(path=path))
+                error.add_note(self.mend.format(path=_quoted(path)))
                 raise error
 
     def _above(self, path: Path) -> Path:
@@ -132,7 +133,7 @@ class Guard:
     def _unsteady(self, path: Path, where: Path, why: str) -> StoreError:
         error = StoreError(f"{path}: {where} ({why}): others may exchange what is below it")
         own = os.geteuid()
-        error.add_note(self._other_hint(own) if why.startswith("of uid") else f"`chmod go-w {where}` mends it")
+        error.add_note(self._other_hint(own) if why.startswith("of uid") else f"`chmod go-w {_quoted(where)}` mends it")
         return error
 
     def _other_hint(self, own: int) -> str:
@@ -189,6 +190,10 @@ def _trusted() -> frozenset[int]:
 def _others_write(found: os.stat_result) -> bool:
     others = found.st_mode & _OTHERS
     return bool(others) and not (others == stat.S_IWGRP and _is_private(found.st_gid))
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path.absolute()))
 
 
 def _is_private(gid: int) -> bool:

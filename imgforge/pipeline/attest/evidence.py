@@ -126,7 +126,7 @@ def document(kind: str, image: Base, *, cache: Cache, reporter: Reporter) -> dic
         return _SBOMS[kind](known)
     if found is None:
         error = UsageError(f"{image.name}: nothing is known here of how it was built, got it from elsewhere")
-        error.add_note("`imgforge build` it with this cache, or ask for what is attached to it: docker://…")
+        error.add_note("build it with this cache, or ask for what is attached to it: docker://…")
         raise error
     return _of_build(kind, known, found, _measurements(found, image, cache=cache, reporter=reporter))
 
