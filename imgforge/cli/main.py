@@ -9,10 +9,8 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from imgforge import interruption, late
-from imgforge.cli import bars, options, parser, progress, rendering, verbs
-
-hints = late.module("imgforge.cli.hints")
+from imgforge import interruption
+from imgforge.cli import bars, hints, options, parser, progress, rendering, verbs
 
 INTERRUPTED = 130
 """What a shell reports of a program that SIGINT ended: 128 and the signal's number."""
@@ -74,11 +72,7 @@ def _perform(words: Sequence[str], argv: Sequence[str], *, reporter: progress.Ta
         options.pass_on(arguments, argv, parser=of_verb)
     except parser.HelpGiven:
         return 0
-
-    def complete(hint: str) -> str:
-        return str(hints.Completion(arguments, load)(hint))
-
-    reporter.complete = complete
+    reporter.complete = hints.Completion(arguments, load)
     if arguments.verbose:
         log = logging.getLogger("imgforge")
         log.addHandler(_Log(reporter))
