@@ -8,6 +8,7 @@ from pathlib import Path
 import attrs
 
 from imgforge import late
+from imgforge.pipeline import readable
 from imgforge.pipeline.builder import Builder
 from imgforge.pipeline.image.machine import own_platform
 from imgforge.sandbox.volume import Volume
@@ -49,7 +50,7 @@ def run(  # noqa: PLR0913 - one for each option of the command
     variables = environment.resolved(*map(environment.read, env_files), env or {})
     options = running.RunOptions(env=variables, volumes=volumes, user=user, workdir=workdir)
     limits = attrs.evolve(settings.limits, time=timeout)
-    with Builder(settings) as builder:
+    with readable.cache(settings) as cache, Builder(settings, cache=cache) as builder:
         opened = builder.open(image, platform=own_platform())
         where = {"cache": builder.cache, "workshop": builder.forge.workshop, "reporter": settings.reporter}
         code: int = running.run(opened, argv, options=options, limits=limits, **where)

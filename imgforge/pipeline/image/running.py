@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import attrs
 
@@ -77,27 +78,32 @@ def run(
     Raises:
         UsageError, SandboxError: no command, an unknown user, no source of a volume; a rung without mounts.
     """
-    execution, command = image.image.config.execution, _command(image, argv)
+    command = _command(image, argv)
     binds.check(options.volumes, workshop.rung)
-    user, home = user_of(options.user or execution.user, reading.facts_of(image, cache=cache, reporter=reporter))
+    facts = reading.facts_of(image, cache=cache, reporter=reporter)
+    asked = _asked(image, options, facts)
     trees = reading.trees_of(image, cache=cache, workshop=workshop, reporter=reporter)
     request = {
         "argv": command,
         "rung": workshop.rung.name,
         "trees": [str(tree) for tree in trees],
-        "user": user,
-        "env": _variables(home, dict(execution.env) | dict(options.env)),
+        **asked,
+        "volumes": [(str(one.source), one.target, one.is_writable) for one in options.volumes],
         "limits": attrs.asdict(limits),
         "stop_signal": _stop_signal(image, reporter),
-        **_places(options, workdir=execution.workdir),
     }
     with cache.scratch(remove=workshop.clear) as scratch:
         return workshop.converse({**request, "work": str(scratch)})
 
 
-def _places(options: RunOptions, *, workdir: str) -> dict[str, object]:
-    volumes = [(str(one.source), one.target, one.is_writable) for one in options.volumes]
-    return {"workdir": options.workdir or workdir or "/", "volumes": volumes}
+def _asked(image: Base, options: RunOptions, facts: Facts) -> dict[str, Any]:
+    execution = image.image.config.execution
+    user, home = user_of(options.user or execution.user, facts)
+    return {
+        "user": user,
+        "env": _variables(home, dict(execution.env) | dict(options.env)),
+        "workdir": options.workdir or execution.workdir or "/",
+    }
 
 
 def _command(image: Base, argv: tuple[str, ...]) -> tuple[str, ...]:
