@@ -70,9 +70,7 @@ def run(
         argv: instead of the image's `cmd`; the whole command where the image has no entrypoint.
         options: what differs from the image's configuration.
         limits: what the program may use.
-        cache: keeps the trees of the image's layers.
-        workshop: unpacks those that are missing.
-        reporter: hears of progress.
+        cache: keeps the trees of the image's layers; `workshop` unpacks those that are missing.
 
     Raises:
         UsageError: the image has no command, its user is unknown, or a volume's source is missing.
