@@ -70,7 +70,9 @@ def run(
         argv: instead of the image's `cmd`; the whole command where the image has no entrypoint.
         options: what differs from the image's configuration.
         limits: what the program may use.
-        cache: keeps the trees of the image's layers; `workshop` unpacks those that are missing.
+        cache: keeps the trees of the image's layers.
+        workshop: unpacks those that are missing.
+        reporter: hears of progress.
 
     Raises:
         UsageError: the image has no command, its user is unknown, or a volume's source is missing.
@@ -84,13 +86,11 @@ def run(
     with cache.scratch(remove=workshop.clear) as scratch:
         request = {
             "argv": command,
-            "rung": workshop.rung.name,
             "trees": [str(tree) for tree in trees],
-            "work": str(scratch),
             "user": user,
             "env": _variables(home, dict(execution.env) | dict(options.env)),
             "limits": attrs.asdict(limits),
-            **_changed(options, workdir=execution.workdir),
+            **{"rung": workshop.rung.name, "work": str(scratch), **_changed(options, workdir=execution.workdir)},
         }
         return subprocess.run(workshop.session(json.dumps(request)), check=False).returncode
 
