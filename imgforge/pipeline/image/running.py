@@ -90,8 +90,8 @@ def run(
             "user": user,
             "env": _variables(home, dict(execution.env) | dict(options.env)),
             "limits": attrs.asdict(limits),
-            **{"rung": workshop.rung.name, "work": str(scratch), **_changed(options, workdir=execution.workdir)},
-        }
+            **_changed(options, workdir=execution.workdir),
+        } | {"rung": workshop.rung.name, "work": str(scratch)}
         return subprocess.run(workshop.session(json.dumps(request)), check=False).returncode
 
 
