@@ -29,7 +29,7 @@ FOR_TESTS := $(FOR_DEMO) buildah chromium crun diffoscope-minimal docker-registr
 	runc skopeo strace umoci zsh
 FOR_BENCH := buildah ca-certificates crun docker-registry mmdebstrap uidmap
 
-.PHONY: help demo test test-newest constraints lint bench oracle fuzz clean
+.PHONY: help demo test test-newest constraints lint bench oracle fuzz alarms attacks clean
 
 help:
 	@echo 'make demo      build the example image on a base that is built too, and run it'
@@ -39,7 +39,9 @@ help:
 	@echo 'make lint      check format, rules and types'
 	@echo 'make bench     measure against buildah and mmdebstrap'
 	@echo 'make oracle    compare the resolver with apt-get: N=200 SEED=1'
+	@echo 'make attacks   run the hostile inputs of the tests alone'
 	@echo 'make fuzz      search for input that breaks a reader: TARGET=tar SECONDS=600'
+	@echo 'make alarms    search packages of servers and languages for false alarms'
 	@echo 'make clean     remove what make made'
 
 # $(call system,PACKAGES): install those that are missing, one by one where the archive does not have them all.
@@ -89,6 +91,9 @@ test: $(VENV)/.installed-test
 	@$(call system,$(FOR_TESTS))
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --cov --cov-report=term:skip-covered
 
+attacks: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m attack --numprocesses auto --dist worksteal
+
 test-newest:
 	rm -rf $(NEWEST)
 	$(MAKE) test VENV=$(NEWEST) CONSTRAINTS=
@@ -110,6 +115,10 @@ lint: $(VENV)/.installed-test
 bench: $(VENV)/.installed-test
 	@$(call system,$(FOR_BENCH))
 	$(BIN)/python tests/bench/run.py $(ARGS)
+
+# Search packages of servers and languages for secrets; each finding is a false alarm or a key that everybody has.
+alarms: $(VENV)/.installed-test
+	PYTHONPATH=tests $(BIN)/python tests/privacy/alarms.py $(ARGS)
 
 oracle: $(VENV)/.installed-test
 	$(BIN)/python tests/oracle/run.py -n $(N) --seed $(SEED) $(ARGS)

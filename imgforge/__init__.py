@@ -9,17 +9,19 @@ because heavy libraries are late (docs/decisions/0001-late-imports.md).
 
 from __future__ import annotations
 
+from imgforge import interruption  # noqa: F401 - first: from here on the command heeds signals
 from imgforge.digest import Digest
 from imgforge.errors import ImgforgeError, ManifestError, UsageError
 from imgforge.limits import Limits
-from imgforge.pipeline.builder import Built
 from imgforge.pipeline.checks import Checked, Refusal, check
 from imgforge.pipeline.execution import run
 from imgforge.pipeline.layer.planning import Plan
 from imgforge.pipeline.lock.freshness import Change, Freshness
 from imgforge.pipeline.lock.locking import Locked
+from imgforge.pipeline.outcome import Built
 from imgforge.pipeline.publish import Published, Vouched, copy, index, keygen, pull, push, sign, tag, tags, verify
 from imgforge.pipeline.removing import Removed, rm
+from imgforge.pipeline.shipped import Named, manifests
 from imgforge.pipeline.statements import provenance, report, sbom
 from imgforge.pipeline.verbs import (
     Freed,
@@ -55,6 +57,7 @@ __all__ = [
     "Limits",
     "Locked",
     "ManifestError",
+    "Named",
     "Plan",
     "Published",
     "Refusal",
@@ -78,6 +81,7 @@ __all__ = [
     "keygen",
     "lock",
     "lock_each",
+    "manifests",
     "outdated",
     "plan",
     "provenance",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 
+from imgforge import interruption
 from imgforge.cli.main import main as perform
 
 _ALLOCATIONS = 50_000
@@ -14,7 +15,9 @@ _ALLOCATIONS = 50_000
 def main() -> int:
     """Do what the process's command line says and return its exit code."""
     gc.set_threshold(_ALLOCATIONS)
-    return perform(sys.argv[1:])
+    code = perform(sys.argv[1:])
+    interruption.over()
+    return code
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import attrs
 
-from imgforge.document import yaml
+from imgforge.document import disk, yaml
 from imgforge.document.bind import Binder, bind_versioned
 from imgforge.document.rule import Rule, checked
 from imgforge.errors import ManifestError, Position, Problem, UsageError
@@ -81,7 +81,7 @@ def parse(text: str, *, file: str) -> Configuration:
     Raises:
         ManifestError: it is not what the format says; all problems together.
     """
-    reading = yaml.read(text, file=file)
+    reading = yaml.read_versioned(text, file=file, key="imgforge")
     binder = Binder(reading.problems)
     found: Configuration | None = None
     if reading.root is not None:
@@ -113,7 +113,7 @@ def read(path: Path) -> Configuration:
         ManifestError: it is not what the format says.
     """
     try:
-        with path.open("rb") as stream:
+        with disk.open_file(path) as stream:
             data = stream.read(_CAP + 1)
     except (FileNotFoundError, NotADirectoryError):
         return Configuration()

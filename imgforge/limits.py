@@ -57,6 +57,14 @@ class Limits:
             return shown_time(value)
         return shown_size(value)
 
+    @staticmethod
+    def seconds(text: str) -> int | None:
+        """Read ``90``, ``90s``, ``15m`` or ``2h``; None for anything else."""
+        number, unit = (text[:-1], text[-1]) if text[-1:] in _SHORT_SECONDS else (text, "s")
+        if not (number.isascii() and number.isdigit() and len(number) < 8 and int(number)):
+            return None
+        return int(number) * _SHORT_SECONDS[unit]
+
 
 def size(text: str) -> int:
     """Read ``300 MB`` or ``4 GiB``, which `SIZE_PATTERN` has checked."""
@@ -68,14 +76,6 @@ def seconds(text: str) -> int:
     """Read ``90 seconds`` or ``2 hours``, which `TIME_PATTERN` has checked."""
     number, unit = text.split(" ")
     return int(number) * _SECONDS[unit.removesuffix("s")]
-
-
-def short_seconds(text: str) -> int | None:
-    """Read ``90``, ``90s``, ``15m`` or ``2h``; None for anything else."""
-    number, unit = (text[:-1], text[-1]) if text[-1:] in _SHORT_SECONDS else (text, "s")
-    if not (number.isascii() and number.isdigit() and len(number) < 8 and int(number)):
-        return None
-    return int(number) * _SHORT_SECONDS[unit]
 
 
 def shown_size(value: int) -> str:

@@ -215,7 +215,7 @@ def _slow(text: str, file: str) -> Lock:
     Raises:
         ManifestError: with every problem found.
     """
-    reading = yaml.read(text, file=file, limits=_LIMITS)
+    reading = yaml.read_versioned(text, file=file, key=_VERSION_KEY, limits=_LIMITS)
     if reading.root is None:
         raise ManifestError(reading.problems)
     binder = Binder(reading.problems)

@@ -80,6 +80,6 @@ def load(data: bytes) -> Any:
         StoreError: the record is damaged.
     """
     try:
-        return marshal.loads(data)  # noqa: S302 -- written by the same user into a directory of mode 0700
+        return marshal.loads(data)  # noqa: S302 -- of `Cache.read`: this user's file, where nobody else may write
     except (ValueError, EOFError, TypeError) as error:
         raise StoreError(f"a record of the cache is damaged: {error}; delete the cache, nothing is lost") from error

@@ -40,7 +40,10 @@ class Reporter:
         """Hear that a step came `amount` further, in the step's unit."""
 
     def finished(self, step: Step, seconds: float) -> None:
-        """Hear that a step ended, well or not, after so many seconds of wall clock."""
+        """A step ended well, after so many seconds of wall clock."""
+
+    def stopped(self, step: Step, seconds: float) -> None:
+        """A step ended with an error, or was given up, after so many seconds of wall clock."""
 
     def noted(self, text: str) -> None:
         """Hear a fact that a person may want to know: a cache hit, a lock that was written."""
@@ -69,5 +72,7 @@ def running(reporter: Reporter, step: Step) -> Iterator[Progress]:
     start = time.monotonic()
     try:
         yield Progress(reporter, step)
-    finally:
-        reporter.finished(step, time.monotonic() - start)
+    except BaseException:
+        reporter.stopped(step, time.monotonic() - start)
+        raise
+    reporter.finished(step, time.monotonic() - start)

@@ -7,7 +7,6 @@ the environment and the configuration files (docs/cli.md), so a script names onl
 from __future__ import annotations
 
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,14 @@ from typing import Any
 import attrs
 
 from imgforge import configuration
+from imgforge.access import ANYTHING, Access
 from imgforge.errors import UsageError
 from imgforge.limits import Limits
 from imgforge.report import Reporter
 
-_ITS_CHECKOUT = Path(__file__).parents[1] / "manifests"
-_ITS_INSTALLATION = Path(sys.prefix) / "share" / "imgforge" / "manifests"
+_COPIED = 1 << 30
+_SHIPPED = Path(__file__).parent / "manifests"
+"""Package data; in a checkout a link to the one beside the package."""
 
 
 def _base(variable: str, fallback: str) -> Path | None:
@@ -72,8 +73,8 @@ def _absolute(path: Path) -> Path:
 
 
 def shipped_manifests() -> Path:
-    """Return the directory of the manifests that come with imgforge: the checkout's, else the installed one."""
-    return _ITS_CHECKOUT if (_ITS_CHECKOUT / "base").is_dir() else _ITS_INSTALLATION
+    """Return the directory of the manifests that come with imgforge."""
+    return _SHIPPED.resolve()  # the checkout's own name of it: by two names each manifest would be there twice
 
 
 @attrs.frozen(kw_only=True)
@@ -94,6 +95,7 @@ class Settings:
         limits: how much one command in an image, and one image, may use (docs/sandbox.md).
         reporter: hears of progress.
         now: seconds since the epoch, against which an archive's Valid-Until is held.
+        access: what may be opened for a manifest; everything unless `restricted` made the settings.
     """
 
     store: Path = attrs.field(factory=_store, converter=_absolute)
@@ -109,6 +111,40 @@ class Settings:
     limits: Limits = attrs.field(factory=Limits)
     reporter: Reporter = attrs.field(factory=Reporter)
     now: int = attrs.field(factory=_now)
+    access: Access = ANYTHING
+
+    @classmethod
+    def restricted(
+        cls,
+        *,
+        roots: tuple[Path, ...],
+        hosts: tuple[str, ...],
+        transports: tuple[str, ...] = ("docker",),
+        networks: tuple[str, ...] = (),
+        copied: int = _COPIED,
+        **given: Any,
+    ) -> Settings:
+        """Return settings for a service that builds manifests of strangers (docs/services.md).
+
+        No configuration file is read. What a manifest or a reference names is opened only as far as it is listed here;
+        anything else is a RestrictedError.
+
+        Args:
+            roots: directories below which manifests lie, with their locks, keys and files.
+            hosts: registries and mirrors: ``HOST``, ``HOST:PORT``, ``*.DOMAIN`` or ``*`` for all public ones.
+            transports: of references.
+            networks: private addresses that may be connected to, as ``10.0.0.0/8``.
+            copied: bytes that the files of one manifest may have together.
+            given: other fields; `store` and `cache` should be given.
+
+        Raises:
+            UsageError: a network is none.
+        """
+        try:
+            access = Access(transports=transports, roots=roots, hosts=hosts, networks=networks, copied=copied)
+        except ValueError as error:
+            raise UsageError(f"networks: {error}") from None
+        return cls(access=access, **given)
 
     @classmethod
     def default(

@@ -28,6 +28,19 @@ NAME_MAX = 255
 WHITEOUT = ".wh."
 """How a name begins that a layer gives to what it deletes (OCI image-spec, layer.md, "Whiteouts")."""
 
+RESERVED = (
+    "trusted.overlay.",
+    "user.overlay.",
+    "user.imgforge.",
+    "user.fuseoverlayfs.",
+    "user.containers.override_stat",
+)
+"""How the attributes begin that overlayfs, fuse-overlayfs, containers/storage and imgforge keep for themselves.
+
+Source: Documentation/filesystems/overlayfs.rst; fuse-overlayfs' and containers/storage's ``override_stat``. A record in
+one of them says what a directory hides or who owns a file, so none from an archive is ever taken for one.
+"""
+
 _UNUSUAL = re.compile(r"\A[/.]|/[/.]|\0")
 
 
@@ -79,6 +92,11 @@ class Entry:
     def parent(self) -> str:
         """The path of the directory that holds this entry."""
         return self.path.rpartition("/")[0] or ROOT
+
+
+def reserved(entry: Entry) -> str:
+    """Return the first attribute of an entry that no archive may bring (`RESERVED`); empty when there is none."""
+    return next((name for name, _ in entry.xattrs if name.startswith(RESERVED)), "")
 
 
 def text(name: bytes) -> str:

@@ -18,8 +18,8 @@ import pytest
 REPOSITORY = Path(__file__).parents[1]
 
 FLOORS = (
-    ("errors", "report", "late"),
-    ("digest", "tree", "limits"),
+    ("errors", "report", "late", "interruption"),
+    ("access", "digest", "tree", "limits"),
     ("record", "tar", "codec", "oci", "document"),
     ("deb", "store", "fetch", "sandbox"),
     ("manifest", "lock", "privacy", "apt", "rootfs", "layer", "registry", "configuration"),
@@ -43,12 +43,12 @@ PIPELINE = (
 
 PURE = re.compile(
     r"""imgforge\.(
-        errors | digest | tree | limits | record | lock | plan | image
+        access | errors | digest | tree | limits | record | lock | plan | image
         | (codec | compare | deb | layer | oci | privacy | solver | tar)(\..+)?
         | document(?!\.disk)(\..+)?
         | (manifest | policy)(?!\.files)(\..+)?
         | apt\.(index | openpgp | package | pins | release | sources | status | universe | values | words)
-        | rootfs\.(accounts | facts | ini)
+        | rootfs\.(accounts | facts | folding | ini)
         | workshop\.(configure | steps | triggers)
         | signing(?!\.(keygen|opening))(\..+)?
         | attest(\..+)?
@@ -175,7 +175,7 @@ def test_modules_of_one_room_import_each_other_in_one_direction() -> None:
 
 
 def test_the_command_line_sees_the_facade_only() -> None:
-    allowed = {"imgforge", "imgforge.cli", "imgforge.late"}
+    allowed = {"imgforge", "imgforge.cli", "imgforge.interruption", "imgforge.late"}
     wrong = [
         f"{_where(path, line)}: {module}"
         for path in _files("imgforge/cli")

@@ -13,9 +13,9 @@ Source: https://wiki.debian.org/DebianRepository/Format
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from typing import BinaryIO
-from urllib.parse import urlsplit
 
 import attrs
 
@@ -30,11 +30,13 @@ from imgforge.digest import Digest
 from imgforge.errors import FetchError, IntegrityError, UsageError
 from imgforge.fetch.http import Fetcher
 from imgforge.fetch.request import Known, NotFoundError, OfflineError, Request, TooLargeError, WrongBytesError
+from imgforge.fetch.url import without_user
 from imgforge.store.cache import Cache
 
 INDEX_MAX = 1 << 30
 """Most bytes of an index, packed or not; bookworm's main has 50 MB."""
 
+_SITE = re.compile(r"[^:/]+://(?:\[([^/\]]*)\]|([^:/?#]*))")
 _PACKINGS = (".zst", ".xz", ".gz", "")
 """From the smallest; what an archive has is in its Release."""
 _CHUNK = 1 << 20
@@ -81,6 +83,7 @@ def acquire(
     bases_of: BasesOf,
     now: int,
     waived: Waived = Waived.NOTHING,
+    is_dated: bool = False,
 ) -> tuple[IndexFile, ...]:
     """Return the indices of a source, in the order of its suites and components; ``all`` behind the architecture's own.
 
@@ -93,6 +96,7 @@ def acquire(
         now: seconds since the epoch.
         waived: times that do not count on this machine; a Release that is overdue is taken only when no mirror has a
             better one, and with a warning. None counts where the source is frozen on purpose.
+        is_dated: the mirrors are dated copies: their Releases are not what the suite is now, and are not kept.
 
     Raises:
         UsageError: a suite does not have the component or the architecture.
@@ -101,7 +105,7 @@ def acquire(
     """
     if not source.has(architecture):
         return ()
-    site = _Site(source, cache=cache, fetcher=fetcher, bases_of=bases_of, now=now, waived=waived)
+    site = _Site(source, cache=cache, fetcher=fetcher, bases_of=bases_of, now=now, waived=waived, kept=not is_dated)
     numbered = list(enumerate(source.suites))
     found = dict(fetcher.each(lambda one: (one[0], site.indices(one[1], architecture)), numbered))
     return tuple(index for number, _ in numbered for index in found[number])
@@ -111,14 +115,7 @@ class _Site:
     """One source, and how it is reached."""
 
     def __init__(
-        self,
-        source: Source,
-        *,
-        cache: Cache,
-        fetcher: Fetcher,
-        bases_of: BasesOf,
-        now: int,
-        waived: Waived,
+        self, source: Source, *, cache: Cache, fetcher: Fetcher, bases_of: BasesOf, now: int, waived: Waived, kept: bool
     ) -> None:
         self._source = source
         self._cache = cache
@@ -127,6 +124,7 @@ class _Site:
         self._now = now
         self._waived = waived if source.check_valid_until else Waived.ALL
         self._shelf = Shelf(cache, source)
+        self._is_kept = kept
 
     def indices(self, suite: str, architecture: str) -> tuple[IndexFile, ...]:
         """Return a suite's indices; once more with a new Release when the archive changed between the two."""
@@ -142,7 +140,7 @@ class _Site:
 
     def _release(self, suite: str, *, past_caches: bool = False) -> tuple[Release, tuple[str, ...]]:
         """Return the newest trusted Release, and the mirrors with the one that has it first."""
-        kept = self._shelf.get(suite)
+        kept = self._shelf.get(suite) if self._is_kept else None
         bases = self._bases_of(self._source, suite)
         if self._fetcher.offline and not any(base.startswith("file:") for base in bases):
             return self._offline(suite, kept), bases
@@ -162,7 +160,7 @@ class _Site:
                 raise _summed(suite, failures)
             found = overdue[0]
             self._tell_overdue(suite, found.release)
-        if kept is None or found.release.date >= kept.date:
+        if self._is_kept and (kept is None or found.release.date >= kept.date):
             self._shelf.put(suite, attrs.evolve(found.file, date=found.release.date))
         self._tell(suite, failures)
         return found.release, (found.base, *(other for other in bases if other != found.base))
@@ -254,6 +252,8 @@ class _Site:
             architecture=wanted.architecture,
             bases=wanted.bases,
             site=_site(self._source),
+            signers=wanted.release.signers,
+            date=wanted.release.date,
         )
 
     def _unpack(self, wanted: _Wanted, packing: str, *, key: str) -> None:
@@ -273,7 +273,10 @@ class _Site:
 
 def _site(source: Source) -> str | None:
     """Return the host that the source names, wherever it is fetched: what is installed must not depend on a mirror."""
-    return urlsplit(source.uris[0]).hostname or "" if source.uris else None
+    if not source.uris:
+        return None
+    found = _SITE.match(without_user(source.uris[0])[0])
+    return (found[1] or found[2] or "").lower() if found else ""
 
 
 def _wanted(

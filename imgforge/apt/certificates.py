@@ -90,6 +90,22 @@ def selected(keys: bytes, wanted: Iterable[str], *, what: str) -> bytes:
     return b"".join(chosen)
 
 
+def standing(keys: bytes, *, now: int | None, what: str) -> Mapping[str, int | None]:
+    """Return the fingerprints of the certificates that are good, each with the second in which it expires.
+
+    Args:
+        keys: certificates.
+        now: seconds since the epoch: certificates that expired before are left out; None to keep them. Revoked ones
+            are always left out.
+        what: the source, for messages.
+
+    Raises:
+        KeyringError: they cannot be read, or all are too weak.
+    """
+    good = in_force(keys, now=now, what=what).trusted
+    return {one.fingerprint: None if one.expiration is None else int(one.expiration.timestamp()) for one in good}
+
+
 @attrs.frozen
 class Keys:
     """The keys of a source's certificates, by what they are good for at one moment.

@@ -16,7 +16,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import attrs
 
@@ -24,7 +24,7 @@ from imgforge.apt import certificates, sources
 from imgforge.apt.sources import Source
 from imgforge.apt.words import is_true
 from imgforge.errors import IntegrityError
-from imgforge.fetch.request import redact
+from imgforge.fetch.url import Url, UrlError, redact, without_user
 
 _SETTING = re.compile(r'(?P<name>[^\s"]+) "(?P<value>.*)";')
 _PART = re.compile(r"[A-Za-z0-9_.-]+\.(?:list|sources)")
@@ -58,6 +58,7 @@ class Host:
         logins: for mirrors that ask for one.
         check_valid_until: ``Acquire::Check-Valid-Until``: off on a machine whose mirror is frozen on purpose.
         problems: what could not be read, for people; the rest counts all the same.
+        unreadable: files of logins that only others can read.
     """
 
     sources: tuple[Source, ...] = ()
@@ -65,6 +66,7 @@ class Host:
     logins: tuple[Login, ...] = ()
     check_valid_until: bool = True
     problems: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
 
     def credentials(self, url: str) -> tuple[str, str] | None:
         """Return user and password for a URL, or None."""
@@ -79,8 +81,9 @@ def read(root: Path = Path("/"), *, settings: Mapping[str, str] | None = None) -
         settings: APT's settings by their full name; by default those that `apt-config` prints for this machine, and
             APT's own defaults below another root.
     """
+    is_machine = settings is None and root == Path("/")
     if settings is None:
-        settings = _settings() if root == Path("/") else {}
+        settings = _settings() if is_machine else {}
     places = _Places(root, settings)
     problems: list[str] = []
     found: list[Source] = []
@@ -92,14 +95,26 @@ def read(root: Path = Path("/"), *, settings: Mapping[str, str] | None = None) -
             continue
         problems += [f"{error}; not used" for error in wrong]
         found += [_completed(source, places, problems) for source in parsed]
-    logins = tuple(login for path in places.login_files() for login in _logins(_readable(path)))
+    files = [*places.login_files(), *(_netrc(os.environ) if is_machine else ())]
+    unreadable: list[str] = []
+    logins = [login for source in found for login in _own_logins(source)]
+    for path in files:
+        logins += _logins(_readable(path, unreadable))
     return Host(
-        sources=tuple(found),
+        sources=tuple(_without_users(source) for source in found),
         proxies=tuple(_proxies(settings)),
-        logins=logins,
+        logins=tuple(logins),
         check_valid_until=is_true(settings.get("Acquire::Check-Valid-Until", ""), default=True),
         problems=tuple(problems),
+        unreadable=tuple(unreadable),
     )
+
+
+def _netrc(environment: Mapping[str, str]) -> Iterable[Path]:
+    """Yield this user's own file of logins; as in APT's, those without a scheme are for https only."""
+    path = Path(environment.get("NETRC") or Path(environment.get("HOME", "/nonexistent"), ".netrc"))
+    if _is_file(path):
+        yield path
 
 
 def _settings() -> Mapping[str, str]:
@@ -183,7 +198,7 @@ def _completed(source: Source, places: _Places, problems: list[str]) -> Source:
 
 def _mirrors(uri: str, places: _Places) -> list[str]:
     """Read a list of mirrors: a URI a line, with words about it behind a tab (apt-transport-mirror(1))."""
-    text = places.keyring(unquote(urlsplit(uri).path)).decode("utf-8", "replace")
+    text = places.keyring(unquote(Url.parse(uri.removeprefix("mirror+")).path)).decode("utf-8", "replace")
     lines = (line.partition("#")[0].split() for line in text.splitlines())
     return [words[0] for words in lines if words]
 
@@ -204,7 +219,9 @@ def _logins(text: str) -> Iterable[Login]:
     words = [word for line in text.splitlines() if not line.lstrip().startswith("#") for word in line.split()]
     machine = user = ""
     for word, value in itertools.pairwise(words):
-        if word == "machine":
+        if word == "default":  # a login for everybody is for nobody here
+            machine = user = ""
+        elif word == "machine":
             machine, user = value, ""
         elif word == "login":
             user = value
@@ -212,18 +229,31 @@ def _logins(text: str) -> Iterable[Login]:
             yield Login(machine, user, value)
 
 
+def _without_users(source: Source) -> Source:
+    return attrs.evolve(source, uris=tuple(without_user(uri)[0] for uri in source.uris))
+
+
+def _own_logins(source: Source) -> Iterable[Login]:
+    """Yield the logins that somebody wrote into the URIs of a source, each for its URI alone."""
+    for uri in source.uris:
+        bare, user = without_user(uri)
+        if user:
+            name, _, password = user.partition(":")
+            yield Login(bare, unquote(name), unquote(password))
+
+
 def _is_for(login: Login, url: str) -> bool:
+    """Tell whether a login is for a URL: its scheme, its host, its port if it names one, and what is below its path."""
     try:
-        asked = urlsplit(url)
-        named = urlsplit(login.machine if "://" in login.machine else f"https://{login.machine}")
-        same_port = named.port is None or named.port == asked.port
-    except ValueError:
+        asked = Url.parse(url)
+        named = Url.parse(login.machine if "://" in login.machine else f"https://{login.machine}")
+    except UrlError:
         return False
-    path = asked.path or "/"
+    same_port = asked.origin == named.origin or named.port is None
     return (
-        (asked.scheme, asked.hostname) == (named.scheme, named.hostname)
+        (asked.scheme, asked.host) == (named.scheme, named.host)
         and same_port
-        and (path == named.path or path.startswith(named.path.rstrip("/") + "/"))
+        and f"{asked.path}/".startswith(f"{named.path.rstrip('/')}/")
     )
 
 
@@ -231,11 +261,12 @@ def _text(path: Path) -> str:
     return _bytes(path).decode("utf-8", "replace")
 
 
-def _readable(path: Path) -> str:
+def _readable(path: Path, unreadable: list[str]) -> str:
     """Return a file's text, and none of a file that is not ours to read, as passwords often are not."""
     try:
         return _text(path)
     except OSError:
+        unreadable.append(str(path))
         return ""
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import mmap
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from imgforge.apt.package import STANZA_MAX, Package, StanzaError, parse
 from imgforge.apt.values import IndexFile
@@ -180,9 +180,17 @@ class Index:
                 if line:
                     yield line.partition(b" ")[0].decode("utf-8", "replace")
 
-    def mention(self, name: str, *, architecture: str) -> tuple[int, int, int] | None:
-        """Return where the file first mentions a name as a package or in a relation field: an order, nothing else."""
-        return _first_mention(self._data, name.encode(), (b":" + architecture.encode(), b":native"))
+    def mention(
+        self, name: str, *, architecture: str, skip: Callable[[str], object] | None = None
+    ) -> tuple[int, int, int] | None:
+        """Return where the file first mentions a name as a package or in a relation field: an order, nothing else.
+
+        Args:
+            name: of a package, or a virtual one.
+            architecture: the machine's.
+            skip: tells of a package's name whether its stanza is left out; None for none.
+        """
+        return _first_mention(self._data, name.encode(), (b":" + architecture.encode(), b":native"), skip)
 
     def _find(self, name: str, *, first: int) -> tuple[int, ...]:
         key = name.encode()
@@ -213,7 +221,9 @@ _RELATION_FIELDS = {
 _NAME_BYTES = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.")
 
 
-def _first_mention(data: Data, name: bytes, qualifiers: tuple[bytes, bytes]) -> tuple[int, int, int] | None:
+def _first_mention(
+    data: Data, name: bytes, qualifiers: tuple[bytes, bytes], skip: Callable[[str], object] | None
+) -> tuple[int, int, int] | None:
     """Return (stanza's offset, rank of the field, offset) of the first mention, in the order in which APT reads.
 
     APT numbers names as it meets them: stanza by stanza, in each the package first and then the relation fields in the
@@ -221,17 +231,33 @@ def _first_mention(data: Data, name: bytes, qualifiers: tuple[bytes, bytes]) -> 
     foreign architecture; one with this machine's is the name (pkgcachegen.cc, NewPackage).
     """
     best: tuple[int, int, int] | None = None
-    start, end = 0, len(data)
+    end = len(data)
     at = data.find(name)
     while 0 <= at < end:
         rank = _field_rank(data, at) if _is_name(data, at, len(name), qualifiers) else None
-        if rank is not None:
-            if best is None:
-                before, after = data.rfind(b"\n\n", 0, at), data.find(b"\n\n", at)
-                start, end = (before + 2 if before >= 0 else 0), (after if after >= 0 else end)
-            best = min(best or (start, rank, at), (start, rank, at))
+        if rank is None:
+            at = data.find(name, at + 1)
+            continue
+        first, last = _stanza(data, at)
+        if best is None and skip is not None and skip(_called(data, first)):
+            at = data.find(name, last)
+            continue
+        best = min(best or (first, rank, at), (first, rank, at))
+        end = last
         at = data.find(name, at + 1)
     return best
+
+
+def _stanza(data: Data, at: int) -> tuple[int, int]:
+    """Return where the stanza around a place starts and ends."""
+    before, after = data.rfind(b"\n\n", 0, at), data.find(b"\n\n", at)
+    return (before + 2 if before >= 0 else 0), (after if after >= 0 else len(data))
+
+
+def _called(data: Data, start: int) -> str:
+    """Return the name of the package whose stanza starts here."""
+    newline = data.find(b"\n", start)
+    return data[start + 9 : len(data) if newline < 0 else newline].strip().decode("utf-8", "replace")
 
 
 def _is_name(data: Data, at: int, length: int, qualifiers: tuple[bytes, bytes]) -> bool:

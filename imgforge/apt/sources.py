@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from urllib.parse import urlsplit
 
 import attrs
 
@@ -21,7 +20,7 @@ from imgforge.apt.words import is_true
 from imgforge.deb import control
 from imgforge.digest import Digest
 from imgforge.errors import IntegrityError
-from imgforge.fetch.request import redact
+from imgforge.fetch.url import Url, UrlError, redact, without_user
 
 pysequoia = late.module("pysequoia")
 
@@ -263,11 +262,16 @@ def _listed(fields: Mapping[str, str], name: str) -> tuple[str, ...]:
 
 
 def _is_uri(text: str) -> bool:
-    try:
-        urlsplit(text)
-    except ValueError:
+    """Tell whether a text is a URI; what is fetched from must be one that every parser reads alike."""
+    if _URI.fullmatch(text) is None:
         return False
-    return _URI.fullmatch(text) is not None
+    fetched = text.removeprefix("mirror+")
+    if fetched.lower().startswith(("http:", "https:", "file:")):
+        try:
+            Url.parse(without_user(fetched)[0])
+        except UrlError:
+            return False
+    return True
 
 
 def _source(fields: Mapping[str, str], *, name: str, where: str) -> Source:

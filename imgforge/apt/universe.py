@@ -11,16 +11,20 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from imgforge.apt.index import Index
 from imgforge.apt.package import Package, is_same
 from imgforge.apt.pins import DOWNGRADE, Pin, Preferences
+from imgforge.apt.values import IndexFile
 from imgforge.deb import relation
 from imgforge.deb.version import sort_key
 
 ANY = ":any"
 """Ends a name that only packages with ``Multi-Arch: allowed`` answer to (deb-control(5), ``Multi-Arch``)."""
+
+Withhold = Callable[[IndexFile, str], str]
+"""Returns why a package of an index does not exist here, by its name; empty text where it does."""
 
 _PRIORITIES = {"": 0, "required": 1, "important": 2, "standard": 3, "optional": 4, "extra": 5}
 
@@ -45,6 +49,7 @@ class Universe:
         architecture: str,
         pins: Sequence[Pin] = (),
         prefer: Mapping[str, str] | None = None,
+        withhold: Withhold | None = None,
     ) -> None:
         """Put indices together.
 
@@ -54,11 +59,14 @@ class Universe:
             pins: in the order of the preferences files.
             prefer: versions that go before every other choice, where they still exist, no pin forbids them, and
                 nothing newer is installed: what a lock says.
+            withhold: leaves packages out as if their index did not list them: neither they nor what they provide is a
+                candidate, and they decide no order.
         """
         self.indices = tuple(indices)
         self.architecture = architecture
         self._preferences = Preferences(pins, architecture=architecture)
         self._prefer = dict(prefer or {})
+        self._withhold = withhold
         self._versions: dict[str, tuple[tuple[Package, ...], ...]] = {}
         self._providers: dict[str, tuple[tuple[Package, str | None], ...]] = {}
         self._ranks: dict[str, tuple[int, int, int, int]] = {}
@@ -113,7 +121,17 @@ class Universe:
     def names(self) -> Iterator[str]:
         """Return the names of all packages, for suggestions; in no useful order and some twice."""
         for index in self.indices:
-            yield from index.names()
+            yield from (name for name in index.names() if not self._withheld(index.file, name))
+
+    def withheld(self, name: str) -> tuple[str, ...]:
+        """Return why indices that have a package, or a provider of a name, do not count for it; nothing when all do."""
+        if self._withhold is None:
+            return ()
+        listed = ((index, package) for index in self.indices for package in index.packages(name))
+        provided = ((index, package) for index in self.indices for package in index.providers(name))
+        pairs = itertools.chain(listed, provided)
+        reasons = (self._withheld(index.file, package.name) for index, package in pairs)
+        return tuple(dict.fromkeys(filter(None, reasons)))
 
     def rank(self, name: str) -> tuple[int, int, int, int]:
         """Return where a name is first mentioned: APT's order of names, by which it decides when nothing else does.
@@ -127,13 +145,19 @@ class Universe:
 
     def _find_rank(self, name: str) -> tuple[int, int, int, int]:
         for number, index in enumerate(self.indices):
-            mention = index.mention(name, architecture=self.architecture)
+            skip = None if self._withhold is None else functools.partial(self._withheld, index.file)
+            mention = index.mention(name, architecture=self.architecture, skip=skip)
             if mention is not None:
                 return (number, *mention)
         return (len(self.indices), 0, 0, 0)
 
     def _fits(self, package: Package) -> bool:
-        return package.architecture in (self.architecture, "all")
+        if package.architecture not in (self.architecture, "all"):
+            return False
+        return self._withhold is None or package.index is None or not self._withhold(package.index, package.name)
+
+    def _withheld(self, file: IndexFile, name: str) -> str:
+        return "" if self._withhold is None else self._withhold(file, name)
 
     def _grouped(self, name: str) -> tuple[tuple[Package, ...], ...]:
         """Return the versions, the highest first and equal ones in the order of the indices, each with who lists it."""

@@ -53,6 +53,8 @@ class IndexFile:
         bases: base URLs of the mirrors, best first; a package's ``Filename`` is relative to each.
         site: the host of the source's own first URI, which ``Pin: origin`` names, wherever the file was fetched; empty
             text for files of this machine, None where the source has no URI.
+        signers: fingerprints of the certificates that signed the Release file, lower case.
+        date: when the Release file was made, seconds since the epoch.
     """
 
     path: Path
@@ -64,3 +66,5 @@ class IndexFile:
     architecture: str
     bases: tuple[str, ...]
     site: str | None = None
+    signers: tuple[str, ...] = ()
+    date: int = 0

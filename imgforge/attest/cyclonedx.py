@@ -87,8 +87,8 @@ def _package(one: Package, distribution: Distribution) -> dict[str, Any]:
         members["supplier"] = {"name": one.maintainer}
     if one.licence:
         members["licenses"] = [{"expression": one.licence.expression}]
-    if one.vouched:
-        members["hashes"] = [{"alg": "SHA-256", "content": one.vouched.digest.hex}]
+    if one.locked:
+        members["hashes"] = [{"alg": "SHA-256", "content": one.locked.digest.hex}]
     if one.homepage.startswith(("http://", "https://")) and not set(one.homepage) & set(' <>"{}|\\^`'):
         members["externalReferences"] = [{"type": "website", "url": one.homepage}]
     return members
@@ -111,9 +111,9 @@ def _facts(one: Package) -> tuple[tuple[str, str], ...]:
         ("section", one.section),
         ("installed-size", str(one.installed_size)),
     ]
-    if one.vouched:
-        origin = one.vouched.origin
-        facts += [("size", str(one.vouched.size)), ("apt-source", origin.source), ("apt-path", origin.path)]
+    if one.locked:
+        origin = one.locked.origin
+        facts += [("size", str(one.locked.size)), ("apt-source", origin.source), ("apt-path", origin.path)]
     return tuple(facts)
 
 

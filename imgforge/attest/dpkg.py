@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from imgforge.attest import licences
-from imgforge.attest.knowledge import Package, SourcePackage, Vouched
+from imgforge.attest.knowledge import LockedDeb, Package, SourcePackage
 from imgforge.deb import control
 from imgforge.deb.control import DebControlError, Stanza
 from imgforge.deb.source import named
@@ -18,13 +18,13 @@ Key = tuple[str, str, str]
 
 
 def packages(
-    status: str, *, vouched: Mapping[Key, Vouched], copyrights: Mapping[str, str], what: str = "dpkg/status"
+    status: str, *, locked: Mapping[Key, LockedDeb], copyrights: Mapping[str, str], what: str = "dpkg/status"
 ) -> tuple[Package, ...]:
     """Return the packages of an image.
 
     Args:
         status: the text of ``/var/lib/dpkg/status``.
-        vouched: what locks say, of this image and of the bases that were built with one.
+        locked: what locks say, of this image and of the bases that were built with one.
         copyrights: the text of ``/usr/share/doc/NAME/copyright`` by NAME, as far as the caller has read them.
         what: the status file's name in messages.
 
@@ -32,7 +32,7 @@ def packages(
         DebControlError: the file is malformed.
     """
     return tuple(
-        _package(stanza, vouched, copyrights, what=what)
+        _package(stanza, locked, copyrights, what=what)
         for stanza in control.parse(status, file=what)
         if _is_listed(stanza)
     )
@@ -43,7 +43,7 @@ def _is_listed(stanza: Stanza) -> bool:
     return stanza.get("Status", "").split()[-1:] != ["not-installed"] and "Version" in stanza
 
 
-def _package(stanza: Stanza, vouched: Mapping[Key, Vouched], copyrights: Mapping[str, str], *, what: str) -> Package:
+def _package(stanza: Stanza, locked: Mapping[Key, LockedDeb], copyrights: Mapping[str, str], *, what: str) -> Package:
     missing = [field for field in ("Package", "Architecture", "Status") if not stanza.get(field)]
     if missing:
         raise DebControlError(f"{what}:{stanza.line}: field {missing[0]!r} is absent")
@@ -62,7 +62,7 @@ def _package(stanza: Stanza, vouched: Mapping[Key, Vouched], copyrights: Mapping
         homepage=stanza.get("Homepage", ""),
         section=stanza.get("Section", ""),
         installed_size=int(size) * 1024 if re.fullmatch("[0-9]{1,12}", size) else 0,
-        vouched=vouched.get((name, version, architecture)),
+        locked=locked.get((name, version, architecture)),
         licence=licences.read(copyright_text) if copyright_text else None,
     )
 

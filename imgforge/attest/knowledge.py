@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
+from typing import Any
 
 import attrs
 
 from imgforge.attest.licences import Licence
 from imgforge.digest import Digest
+
+LOCK_ALONE = "digest of the lock"
+SIGNED_INDEX = "signed index"
+SIGNED_LOCK = "signed lock"
 
 
 @attrs.frozen(order=True)
@@ -25,7 +30,7 @@ class SourcePackage:
 
 @attrs.frozen
 class Origin:
-    """Which APT source vouched for a package: its Release file was signed by the source's keys.
+    """Which APT source a lock names for a package.
 
     Attributes:
         source: its name in the manifest.
@@ -39,18 +44,51 @@ class Origin:
 
 
 @attrs.frozen
-class Vouched:
+class Proof:
+    """What vouched for a package: a signed index that lists its digest, or a signature of its lock.
+
+    Attributes:
+        signers: fingerprints of the certificates that signed the index; of the key that signed the lock.
+        suite: of the index; empty where it is the lock that is signed.
+        component: of the index; empty in a flat archive, too.
+        date: the Date of the index's Release, seconds since the epoch; 0 where it is the lock that is signed.
+    """
+
+    signers: tuple[str, ...]
+    suite: str = ""
+    component: str = ""
+    date: int = 0
+
+    def members(self) -> dict[str, Any]:
+        """Return it as members of a JSON object."""
+        if not self.suite:
+            return {"signers": list(self.signers)}
+        place = {"suite": self.suite, "component": self.component, "released": rfc3339(self.date)}
+        return {**{key: value for key, value in place.items() if value}, "signers": list(self.signers)}
+
+
+@attrs.frozen
+class LockedDeb:
     """What the lock says of a package.
 
     Attributes:
         size: bytes of the ``.deb``.
         digest: of the ``.deb``.
         origin: where it came from.
+        proof: what vouched for it, as far as this machine has seen that; None where the lock alone says so.
     """
 
     size: int
     digest: Digest
     origin: Origin
+    proof: Proof | None = None
+
+    @property
+    def checked(self) -> str:
+        """What the package was checked against."""
+        if self.proof is None:
+            return LOCK_ALONE
+        return SIGNED_INDEX if self.proof.suite else SIGNED_LOCK
 
 
 @attrs.frozen
@@ -62,7 +100,7 @@ class Package:
         built_using: sources whose code is in it besides its own (``Built-Using``, ``Static-Built-Using``).
         maintainer: as the field has it.
         installed_size: bytes, as the package says.
-        vouched: what the lock says; None for a package of a foreign base image, for which nobody here vouches.
+        locked: what the lock says; None for a package of a foreign base image, of which no lock is known.
         licence: None where debian/copyright is not machine-readable, or is not there.
     """
 
@@ -76,7 +114,7 @@ class Package:
     homepage: str = ""
     section: str = ""
     installed_size: int = 0
-    vouched: Vouched | None = None
+    locked: LockedDeb | None = None
     licence: Licence | None = None
 
 
@@ -146,7 +184,7 @@ class Knowledge:
         distribution: of its os-release.
         tool: what built it.
         packages: all of dpkg's list, sorted by name and architecture.
-        sources: pairs of the name and the identity of each APT source that vouched for one.
+        sources: pairs of the name and the identity of each APT source that a lock names for one.
         base: the images below, the nearest first; empty from scratch.
         layers: lowest first.
     """

@@ -180,7 +180,7 @@ def _layer(number: int, layer: Entry, largest: int) -> str:
 
 def _packages(report: Entry) -> str:
     rows = (_package(place, one) for place, one in _sorted(report))
-    table = _table(("Package", ">Installed", "Version", "Vouched for by", "Licence", "Digest of the .deb"), rows)
+    table = _table(("Package", ">Installed", "Version", "LockedDeb for by", "Licence", "Digest of the .deb"), rows)
     return f'\n<section id="packages"><h2>Packages</h2>{table}</section>'
 
 
@@ -192,7 +192,7 @@ def _package(place: int, one: Entry) -> str:
         f'<tr id="p{place}"><td class="name">{_text(name)}</td>'
         f'<td class="amount">{_size(lenient.number(one, "installed_size"))}</td>'
         f"{_rest('', _text(lenient.text(one, 'version')))}"
-        f"{_rest('vouched for by', _text(vouched) or 'nobody here')}"
+        f"{_rest('vouched for by', _text(vouched or lenient.text(one, 'checked')) or 'nothing known')}"
         f"{_rest('licence', _text(lenient.text(one, 'licence')))}"
         f"{_rest('', _digest(lenient.text(one, 'digest')))}</tr>"
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from imgforge.attest import purl
-from imgforge.attest.knowledge import Knowledge, Layer, Measurements, Package, rfc3339
+from imgforge.attest.knowledge import SIGNED_INDEX, SIGNED_LOCK, Knowledge, Layer, Measurements, Package, rfc3339
 
 PREDICATE_TYPE: Final = "https://imgforge.wikimedia.org/report/v1"
 MEDIA_TYPE: Final = "application/vnd.wikimedia.imgforge.report.v1+json"
@@ -32,7 +32,7 @@ def document(known: Knowledge, measured: Measurements) -> dict[str, Any]:
             {
                 "name": name,
                 "identity": identity,
-                "packages": sum(1 for one in known.packages if one.vouched and one.vouched.origin.source == name),
+                **_counts(name, known),
             }
             for name, identity in known.sources
         ],
@@ -41,11 +41,17 @@ def document(known: Knowledge, measured: Measurements) -> dict[str, Any]:
         "totals": {
             "packages": len(known.packages),
             "layers": sum(layer.size for layer in known.layers),
-            "debs": sum(one.vouched.size for one in known.packages if one.vouched),
+            "debs": sum(one.locked.size for one in known.packages if one.locked),
             "installed": sum(one.installed_size for one in known.packages),
         },
         "build": _build(measured),
     }
+
+
+def _counts(source: str, known: Knowledge) -> dict[str, int]:
+    """Return how many packages locks name a source for, and of how many a signed index was seen."""
+    own = [one.locked for one in known.packages if one.locked and one.locked.origin.source == source]
+    return {"packages": len(own), "vouched": sum(1 for one in own if one.checked == SIGNED_INDEX)}
 
 
 def _layer(layer: Layer) -> dict[str, Any]:
@@ -73,10 +79,15 @@ def _package(one: Package, known: Knowledge) -> dict[str, Any]:
         members["built_using"] = [{"name": built.name, "version": built.version} for built in one.built_using]
     if one.licence:
         members["licence"] = one.licence.expression
-    if one.vouched:
-        members["size"] = one.vouched.size
-        members["digest"] = str(one.vouched.digest)
-        members["vouched_by"] = one.vouched.origin.source
+    if one.locked:
+        members["size"] = one.locked.size
+        members["digest"] = str(one.locked.digest)
+        members["apt_source"] = one.locked.origin.source
+        members["checked"] = one.locked.checked
+        if one.locked.proof:
+            by_lock = one.locked.checked == SIGNED_LOCK
+            members["vouched_by"] = ", ".join(one.locked.proof.signers) if by_lock else one.locked.origin.source
+            members["proof"] = one.locked.proof.members()
     return members
 
 

@@ -82,16 +82,18 @@ def _dependencies(known: Knowledge, invocation: Invocation) -> list[dict[str, An
         {"name": base.name, "uri": purl.image(base.name, base.digest), "digest": _digest(base.digest)}
         for base in known.base[:1]
     ]
-    debs = [_package(one, known) for one in known.packages if one.vouched]
+    debs = [_package(one, known) for one in known.packages if one.locked]
     return [*(_file(one) for one in files), *bases, *debs]
 
 
 def _package(one: Package, known: Knowledge) -> dict[str, Any]:
-    vouched = one.vouched
+    locked = one.locked
     members: dict[str, Any] = {"name": one.name, "uri": purl.package(one, known.distribution)}
-    if vouched is not None:
-        members["digest"] = _digest(vouched.digest)
-        members["annotations"] = {"source": vouched.origin.source, "path": vouched.origin.path}
+    if locked is not None:
+        proof = locked.proof.members() if locked.proof else {}
+        origin = {"source": locked.origin.source, "path": locked.origin.path}
+        members["digest"] = _digest(locked.digest)
+        members["annotations"] = {**origin, "checked": locked.checked, **proof}
     return members
 
 

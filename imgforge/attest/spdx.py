@@ -77,7 +77,7 @@ def _base(one: BaseImage) -> dict[str, Any]:
 
 
 def _package(one: Package, known: Knowledge) -> dict[str, Any]:
-    vouched = one.vouched
+    locked = one.locked
     members: dict[str, Any] = {
         "SPDXID": _package_id(one),
         "name": one.name,
@@ -92,9 +92,9 @@ def _package(one: Package, known: Knowledge) -> dict[str, Any]:
         members["homepage"] = one.homepage
     if one.state != "installed":
         members["comment"] = f"dpkg's state: {one.state}"
-    if vouched is not None:
-        members["checksums"] = [{"algorithm": "SHA256", "checksumValue": vouched.digest.hex}]
-        members["packageFileName"] = vouched.origin.path.rsplit("/", 1)[-1]
+    if locked is not None:
+        members["checksums"] = [{"algorithm": "SHA256", "checksumValue": locked.digest.hex}]
+        members["packageFileName"] = locked.origin.path.rsplit("/", 1)[-1]
     return members
 
 
@@ -127,10 +127,10 @@ def _reference(locator: str) -> dict[str, Any]:
 
 def _source_info(one: Package) -> str:
     built = f"built from the source package {one.source.name} {one.source.version}"
-    if one.vouched is None:
+    if one.locked is None:
         return f"{built}; came with a base image for which no lock is known"
-    origin = one.vouched.origin
-    return f"{built}; vouched for by the APT source {origin.source} ({origin.identity})"
+    origin = one.locked.origin
+    return f"{built}; locked from the APT source {origin.source} ({origin.identity})"
 
 
 def _supplier(maintainer: str) -> str:

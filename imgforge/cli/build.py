@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 
 import imgforge
 from imgforge.cli import options, rendering
@@ -48,6 +49,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     """Build, and print the name and the digest."""
+    start = time.monotonic()
     built = imgforge.build(
         arguments.manifest,
         settings=options.timed(settings, arguments),
@@ -57,5 +59,13 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     )
     if arguments.push:
         imgforge.push(f"{built.name}@{built.digest}", arguments.push, settings=settings, key=arguments.key)
+    settings.reporter.noted(_summary(built, seconds=time.monotonic() - start))
     rendering.say(f"{built.name}@{built.digest}")
     return 0
+
+
+def _summary(built: imgforge.Built, *, seconds: float) -> str:
+    packages = max((len(locked.packages) for locked in built.lock.lock.locked), default=0)
+    size = rendering.size(sum(layer.size for layer in built.image.manifest.layers))
+    what = "is up to date" if built.reused else "built"
+    return f"{built.name}: {what} in {rendering.duration(seconds)}, {packages} packages of its own, {size}"

@@ -36,12 +36,14 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     """Print every refusal."""
     checked = imgforge.check(arguments.target, settings=settings)
     if arguments.json:
-        rendering.say(rendering.as_json(checked))
+        rendering.say_json(checked)
         return rendering.REFUSED if checked.refusals else 0
     for refusal in checked.refusals:
-        rendering.say(refusal.line)
+        rendering.say(rendering.paragraph(refusal.line))
     for hint in dict.fromkeys(refusal.hint for refusal in checked.refusals if refusal.hint):
         rendering.say(f"hint: {hint}")
     for held in checked.private:
         settings.reporter.noted(f"{checked.name}: holds {held}: it goes to private repositories only")
+    count = len(checked.refusals)
+    settings.reporter.noted(f"{checked.name}: checked, {count or 'nothing'} refused")
     return rendering.REFUSED if checked.refusals else 0

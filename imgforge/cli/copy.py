@@ -8,7 +8,11 @@ import imgforge
 from imgforge.cli import options, rendering
 
 EXAMPLES = """\
+Between registries the image's signatures, SBOMs, provenance and what else is attached to it go with it; with an index
+go those of each of its images, too.
+
 examples:
+  imgforge copy docker://staging.example.org/hello:1 docker://registry.example.org/apps/hello:1
   imgforge copy docker://registry.example.org/apps/hello:1 oci:out:hello
   imgforge copy oci-archive:hello.tar docker://registry.example.org/apps/hello:1
   imgforge copy hello docker-archive:hello.tar
@@ -19,6 +23,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """Add the verb's own arguments."""
     parser.add_argument("source", metavar="FROM", help="a name in the store, or a reference with its transport")
     parser.add_argument("target", metavar="TO", help="likewise")
+    parser.add_argument("--no-evidence", action="store_true", help="leave signatures and statements behind")
     options.platform(parser)
     options.places(parser)
     options.policy(parser)
@@ -27,6 +32,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     """Copy, and print where the image is."""
-    done = imgforge.copy(arguments.source, arguments.target, settings=settings, platform=arguments.platform)
+    done = imgforge.copy(
+        arguments.source,
+        arguments.target,
+        settings=settings,
+        platform=arguments.platform,
+        attach=not arguments.no_evidence,
+    )
     rendering.say(f"{done.reference}@{done.digest}")
     return 0

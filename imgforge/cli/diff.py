@@ -37,7 +37,7 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     """Print what is different."""
     found = imgforge.diff(arguments.before, arguments.after, settings=settings, platform=arguments.platform)
     if arguments.json:
-        rendering.say(rendering.as_json(found.to_json()))
+        rendering.say_json(found.to_json())
     else:
         wanted = {"changelogs": not arguments.no_changelogs, "every_file": arguments.all_files}
         for line in found.described(**wanted):

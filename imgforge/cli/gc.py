@@ -25,7 +25,7 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     """Collect, and print what was freed."""
     freed = imgforge.gc(settings=settings)
     if arguments.json:
-        rendering.say(rendering.as_json(freed))
+        rendering.say_json(freed)
         return 0
     rendering.say(f"store: {freed.blobs} blobs, {rendering.size(freed.store)}")
     rendering.say(f"cache: {freed.entries} entries, {rendering.size(freed.cache)}")

@@ -23,7 +23,7 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     """Print a line for each image."""
     images = imgforge.images(settings=settings)
     if arguments.json:
-        rendering.say(rendering.as_json(images))
+        rendering.say_json(images)
         return 0
     if not images:
         settings.reporter.noted(f"{settings.store}: no images yet")

@@ -39,7 +39,7 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     """Print the image."""
     seen = imgforge.inspect(arguments.image, settings=settings, platform=arguments.platform)
     if arguments.json:
-        rendering.say(rendering.as_json(seen))
+        rendering.say_json(seen)
     elif arguments.scripts:
         rows = ((script.label, rendering.duration(script.seconds)) for script in seen.scripts)
         rendering.say(rendering.table((("SCRIPT", "TIME"), *rows)))

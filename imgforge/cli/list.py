@@ -23,7 +23,7 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     """Print a tag a line."""
     tags = imgforge.tags(arguments.repository, settings=settings)
     if arguments.json:
-        rendering.say(rendering.as_json(tags))
+        rendering.say_json(tags)
         return 0
     for tag in tags:
         rendering.say(tag)

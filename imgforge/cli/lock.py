@@ -18,6 +18,7 @@ examples:
   imgforge lock hello.yaml --upgrade               every package at its newest
   imgforge lock hello.yaml --upgrade openssl       this one, and what it needs
   imgforge lock hello.yaml --check                 what a refresh would change, with urgencies; writes nothing
+  imgforge lock hello.yaml --key release.key       sign it, for a policy that names the key
   imgforge lock hello.yaml --offline               from the indices that are in the cache
   imgforge lock images/*.yaml                      all of them, reading what they share once
   imgforge lock images/*.yaml --check              likewise, each line with the image's name
@@ -32,6 +33,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--check", action="store_true", help="only say what a refresh would change, and exit with 3 if it would"
     )
     options.upgrade(which)
+    options.signer(parser)
     options.policy(parser)
     options.places(parser)
     options.sources(parser)
@@ -40,10 +42,14 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     """Lock, and print what changed; one that cannot be locked does not keep the others from it."""
+    if arguments.check and arguments.key:
+        raise imgforge.UsageError("--key: expected a lock to write, got --check, which writes none")
     if arguments.check:
         return _check(arguments, settings)
     found, failures = list[dict[str, object]](), Failures(settings.reporter, "is not locked")
-    made = imgforge.lock_each(arguments.manifest, settings=settings, upgrade=options.upgraded(arguments))
+    made = imgforge.lock_each(
+        arguments.manifest, settings=settings, upgrade=options.upgraded(arguments), key=arguments.key
+    )
     for manifest, locked in failures.sifted(made):
         if arguments.json:
             found.append({"manifest": manifest, "path": locked.path, "changes": locked.changes})
@@ -77,4 +83,4 @@ def _check(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
 def _say_json(found: Sequence[object], arguments: argparse.Namespace) -> None:
     """Print what was found: a list where several were asked for, however many of them failed."""
     if found:
-        rendering.say(rendering.as_json(found if len(arguments.manifest) > 1 else found[0]))
+        rendering.say_json(found if len(arguments.manifest) > 1 else found[0])

@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from imgforge import interruption
 from imgforge.cli import bars, options, parser, progress, rendering, verbs
 
 INTERRUPTED = 130
@@ -43,6 +44,7 @@ def main(words: Sequence[str], *, load: verbs.Loader = verbs.load) -> int:
     end = list(words).index("--") if "--" in words else len(words)
     own, argv = words[:end], words[end + 1 :]
     reporter = _reporter(set(own), verb=own[0] if own else "")
+    interruption.describe_with(reporter.last_words)
     try:
         code = _perform(own, argv, reporter=reporter, load=load)
         sys.stdout.flush()

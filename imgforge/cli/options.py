@@ -9,7 +9,6 @@ from pathlib import Path
 import attrs
 
 import imgforge
-from imgforge.limits import short_seconds
 
 VERBOSE = ("-v", "--verbose")
 """The flags for all words; `run` has a volume as its ``-v``, as elsewhere."""
@@ -90,14 +89,7 @@ def places(parser: argparse.ArgumentParser) -> None:
 def sources(parser: argparse.ArgumentParser) -> None:
     """Add where manifests and packages come from."""
     group = parser.add_argument_group("sources")
-    group.add_argument(
-        "--manifests",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="look a base's manifest up here too, before the shipped ones; repeatable",
-    )
+    manifests_directories(group)
     group.add_argument(
         "--mirror",
         action="append",
@@ -114,6 +106,18 @@ def sources(parser: argparse.ArgumentParser) -> None:
         help="a dated copy of the archive, for packages that it has no more; repeatable",
     )
     group.add_argument("--offline", action="store_true", help="open no connection; say what the cache lacks")
+
+
+def manifests_directories(parser: argparse._ActionsContainer) -> None:
+    """Add where manifests are found by their names."""
+    parser.add_argument(
+        "--manifests",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="look a base's manifest up here too, before the shipped ones; repeatable",
+    )
 
 
 def policy(parser: argparse.ArgumentParser) -> None:
@@ -143,7 +147,7 @@ def timeout(parser: argparse._ActionsContainer, of: str) -> None:
 
 
 def _seconds(text: str) -> int:
-    found = short_seconds(text)
+    found = imgforge.Limits.seconds(text)
     if found is None:
         raise argparse.ArgumentTypeError(f"expected a time such as 90s, 15m or 2h, got {text!r}")
     return found

@@ -22,6 +22,7 @@ examples:
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the verb's own arguments."""
     parser.add_argument("directory", metavar="DIR", type=Path, nargs="?", default=Path(), help="where to look (.)")
+    options.policy(parser)
     options.places(parser)
     options.sources(parser)
     options.work(parser)
@@ -32,13 +33,16 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     failures = Failures(settings.reporter, "is not checked")
     found = [one for _, one in failures.sifted(imgforge.outdated(arguments.directory, settings=settings))]
     if arguments.json:
-        rendering.say(rendering.as_json(found))
+        rendering.say_json(found)
     else:
-        rows = ((one.name, *_columns(change)) for one in found for change in one.changes)
-        rendering.say(rendering.table((("IMAGE", "PACKAGE", "LOCKED", "NOW", "URGENCY"), *rows)))
+        rows = [(one.name, *_columns(change)) for one in found for change in one.changes]
+        if rows:
+            rendering.say(rendering.table((("IMAGE", "PACKAGE", "LOCKED", "NOW", "URGENCY"), *rows)))
         for one in found:
             for reason in one.stale:
                 rendering.say(f"{one.name}: {reason}")
+    stale = sum(bool(one.changes or one.stale) for one in found)
+    settings.reporter.noted(f"{arguments.directory}: {len(found)} locks checked, {stale} to refresh")
     failures.refuse()
     return rendering.OUTDATED if any(one.changes or one.stale for one in found) else 0
 

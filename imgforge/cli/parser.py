@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 from collections.abc import Iterator
 from typing import NoReturn
 
@@ -22,6 +23,9 @@ examples:
   imgforge run hello                   run it in the sandbox
   imgforge build --help                options and examples of one verb
 """
+
+_UNKNOWN = re.compile(r"(?<= )--[a-z-]+")
+"""An option in argparse's own words: ``unrecognized arguments: --wrong``."""
 
 
 @attrs.frozen
@@ -66,6 +70,9 @@ class Parser(argparse.ArgumentParser):
             UsageError: always.
         """
         error = imgforge.UsageError(f"{self.prog.removeprefix('imgforge').strip() or 'command line'}: {message}")
+        for wrong in _UNKNOWN.findall(message) if message.startswith("unrecognized") else ():
+            for close in difflib.get_close_matches(wrong, self._option_string_actions, n=1, cutoff=0.7):
+                error.add_note(f"did you mean {close}?")
         error.add_note(f"see `{self.prog} --help`")
         raise error
 

@@ -19,6 +19,7 @@ examples:
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the verb's own arguments."""
     options.manifest(parser)
+    options.policy(parser)
     options.places(parser)
     options.sources(parser)
 
@@ -27,7 +28,7 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     """Print packages, layers and bytes."""
     plan = imgforge.plan(arguments.manifest, settings=settings)
     if arguments.json:
-        rendering.say(rendering.as_json(plan))
+        rendering.say_json(plan)
         return 0
     rendering.say(_described(plan))
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import Any, TextIO
 import attrs
 
 import imgforge
+from imgforge import interruption
 from imgforge.cli import rendering
 
 _LINE_EVERY = 10.0
@@ -61,8 +61,17 @@ class Tally(imgforge.Reporter):
             course = self._courses.pop(id(step))
         self.ended(step, course.done, seconds)
 
+    def stopped(self, step: imgforge.Step, seconds: float) -> None:
+        """Stop counting."""
+        with self._lock:
+            course = self._courses.pop(id(step))
+        self.gave_up(step, course.done, seconds)
+
     def came(self, step: imgforge.Step, done: int) -> None:
         """Say how far a running step is."""
+
+    def gave_up(self, step: imgforge.Step, done: int, seconds: float) -> None:
+        """Say that a step failed, `done` of its unit done."""
 
     def ended(self, step: imgforge.Step, done: int, seconds: float) -> None:
         """Say that a step ended, `done` of its unit done."""
@@ -93,9 +102,15 @@ class Tally(imgforge.Reporter):
         for hint in hints:
             self.write(f"hint: {hint}")
 
+    def last_words(self, text: str, exit_code: int) -> str:  # noqa: ARG002 - as above
+        """Return what is written when a signal ends the process; called in another thread, it waits for nothing."""
+        return f"imgforge: error: {text}\n"
+
     def write(self, line: str) -> None:
-        """Write one line at once, so that threads do not mix theirs."""
-        self._stream.write(rendering.printable(line) + "\n")
+        """Write one line at once, so that threads do not mix theirs; nothing when a signal is ending the process."""
+        if interruption.is_ending():
+            return
+        self._stream.write(rendering.paragraph(line) + "\n")
         self._stream.flush()
 
 
@@ -116,14 +131,19 @@ class Lines(Quiet):
     def came(self, step: imgforge.Step, done: int) -> None:
         """Say how far a running step is."""
         share = f" of {rendering.amount(step.total, step.unit)}" if step.total else ""
-        self.write(f"{step.stage:>10}  {step.subject}: {rendering.amount(done, step.unit)}{share} …")
+        self.write(f"{step.stage:>10}  {rendering.line(step.subject)}: {rendering.amount(done, step.unit)}{share} …")
 
     def ended(self, step: imgforge.Step, done: int, seconds: float) -> None:
         """Say what a step did and how long it took."""
         if seconds < self.shortest:
             return
         size = f"{rendering.amount(done, step.unit)}, " if done else ""
-        self.write(f"{step.stage:>10}  {step.subject}: {size}{rendering.duration(seconds)}")
+        self.write(f"{step.stage:>10}  {rendering.line(step.subject)}: {size}{rendering.duration(seconds)}")
+
+    def gave_up(self, step: imgforge.Step, done: int, seconds: float) -> None:  # noqa: ARG002 - it did not count
+        """Say that a step failed, if it took a while."""
+        if seconds >= self.shortest:
+            self.write(f"{step.stage:>10}  {rendering.line(step.subject)}: failed after {rendering.duration(seconds)}")
 
     def noted(self, text: str) -> None:
         """Say a fact."""
@@ -138,7 +158,7 @@ class Verbose(Lines):
     def started(self, step: imgforge.Step) -> None:
         """Say that a step begins."""
         super().started(step)
-        self.write(f"{step.stage:>10}  {step.subject} …")
+        self.write(f"{step.stage:>10}  {rendering.line(step.subject)} …")
 
     def logged(self, text: str) -> None:
         """Say what the library logged."""
@@ -163,6 +183,10 @@ class Events(Tally):
         """Say what a step did and how long it took."""
         self.say("finished", **attrs.asdict(step), done=done, seconds=round(seconds, 6))
 
+    def gave_up(self, step: imgforge.Step, done: int, seconds: float) -> None:
+        """Say that a step failed."""
+        self.say("stopped", **attrs.asdict(step), done=done, seconds=round(seconds, 6))
+
     def noted(self, text: str) -> None:
         """Say a fact."""
         self.say("noted", text=text)
@@ -179,6 +203,14 @@ class Events(Tally):
         """Say why nothing came of it."""
         self.say("failed", texts=list(texts), hints=list(hints), exit_code=exit_code, trace=trace)
 
+    def last_words(self, text: str, exit_code: int) -> str:
+        """Return the event that says why nothing came of it."""
+        return _event("failed", texts=[text], hints=[], exit_code=exit_code, trace="") + "\n"
+
     def say(self, event: str, **facts: Any) -> None:
         """Write one event."""
-        self.write(json.dumps({"event": event, **facts}))
+        self.write(_event(event, **facts))
+
+
+def _event(event: str, **facts: Any) -> str:
+    return rendering.json_text({"event": event, **facts})

@@ -24,5 +24,5 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     """Print it as JSON."""
     told = imgforge.provenance(arguments.image, settings=settings, keys=tuple(arguments.key))
-    rendering.say(rendering.as_json(told))
+    rendering.say_json(told)
     return 0

@@ -6,6 +6,7 @@ import enum
 import itertools
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,22 @@ import attrs
 
 import imgforge
 
-_CONTROL = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_CONTROLS = re.compile("[\0-\x08\x0b-\x1f\x7f]")
+_COMMANDS = re.compile(
+    r"""
+    (?P<before> ^ [^\S\n]* ) (?P<first> : (?= : ) | [-+~^] (?= (?: -- | \+\+ | ~~ | \^\^ ) (?: \s | \Z ) ) )
+    | (?P<anywhere> \# ) (?= \# (?: vso | teamcity )? \[ )
+    | (?P<section> section_ (?: start | end ) ) : (?= [0-9]+ : )
+    """,
+    re.VERBOSE | re.MULTILINE,
+)
+"""What services that run builds take for commands when they read a log.
+
+At the start of a line: ``::error::`` of GitHub, Gitea and Forgejo Actions (actions/runner, ActionCommand.cs, which
+skips white space), and ``--- GROUP`` of Buildkite. Anywhere: ``##[error]``, ``##vso[`` and ``##teamcity[`` of GitHub,
+Azure Pipelines and TeamCity, and ``section_start:TIME:`` of GitLab, which has controls, too.
+"""
+
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _MINUTE = 60
 
@@ -28,16 +44,54 @@ UNEXPECTED = 70
 
 
 def printable(text: str) -> str:
-    r"""Return a text that cannot steer a terminal: control characters as ``\x1b``; line breaks and tabs stay.
+    r"""Return a text that steers neither a terminal nor a service that reads a log; line breaks and tabs stay.
 
-    Names of files, packages and authors come from strangers.
+    Every text from elsewhere goes through this before it is printed: output of scripts, names of files and packages,
+    answers of registries. Characters that are not seen, or change how others are seen, are escaped, ``\x1b``; so
+    is the first character of what a service takes for a command, ``\x3a:error::`` (see `_COMMANDS`).
     """
-    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+    if not text.isascii():
+        text = "".join(character if _is_seen(character) else _escaped(character) for character in text)
+    text = _CONTROLS.sub(lambda match: _escaped(match[0]), text)
+    return _COMMANDS.sub(_disarmed, text)
+
+
+def _disarmed(match: re.Match[str]) -> str:
+    if match["section"]:
+        return f"{match['section']}{_escaped(':')}"
+    return f"{match['before'] or ''}{_escaped(match['first'] or match['anywhere'])}"
+
+
+def _is_seen(character: str) -> bool:
+    # Controls, formats (bidirectional ones, too), surrogates, line and paragraph separators (UAX #44, table 12).
+    return character.isascii() or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+def _escaped(character: str) -> str:
+    point = ord(character)
+    if point < 0x100:
+        return f"\\x{point:02x}"
+    return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
+
+
+def line(text: str) -> str:
+    """Return a printable text without line breaks: a name, or a cell of a table."""
+    return printable(text.replace("\n", "\\n"))
+
+
+def paragraph(text: str) -> str:
+    """Return a printable text whose further lines are marked, so that none of them looks like one of our own."""
+    return "\n  | ".join(printable(text).rstrip("\n").split("\n"))
 
 
 def say(text: str) -> None:
-    """Print a result on standard output."""
+    """Print a result of one or more lines on standard output; what of it may hold line breaks has gone by `line`."""
     print(printable(text))
+
+
+def say_json(value: object) -> None:
+    """Print a result as JSON on standard output."""
+    print(as_json(value))
 
 
 def size(count: int) -> str:
@@ -70,7 +124,7 @@ def shortened(text: str, *, width: int = 80) -> str:
 
 def table(rows: Iterable[Sequence[str]]) -> str:
     """Return rows as columns, two blanks between them and none at the end of a line."""
-    cells = [[printable(cell) for cell in row] for row in rows]
+    cells = [[line(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
     return "\n".join(line.rstrip() for line in lines)
@@ -78,7 +132,15 @@ def table(rows: Iterable[Sequence[str]]) -> str:
 
 def as_json(value: object) -> str:
     """Return a façade's value as JSON text: attributes are keys, a digest, a path and a kind are text."""
-    return json.dumps(_plain(value), indent=2)
+    return json_text(_plain(value), indent=2)
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """Return JSON that `printable` would not change: ASCII, with escapes of its own for what steers."""
+    text = json.dumps(value, indent=indent)
+    for one in ("\x7f", "##", "section_start:", "section_end:"):
+        text = text.replace(one, f"{one[:-1]}\\u{ord(one[-1]):04x}")
+    return text
 
 
 def _plain(value: Any) -> Any:

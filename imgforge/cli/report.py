@@ -28,5 +28,5 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     told = imgforge.report(arguments.image, settings=settings, keys=tuple(arguments.key), html=arguments.html)
     if arguments.html is not None:
         return 0
-    rendering.say(rendering.as_json(told))
+    rendering.say_json(told)
     return 0

@@ -25,5 +25,5 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     """Print it as JSON."""
     told = imgforge.sbom(arguments.image, settings=settings, form=arguments.format, keys=tuple(arguments.key))
-    rendering.say(rendering.as_json(told))
+    rendering.say_json(told)
     return 0

@@ -16,6 +16,7 @@ SUMMARIES = MappingProxyType(
         "lock": "write down exactly what a manifest installs",
         "check": "say what the policy forbids about a manifest or an image",
         "outdated": "say which locks have fallen behind their sources",
+        "manifests": "list the manifests that can be built by name",
         "plan": "say what a build would install and make, and do nothing",
         "why": "say which chain of dependencies brings a package in",
         "run": "run an image in the sandbox, as its configuration says",

@@ -31,7 +31,7 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     """Verify, and print a line for each signature that counts."""
     found = imgforge.verify(arguments.reference, keys=tuple(arguments.key), settings=settings)
     if arguments.json:
-        rendering.say(rendering.as_json(found))
+        rendering.say_json(found)
         return 0
     for one in found:
         rendering.say(f"{one.reference}@{one.digest} signed by {one.key}")

@@ -20,6 +20,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """Add the verb's own arguments."""
     options.manifest(parser)
     parser.add_argument("package", metavar="PACKAGE", help="a package that the manifest's lock installs")
+    options.policy(parser)
     options.places(parser)
     options.sources(parser)
 
@@ -28,7 +29,7 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     """Print the chain."""
     chain = imgforge.why(arguments.manifest, arguments.package, settings=settings)
     if arguments.json:
-        rendering.say(rendering.as_json(chain))
+        rendering.say_json(chain)
         return 0
     for depth, step in enumerate(chain):
         rendering.say(f"{'  ' * depth}{step}")

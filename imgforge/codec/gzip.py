@@ -27,26 +27,30 @@ COMPRESSOR_ID = f"deflate/0.9.0;l{LEVEL};{MEMBER >> 20}M"
 """Names all that compressed bytes depend on beside the content; caches of compressed layers are keyed by it."""
 
 
-class _Inflater:
+class Inflater:
     """Gives a zlib object the interface of the other decompressors."""
 
-    def __init__(self) -> None:
-        self._inflater = zlib.decompressobj(31)  # 16 + 15: gzip headers, the largest window
+    def __init__(self, window: int = 31) -> None:
+        self._inflater = zlib.decompressobj(window)  # 31 is 16 + 15: gzip headers, the largest window
         self._tail = b""
 
     @property
     def eof(self) -> bool:
+        """Whether the end was seen."""
         return self._inflater.eof
 
     @property
     def needs_input(self) -> bool:
+        """Whether more compressed bytes are needed before there is more output."""
         return not self._tail
 
     @property
     def unused_data(self) -> bytes:
+        """The bytes after the end."""
         return self._inflater.unused_data
 
     def decompress(self, data: bytes, max_length: int = -1, /) -> bytes:
+        """Take compressed bytes, return at most `max_length` bytes of output."""
         piece = self._inflater.decompress(self._tail + data, max(max_length, 0))
         self._tail = self._inflater.unconsumed_tail
         return piece
@@ -59,7 +63,7 @@ def expand(stream: source.Source) -> Iterator[bytes]:
         IntegrityError: it is damaged or cut off.
     """
     try:
-        yield from source.expand(stream, form="gzip", magic=MAGIC, start=_Inflater)
+        yield from source.expand(stream, form="gzip", magic=MAGIC, start=Inflater)
     except zlib.error as error:
         raise stream.damaged("gzip", error) from None
 

@@ -63,6 +63,11 @@ class Source:
         self._position += size
         return data
 
+    @property
+    def unread(self) -> int:
+        """How many bytes were read from the stream and not taken."""
+        return len(self._data) - self._position
+
     def give_back(self, size: int) -> None:
         """Put the last `size` bytes of the last `take` back."""
         self._position -= size
@@ -115,7 +120,7 @@ def expand(source: Source, *, form: str, magic: bytes, start: Callable[[], Decom
         IntegrityError: a member is damaged or cut off, or something else follows.
     """
     while True:
-        yield from _member(source, start())
+        yield from member(source, start())
         source.skip_zeros()
         rest = source.peek(len(magic))
         if not rest:
@@ -124,7 +129,7 @@ def expand(source: Source, *, form: str, magic: bytes, start: Callable[[], Decom
             raise source.damaged(form, "something else follows its end")
 
 
-def _member(source: Source, member: Decompressor) -> Iterator[bytes]:
+def member(source: Source, member: Decompressor) -> Iterator[bytes]:
     """Yield the content of one member."""
     size = _FIRST  # grows: what follows a short member is copied once for each of its neighbours otherwise
     while not member.eof:

@@ -38,14 +38,19 @@ def expand(stream: source.Source) -> Iterator[bytes]:
     Raises:
         IntegrityError: a frame is damaged, cut off, or wants too large a window.
     """
-    decoder = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
+    decoder = decompressor()
     while begin := stream.peek(4):
         if is_skippable(begin):
             _skip(stream)
         elif begin == MAGIC:
-            yield from _frame(stream, decoder)
+            yield from frame(stream, decoder)
         else:
             raise stream.damaged("zstd", "something else follows its end")
+
+
+def decompressor() -> Any:
+    """Return a decompressor that refuses windows that are too large."""
+    return zstandard.ZstdDecompressor(max_window_size=_WINDOW)
 
 
 def _skip(stream: source.Source) -> None:
@@ -58,7 +63,7 @@ def _skip(stream: source.Source) -> None:
         left -= len(data)
 
 
-def _frame(stream: source.Source, decoder: Any) -> Iterator[bytes]:
+def frame(stream: source.Source, decoder: Any) -> Iterator[bytes]:
     """Yield the content of one frame; a call decodes one block, which is at most 128 KiB of output."""
     frame = decoder.decompressobj()
     header, has_checksum = _header(stream)

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import attrs
 
 from imgforge.digest import Digest
-from imgforge.rootfs import facts
+from imgforge.rootfs import folding
 from imgforge.rootfs.facts import Facts
 from imgforge.tree import Entry, Kind
 
@@ -42,7 +42,7 @@ class Tree:
         Args:
             layers: diff_id and facts of each, lowest first.
         """
-        folded = facts.fold(layer for _, layer in layers)
+        folded = folding.fold(layer for _, layer in layers)
         owners: dict[str, Digest] = {}
         for diff_id, layer in layers:
             owners.update(dict.fromkeys(layer.entries.keys() & folded.entries.keys(), diff_id))

@@ -57,5 +57,9 @@ class MismatchError(DebError):
     """The package is not the one that an index or a lock promised."""
 
 
+class DeviceNodeError(DebError):
+    """data.tar holds a device: opening it inside is opening this machine's."""
+
+
 class DataTreeError(DebError):
     """data.tar is no tree: a path twice, something below a file or a link, a hard link to what is not there."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from imgforge.deb.errors import DataTreeError
-from imgforge.tree import ROOT, Entry, Kind, is_whiteout
+from imgforge.deb.errors import DataTreeError, DeviceNodeError
+from imgforge.tree import ROOT, Entry, Kind, is_whiteout, reserved
 
 
 class Tree:
@@ -11,7 +11,8 @@ class Tree:
 
     A path that comes twice, or something below a symlink, lets two unpackers make different trees, or one of them
     write through the link; a hard link to what the package did not bring would rename a file of the image; a name
-    that means a deletion in a layer would delete one.
+    that means a deletion in a layer would delete one; an attribute of overlayfs would hide a directory (dpkg reads no
+    attributes at all).
 
     Args:
         what: the archive's name in messages.
@@ -27,11 +28,19 @@ class Tree:
 
         Raises:
             DataTreeError: it does not fit to those before.
+            DeviceNodeError: it is a device. Debian Policy 10.6: packages must not contain device files.
         """
+        if entry.kind in (Kind.CHARACTER, Kind.BLOCK):
+            number = ":".join(map(str, entry.device))
+            raise DeviceNodeError(
+                f"{self._what}: {entry.path!r}: a device node ({entry.kind.value} {number}) is refused"
+            )
         if is_whiteout(entry.path):
             raise DataTreeError(f"{self._what}: {entry.path!r}: no layer can hold it: the name means a deletion there")
         if "\n" in entry.path:  # dpkg's database has one path a line (dpkg's lib/dpkg/tarfn.c and src/main/archives.c)
             raise DataTreeError(f"{self._what}: {entry.path!r}: a newline in a path is refused")
+        if name := reserved(entry):
+            raise DataTreeError(f"{self._what}: {entry.path!r}: attribute {name!r}: no package may bring it")
         known = self._kinds.get(entry.path, ...)
         if known not in (..., None) or (known is None and entry.kind is not Kind.DIRECTORY):
             raise DataTreeError(

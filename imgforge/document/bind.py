@@ -271,7 +271,9 @@ def bind_versioned(binder: Binder, root: Node, owner: type, *, key: str, version
         version: the version that `owner` is.
     """
     if not isinstance(root, Mapping):
-        return binder.bind(root, owner)
+        # What it is, and not what it holds: it may be a link to somebody else's file.
+        binder.report(root.position, "", f"must be a mapping, got {'a list' if isinstance(root, Sequence) else 'text'}")
+        return None
     said = next((item for name, item in root.items if name.text == key), None)
     if said is None:
         binder.report(root.position, "", f"the key {key!r} is missing: this format is '{key}: {version}'")

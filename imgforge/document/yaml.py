@@ -57,6 +57,27 @@ class Reading:
     problems: tuple[Problem, ...] = ()
 
 
+def read_versioned(text: str, *, file: str, key: str, limits: Limits = Limits()) -> Reading:
+    """Return the one document of a text that begins with its format's version; see `read`.
+
+    Nothing of a text without that key is shown in a problem: it may be a link to somebody else's file.
+
+    Args:
+        text: a byte order mark at its start is ignored.
+        file: the text's name in positions.
+        key: the version's key.
+        limits: see `Limits`.
+    """
+    reading = read(text, file=file, limits=limits)
+    if re.search(rf"""^[\s{{"']*{key}["']?[ \t]*:""", text, re.MULTILINE):
+        return reading
+    showing = [problem for problem in reading.problems if "'" in problem.text or problem.text.startswith(NOT_YAML)]
+    if not showing:
+        return reading
+    missing = f"{NOT_YAML} of this format: the key {key!r} is missing"
+    return Reading(None, (Problem(showing[0].position, missing),))
+
+
 def read(text: str, *, file: str, limits: Limits = Limits()) -> Reading:
     """Return the one document of a text.
 

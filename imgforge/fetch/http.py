@@ -4,20 +4,24 @@ Bytes become a file under their real name only when they are what the request sa
 dropped: the next URL is tried, the same one never again. What fails on the way is tried again with growing pauses, and
 goes on where it stopped if the server can do that (RFC 9110, section 14).
 
-Not here: what to fetch, and from which mirror. Proxies and netrc of the environment count, as `requests` reads them.
+A redirect is followed where apt follows it: not from TLS to plain HTTP, and not to another scheme. Credentials go to
+the origin of the URL that was given, and to no other.
+
+Not here: what to fetch, and from which mirror.
 """
 
 from __future__ import annotations
 
+import base64
+import os
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit
+from typing import Self, TypeVar
 
-from imgforge import late
+from imgforge.access import ANYTHING, Access
 from imgforge.errors import FetchError, IntegrityError
-from imgforge.fetch import parallel
+from imgforge.fetch import parallel, trust
 from imgforge.fetch.failures import Failure, at, summed
 from imgforge.fetch.local import copy
 from imgforge.fetch.request import (
@@ -29,17 +33,21 @@ from imgforge.fetch.request import (
     RefusedError,
     Request,
     WrongBytesError,
-    redact,
 )
-from imgforge.fetch.response import read, reason
+from imgforge.fetch.response import read
 from imgforge.fetch.sink import Memory, Part, Sink, resumed
+from imgforge.fetch.trust import Trust
+from imgforge.fetch.url import Url, UrlError, redact
+from imgforge.fetch.wire import CertificateError, Response, Wire
 from imgforge.report import Progress, Reporter, Step, running
-
-requests = late.module("requests")
-adapters = late.module("requests.adapters")
 
 _PROGRESS = 64 * 1024
 """Bytes of progress after which an attempt does not count as a failure."""
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MOST_REDIRECTS = 5
+_DENIED = frozenset({401, 403, 407})
+_WHERE = "they come from APT's auth.conf, from the file that `Dir::Etc::netrc` of $APT_CONFIG names, or ~/.netrc"
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -57,6 +65,8 @@ class Fetcher:
         patience: Patience | None = None,
         proxies: tuple[tuple[str, str], ...] = (),
         credentials: Callable[[str], tuple[str, str] | None] = lambda _url: None,
+        unreadable: tuple[str, ...] = (),
+        access: Access = ANYTHING,
     ) -> None:
         """Open nothing yet.
 
@@ -68,15 +78,19 @@ class Fetcher:
             proxies: pairs of ``http``, ``https`` or ``http://host`` and the proxy's URL, empty for none; they
                 count before the environment's.
             credentials: returns user and password for a URL, or None.
+            unreadable: files of credentials that this user cannot read, for people who lack some.
+            access: which hosts and files may be asked.
         """
         self.jobs = jobs
         self.offline = offline
         self.reporter = reporter or Reporter()
         self._patience = patience or Patience()
-        self._proxies = dict(proxies)
         self._credentials = credentials
+        self._unreadable = unreadable
+        self._access = access
         self._lock = threading.Lock()
-        self._session: Any = None
+        self._trust: Trust | None = None
+        self._wire = Wire(jobs=jobs, trust=self._trusted, proxies=dict(proxies), access=access)
         self._dead: frozenset[str] = frozenset()
 
     def __enter__(self) -> Self:
@@ -87,10 +101,7 @@ class Fetcher:
 
     def close(self) -> None:
         """Close the connections."""
-        with self._lock:
-            if self._session is not None:
-                self._session.close()
-            self._session = None
+        self._wire.close()
 
     def fetch(self, request: Request, target: Path) -> Path:
         """Make `target` the file that is asked for, and return it.
@@ -215,41 +226,57 @@ class Fetcher:
         """Make one request for what the sink has not yet."""
         parallel.check()
         if url.startswith("file:"):
-            copy(url, sink, request=request, told=told)
+            copy(url, sink, request=request, told=told, access=self._access)
             return {}
         headers = {"Accept-Encoding": "identity", "User-Agent": "imgforge", **headers}
         if sink.position:
             headers["Range"] = f"bytes={sink.position}-"
-        with self._open(url, headers) as response:
-            if response.status_code == 304 and ("If-None-Match" in headers or "If-Modified-Since" in headers):
+        with self._open(Url.parse(url), headers) as response:
+            if response.status == 304 and ("If-None-Match" in headers or "If-Modified-Since" in headers):
                 return None
-            with parallel.interruptible(response.raw.shutdown):
+            with parallel.interruptible(response.interrupt):
                 read(response, sink, request=request, patience=self._patience, told=told)
-            answered: Mapping[str, str] = response.headers
-            return answered
+            return response.headers
 
-    def _open(self, url: str, headers: Mapping[str, str]) -> Any:
+    def _open(self, url: Url, headers: Mapping[str, str]) -> Response:
+        """Ask for a URL, and follow where it has moved to."""
+        at = url
+        for _ in range(_MOST_REDIRECTS + 1):
+            who = _basic(self._credentials(str(at))) if at.origin == url.origin else {}
+            response = self._ask(at, {**headers, **who})
+            location = response.headers.get("Location", "")
+            if response.status in _DENIED:
+                response.close()
+                raise self._denied(at, response.status, is_known=bool(who))
+            if response.status not in _REDIRECTS or not location:
+                return response
+            response.close()
+            at = _redirected(at, location)
+        raise RefusedError("too many redirects")
+
+    def _ask(self, url: Url, headers: Mapping[str, str]) -> Response:
         timeout = (self._patience.connect, self._patience.stall)
-        settings = {"proxies": self._proxies, "auth": self._credentials(url), "timeout": timeout, "stream": True}
         try:
-            return self._connections().get(url, headers=headers, **settings)
-        except requests.exceptions.SSLError as error:
-            raise RefusedError(f"the certificate or the encryption is refused: {reason(error)}") from None
-        except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
-            raise PassingError(reason(error)) from None
-        except (requests.RequestException, ValueError) as error:
-            raise RefusedError(f"cannot be asked for: {reason(error)}") from None
+            return self._wire.send("GET", url, headers=headers, timeout=timeout)
+        except CertificateError as error:
+            error.add_note("a private authority belongs into a file that $SSL_CERT_FILE names, or into this machine's")
+            raise
 
-    def _connections(self) -> Any:
-        with self._lock:
-            if self._session is None:
-                session = requests.Session()
-                session.max_redirects = 5
-                adapter = adapters.HTTPAdapter(pool_connections=self.jobs, pool_maxsize=self.jobs)
-                session.mount("http://", adapter)
-                session.mount("https://", adapter)
-                self._session = session
-            return self._session
+    def _denied(self, url: Url, status: int, *, is_known: bool) -> RefusedError:
+        """Return the error for an answer that asks who we are, with what there is to do."""
+        error = RefusedError(f"refused (HTTP {status})")
+        if is_known:
+            error.add_note(f"the credentials for {url.netloc} were sent, and are not accepted")
+            return error
+        error.add_note(f"no credentials for {url.netloc}: {_WHERE}")
+        if self._unreadable:
+            error.add_note(f"not readable by this user: {', '.join(self._unreadable[:5])}")
+        return error
+
+    def _trusted(self, _url: Url) -> Trust:
+        if self._trust is None:
+            self._trust = trust.public(os.environ)
+        return self._trust
 
     def _is_dead(self, url: str) -> bool:
         return _host(url) in self._dead
@@ -274,10 +301,29 @@ class _Advance:
             self._furthest = position
 
 
+def _redirected(at: Url, location: str) -> Url:
+    """Return where a redirect leads; RefusedError where it may not."""
+    try:
+        following = at.join(location)
+    except UrlError as error:
+        raise RefusedError(f"redirected to a URL that is none: {error}") from None
+    if following.scheme == "file":
+        raise RefusedError("redirected to a file of this machine")
+    if (at.scheme, following.scheme) == ("https", "http"):
+        raise RefusedError(f"redirected from TLS to plain HTTP, at {following.netloc}")
+    return following
+
+
+def _basic(login: tuple[str, str] | None) -> dict[str, str]:
+    if login is None:
+        return {}
+    return {"Authorization": "Basic " + base64.b64encode(":".join(login).encode()).decode()}
+
+
 def _host(url: str) -> str:
     try:
-        return urlsplit(url).netloc
-    except ValueError:
+        return Url.parse(url).netloc
+    except UrlError:
         return ""
 
 

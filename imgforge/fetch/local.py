@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
-from imgforge.errors import StoreError
+from imgforge.access import ANYTHING, Access
+from imgforge.document import disk
+from imgforge.errors import StoreError, UsageError
 from imgforge.fetch.request import NotFoundError, RefusedError, Request, TooLargeError
 from imgforge.fetch.sink import Sink
+from imgforge.fetch.url import Url
 
 _CHUNK = 1 << 20
 
 
-def copy(url: str, sink: Sink, *, request: Request, told: Callable[[int], None]) -> None:
+def copy(url: str, sink: Sink, *, request: Request, told: Callable[[int], None], access: Access = ANYTHING) -> None:
     """Write a file of this machine to a sink, from its beginning.
 
     Raises:
@@ -22,15 +25,19 @@ def copy(url: str, sink: Sink, *, request: Request, told: Callable[[int], None])
         RefusedError: the URL names a host or a directory, or the file must not be read.
         TooLargeError: it has more bytes than the request allows.
         StoreError: the disk cannot read it.
+        RestrictedError: it is not among the files that may be read.
     """
     path = _path(url)
     if path is None:
-        raise RefusedError("a file URL names an absolute path and no host")
+        raise RefusedError("a file URL names an absolute path and no NUL")
     sink.restart()
+    real = access.path(path, what=request.what)
     try:
-        stream = path.open("rb")
+        stream = disk.open_steady(real)
     except FileNotFoundError:
         raise NotFoundError("not there") from None
+    except UsageError:
+        raise RefusedError("is no file") from None
     except OSError as error:
         raise RefusedError(f"cannot be read: {error.strerror}") from None
     with stream:
@@ -42,14 +49,9 @@ def copy(url: str, sink: Sink, *, request: Request, told: Callable[[int], None])
 
 
 def _path(url: str) -> Path | None:
-    """Return the path of a URL; None when it names a host, or nothing that a file's name can be."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return None
-    path = Path(unquote(parts.path))
-    is_one = parts.netloc in ("", "localhost") and path.is_absolute() and "\0" not in str(path)
-    return path if is_one else None
+    """Return the path of a URL; None when it is nothing that a file's name can be."""
+    path = Path(unquote(Url.parse(url).path))
+    return None if "\0" in str(path) else path
 
 
 def _piece(stream: BinaryIO, path: Path) -> bytes:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit, urlunsplit
-
 import attrs
 
 from imgforge.digest import Digest
@@ -97,9 +95,11 @@ class Patience:
 
     Attributes:
         attempts: tries of one URL that bring nothing, before the next URL is tried.
-        connect: until a connection stands.
-        stall: without a single byte, and the stretch over which `rate` is watched.
+        connect: until a connection stands, all addresses of a host together.
+        stall: until the headers are there as a whole, until the next piece of a body, and the stretch over which `rate`
+            is watched.
         rate: bytes per second below which a transfer counts as stalled.
+        total: until a body that is held in memory is there as a whole.
         delay: before the second try; doubled before each further one.
         ceiling: longest wait, also when a server asks for more: then the URL is given up.
     """
@@ -108,19 +108,6 @@ class Patience:
     connect: float = 10.0
     stall: float = 30.0
     rate: int = 1024
+    total: float = 300.0
     delay: float = 0.5
     ceiling: float = 60.0
-
-
-def redact(url: str) -> str:
-    """Return a URL that may be shown: without password, user name, query and fragment, any of which may be a secret.
-
-    The only place where a URL becomes text for people.
-    """
-    try:
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-    except ValueError:
-        return "(a malformed URL)"
-    query = "…" if parts.query else ""
-    return urlunsplit((parts.scheme, f"…@{host}" if "@" in parts.netloc else host, parts.path, query, ""))

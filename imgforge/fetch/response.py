@@ -9,9 +9,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any
 
-from imgforge import late
 from imgforge.fetch import parallel
 from imgforge.fetch.request import (
     NotFoundError,
@@ -23,8 +21,7 @@ from imgforge.fetch.request import (
     WrongBytesError,
 )
 from imgforge.fetch.sink import Sink
-
-urllib3 = late.module("urllib3.exceptions")
+from imgforge.fetch.wire import Response
 
 _CHUNK = 256 * 1024
 _RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
@@ -33,11 +30,11 @@ _GONE = (404, 410)
 _AGAIN = (408, 421, 425, 429)
 
 
-def read(response: Any, sink: Sink, *, request: Request, patience: Patience, told: Callable[[int], None]) -> None:
+def read(response: Response, sink: Sink, *, request: Request, patience: Patience, told: Callable[[int], None]) -> None:
     """Write the body of an answer to a sink that may have its beginning already.
 
     Args:
-        response: a streaming response of the `requests` library.
+        response: with its body unread.
         sink: takes the bytes.
         request: says what is expected.
         patience: says how slow is too slow.
@@ -53,7 +50,7 @@ def read(response: Any, sink: Sink, *, request: Request, patience: Patience, tol
     _check_status(response, sink, request=request)
     rest = _rest(response.headers, request=request, has=sink.position)
     end = None if rest is None else sink.position + rest
-    for chunk in chunks(response.raw, patience):
+    for chunk in chunks(response, patience, total=patience.total if sink.is_memory else None):
         if sink.position + len(chunk) > (request.limit if end is None else end):
             raise TooLargeError(f"{request.what}: expected at most {request.limit} bytes, got more")
         sink.write(chunk)
@@ -62,9 +59,9 @@ def read(response: Any, sink: Sink, *, request: Request, patience: Patience, tol
         raise PassingError(f"connection closed after {sink.position} of {end} bytes")
 
 
-def _check_status(response: Any, sink: Sink, *, request: Request) -> None:
+def _check_status(response: Response, sink: Sink, *, request: Request) -> None:
     """Accept 200 and a fitting 206; a 200 to a range request means that the server starts from the beginning."""
-    status = response.status_code
+    status = response.status
     if status == 200:
         sink.restart()
     elif status == 206 and sink.position:
@@ -93,43 +90,42 @@ def _check_range(text: str, sink: Sink, *, request: Request) -> None:
 
 def _rest(headers: Mapping[str, str], *, request: Request, has: int) -> int | None:
     """Return how many bytes follow, as the server says; None when it does not."""
-    text = headers.get("Content-Length", "")
-    if not _NUMBER.fullmatch(text):
+    rest = announced(headers)
+    if rest is None:
         return None
-    total = has + int(text)
+    total = has + rest
     if request.size is not None and total != request.size:
         raise WrongBytesError(f"{request.what}: expected {request.size} bytes, the server has {total}")
     if total > request.cap:
         raise TooLargeError(f"{request.what}: expected at most {request.cap} bytes, the server has {total}")
-    return int(text)
+    return rest
 
 
-def chunks(raw: Any, patience: Patience) -> Iterator[bytes]:
+def chunks(response: Response, patience: Patience, *, total: float | None = None) -> Iterator[bytes]:
     """Yield the body as it comes, undecoded, and watch that it comes fast enough.
 
-    ``read1`` returns what is there: ``read`` would wait for a whole chunk, and a server that sends a byte a second
-    would never be called stalled.
+    Args:
+        response: whose body.
+        patience: says how slow is too slow.
+        total: seconds for the whole body, where it is held in memory; None for as long as it comes fast enough.
 
     Raises:
         PassingError: it is too slow, or the connection is dropped.
         FetchError: nobody wants it any more.
     """
-    since, received = time.monotonic(), 0
-    while True:
-        try:
-            chunk = raw.read1(_CHUNK, decode_content=False)
-        except (urllib3.HTTPError, OSError) as error:
-            raise PassingError(reason(error)) from None
-        if not chunk:
-            return
+    begun = since = time.monotonic()
+    received = 0
+    while chunk := response.read(_CHUNK, seconds=patience.stall):
         yield chunk
         parallel.check()
         received += len(chunk)
-        elapsed = time.monotonic() - since
-        if elapsed > patience.stall:
-            if received < patience.rate * elapsed:
-                raise PassingError(f"stalled: {received} bytes in {elapsed:.0f} s")
-            since, received = time.monotonic(), 0
+        now = time.monotonic()
+        if now - since > patience.stall:
+            if received < patience.rate * (now - since):
+                raise PassingError(f"stalled: {received} bytes in {now - since:.0f} s")
+            since, received = now, 0
+        if total is not None and now - begun > total:
+            raise PassingError(f"not there as a whole after {total:.0f} s")
 
 
 def retry_after(text: str) -> float | None:
@@ -137,34 +133,12 @@ def retry_after(text: str) -> float | None:
     if _NUMBER.fullmatch(text):
         return float(text)
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
+        return max(0.0, parsedate_to_datetime(text[:100]).timestamp() - time.time())
+    except (ValueError, OverflowError, TypeError, IndexError):  # whatever a date's parser makes of foreign text
         return None
 
 
-def reason(error: BaseException) -> str:
-    """Return in a few words why a transfer failed, without the URL that libraries put in their texts."""
-    inner: BaseException | None = error
-    for _ in range(10):
-        if isinstance(inner, OSError) and inner.strerror:
-            return inner.strerror.lower()
-        args: tuple[object, ...] = inner.args if inner is not None else ()
-        nested = getattr(inner, "reason", None)
-        causes = [nested, *args, inner.__cause__ if inner else None, inner.__context__ if inner else None]
-        following = next((cause for cause in causes if isinstance(cause, BaseException)), None)
-        if following is None:
-            break
-        inner = following
-    name = type(inner).__name__
-    words = {
-        "IncompleteRead": "connection closed before the end",
-        "RemoteDisconnected": "connection closed without an answer",
-        "ConnectTimeoutError": "no connection in time",
-        "ConnectTimeout": "no connection in time",
-        "ReadTimeoutError": "stalled",
-        "ReadTimeout": "stalled",
-        "TimeoutError": "stalled",
-        "NameResolutionError": "the host's name cannot be resolved",
-        "gaierror": "the host's name cannot be resolved",
-    }
-    return words.get(name, re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
+def announced(headers: Mapping[str, str]) -> int | None:
+    """Return how many bytes a body has, as its header says; None when it does not."""
+    text = headers.get("Content-Length", "")
+    return int(text) if _NUMBER.fullmatch(text) else None

@@ -27,10 +27,12 @@ class Sink(Protocol):
     Attributes:
         position: how many bytes it has.
         is_pieced: whether they came in several answers, which may have been of different files.
+        is_memory: whether they are held in memory.
     """
 
     position: int
     is_pieced: bool
+    is_memory: bool
 
     def write(self, data: bytes) -> None:
         """Add bytes after those that are there."""
@@ -46,6 +48,7 @@ class Memory:
         self.data = bytearray()
         self.position = 0
         self.is_pieced = False
+        self.is_memory = True
 
     def write(self, data: bytes) -> None:
         """Add bytes after those that are there."""
@@ -70,6 +73,7 @@ class Part:
         self._hash = hashlib.new(algorithm)
         self.position = 0
         self.is_pieced = False
+        self.is_memory = False
 
     def write(self, data: bytes) -> None:
         """Add bytes after those that are there.

@@ -23,7 +23,8 @@ from imgforge.tar import writer
 from imgforge.tree import ROOT, Entry, Kind, raw
 
 FORMAT = 6
-"""Raise it when the bytes of a fragment change for the same .deb: every cached one is then made anew."""
+"""Raise it when the bytes of a fragment change for the same .deb, or when a .deb that had one is refused: every cached
+one is then made anew."""
 
 INFO = "var/lib/dpkg/info"
 

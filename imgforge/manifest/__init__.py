@@ -26,7 +26,7 @@ def load(text: str, *, file: str) -> Manifest:
     Raises:
         ManifestError: with every problem found.
     """
-    reading = yaml.read(text, file=file)
+    reading = yaml.read_versioned(text, file=file, key="imgforge")
     if reading.root is None:
         raise ManifestError(reading.problems)
     binder = Binder(reading.problems)

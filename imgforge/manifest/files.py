@@ -5,17 +5,21 @@ The only module of this room that reads the disk.
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 import attrs
 
+from imgforge.access import ANYTHING, Access
+from imgforge.digest import Digest
 from imgforge.document import disk
 from imgforge.document.node import quoted
 from imgforge.errors import ManifestError, Position, Problem, UsageError
 from imgforge.manifest import load
 from imgforge.manifest.model import Manifest
+from imgforge.oci.reference import DOCKER, STORE, Reference
 
 _BYTES_MAX = 4 << 20
 _KEYS_MAX = 4 << 20
@@ -33,11 +37,16 @@ class ManifestFile:
         path: the file, absolute.
         tree: the directory of manifests that it belongs to; keys may lie at its root.
         manifest: what it says.
+        digest: of its bytes.
+        access: what may be opened for it.
     """
 
     path: Path
     tree: Path
     manifest: Manifest
+    digest: Digest
+    access: Access = ANYTHING
+    _read: dict[Path, bytes] = attrs.field(factory=dict, eq=False, repr=False, init=False)
 
     @property
     def lock(self) -> Path:
@@ -50,7 +59,8 @@ class ManifestFile:
         Raises:
             ManifestError: it is not there, or not below the manifest's directory.
         """
-        return _below((self.path.parent,), name, position or Position(str(self.path), 1, 1))
+        where = position or Position(str(self.path), 1, 1)
+        return self._allowed(_below((self.path.parent,), name, where), name, where)
 
     def keys(self, name: PurePosixPath, *, position: Position | None = None) -> bytes:
         """Return the certificates of a ``signed-by``: beside the manifest, or at the root of its tree.
@@ -59,8 +69,13 @@ class ManifestFile:
             ManifestError: the file is not there, lies elsewhere or is no file of keys.
         """
         where = position or Position(str(self.path), 1, 1)
-        path = _below((self.path.parent, self.tree), name, where)
-        return disk.read(path, most=_KEYS_MAX, position=where)
+        path = self._allowed(_below((self.path.parent, self.tree), name, where), name, where)
+        if path not in self._read:  # once, so that what a policy sees is what is used
+            self._read[path] = disk.read(path, most=_KEYS_MAX, position=where, opener=disk.open_steady)
+        return self._read[path]
+
+    def _allowed(self, path: Path, name: PurePosixPath, position: Position) -> Path:
+        return self.access.path(path, what=f"{position}: {quoted(str(name))}")
 
 
 def tree_of(path: Path) -> Path:
@@ -69,10 +84,15 @@ def tree_of(path: Path) -> Path:
     return next((parent for parent in parents if parent.name == _TREE), parents[0])
 
 
-def read(path: Path) -> ManifestFile:
+def read(path: Path, *, access: Access = ANYTHING) -> ManifestFile:
     """Read a manifest; a directory stands for the ``manifest.yaml`` in it.
 
+    Args:
+        path: where it is.
+        access: what may be opened for it.
+
     Raises:
+        RestrictedError: the manifest lies, or names something, where nothing may be opened.
         ManifestError: it is no good manifest.
         UsageError: it is not there or cannot be read.
     """
@@ -83,13 +103,54 @@ def read(path: Path) -> ManifestFile:
         path = found[0]
     start = Position(str(path), 1, 1)
     try:
-        text = disk.read(path, most=_BYTES_MAX, position=start).decode()
+        access.path(path.parent, what=str(path))
+        real = access.path(path, what=str(path))
+        data = disk.read(real if access.is_restricted else path, most=_BYTES_MAX, position=start)
+        text = data.decode()
     except UnicodeDecodeError as error:
         before = error.object[: error.start]
         line, column = before.count(b"\n") + 1, len(before) - (before.rfind(b"\n") + 1) + 1
         text = f"expected UTF-8, got the byte 0x{error.object[error.start]:02x}"
         raise ManifestError((Problem(Position(str(path), line, column), text),)) from None
-    return ManifestFile(path.absolute(), tree_of(path), load(text, file=str(path)))
+    manifest = load(text, file=str(path))
+    if access.is_restricted:
+        _expect_allowed(manifest, access)
+    return ManifestFile(path.absolute(), tree_of(path), manifest, Digest.of(data), access)
+
+
+def _expect_allowed(manifest: Manifest, access: Access) -> None:
+    """Refuse what a manifest names, with its place, before anything is opened; it is checked again where it is opened.
+
+    Raises:
+        RestrictedError: a base or a source is where nothing may be opened.
+    """
+    for spec in manifest.sources:
+        for uri in spec.uris:
+            access.url(uri, what=f"{spec.position}: source {spec.name!r}")
+    if ":" in manifest.base or "/" in manifest.base:
+        what = f"{manifest.positions['base']}: base {manifest.base!r}"
+        try:
+            reference = Reference.parse(manifest.base)
+        except UsageError as error:
+            raise ManifestError((Problem(manifest.positions["base"], f"base: {error}"),)) from None
+        access.transport(reference.transport, what=what)
+        if reference.transport == DOCKER:
+            access.url(f"https://{reference.location}", what=what)
+        elif reference.transport != STORE:
+            access.path(Path(reference.location), what=what)
+
+
+def head(path: Path, *, most: int) -> str:
+    """Return the first bytes of a manifest as text.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return stream.read(most).decode(errors="replace")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}") from None
 
 
 def find(name: str, directories: Iterable[Path]) -> Path:
@@ -105,6 +166,7 @@ def find(name: str, directories: Iterable[Path]) -> Path:
         UsageError: no directory has it, or one has it twice.
     """
     looked = []
+    directories = tuple(directories)
     for directory in directories:
         found = [path for path in manifests(directory) if _called(path) == name]
         if len(found) > 1:
@@ -112,7 +174,17 @@ def find(name: str, directories: Iterable[Path]) -> Path:
         if found:
             return found[0]
         looked.append(str(directory))
-    raise UsageError(f"{name}: no manifest of this name below {', '.join(looked) or 'any directory'}")
+    error = UsageError(f"{name}: no manifest of this name below {', '.join(looked) or 'any directory'}")
+    for close in difflib.get_close_matches(
+        name, (known for directory in directories for known in names(directory)), n=1
+    ):
+        error.add_note(f"did you mean {close!r}?")
+    raise error
+
+
+def names(directory: Path) -> Iterator[str]:
+    """Yield the names of what may be manifests below a directory."""
+    return map(_called, manifests(directory))
 
 
 def has(name: str, directory: Path) -> bool:
@@ -157,7 +229,7 @@ def _below(directories: tuple[Path, ...], name: PurePosixPath, position: Positio
         path = root / name
         if not os.path.lexists(path):
             continue
-        real = path.resolve()
+        real = Path(os.path.realpath(path))  # not `resolve`, which raises RuntimeError for links in a circle
         if not real.is_relative_to(root):
             raise ManifestError((Problem(position, f"{quoted(str(name))} leads out of {directory}"),))
         if not real.exists():

@@ -50,7 +50,10 @@ class Manifest:
     )
     sources: Annotated[tuple[SourceSpec, ...], Keyed("name")] = attrs.field(
         default=(),
-        metadata={"doc": "APT sources by name: where base is scratch, or where policy allows; else the base's own"},
+        metadata={"doc": "APT sources by name; a policy must allow them where there is a base that has its own"},
+    )
+    base_sources: bool = attrs.field(
+        default=True, metadata={"doc": "whether packages come from the base's APT sources, too"}
     )
     packages: Annotated[tuple[PackageRequest, ...], Distinct("name")] = attrs.field(
         default=(), metadata={"doc": "packages that the image must hold; what they depend on comes along"}
@@ -97,6 +100,8 @@ class Manifest:
         ]
         if self.is_from_scratch and self.packages and not self.sources:
             places.append(("packages", "need 'sources', because base is 'scratch'"))
+        if not self.base_sources and not self.sources:
+            places.append(("base-sources", "'false' needs 'sources'"))
         if not self.platforms:
             places.append(("platforms", "must name a platform"))
         if places:

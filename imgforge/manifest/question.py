@@ -24,6 +24,8 @@ def question(manifest: Manifest, *, identities: Iterable[str] = ()) -> tuple[str
     lines += [f"without {name}" for name in manifest.without]
     lines += [f"pin {number} {pin}" for number, pin in enumerate(manifest.pins, 1)]
     lines += [f"source {' '.join(identity.split())}" for identity in identities]
+    if manifest.sources and manifest.base_sources and not manifest.is_from_scratch:
+        lines.append("sources of the base")
     if manifest.recommends:
         lines.append("recommends")
     return tuple(sorted(lines))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from imgforge.document.rule import Rule, nothing
-from imgforge.fetch.request import redact
+from imgforge.fetch.url import Url, UrlError, redact, without_user
 
 _ID_MOST = 2**32 - 2
 _NOBODY = 65534
@@ -32,17 +30,15 @@ def _is_own(text: str) -> str:
 
 def _is_uri(text: str) -> str:
     """Return why a URI cannot be a mirror's; a secret must not stand in a file that is committed."""
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError as error:
-        return str(error)
-    if parts.username is not None or parts.password is not None:
+    bare, user = without_user(text)
+    if user:
         return "credentials belong into apt_auth.conf(5), not into a manifest"
-    if parts.query or parts.fragment or port == 0:
-        return "a mirror has no query, fragment or port 0"
-    if (parts.scheme == "file") == bool(parts.netloc):
-        return "file: has no host, http: and https: need one"
+    if "?" in bare or "#" in bare:
+        return "a mirror has no query or fragment"
+    try:
+        Url.parse(bare)
+    except UrlError as error:
+        return str(error)
     return ""
 
 

@@ -29,6 +29,14 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:.]+\])(?::[0-9]{{1,5}})?")
 _COMPONENT = r"[A-Za-z0-9]+(?:(?:[-._:@+]|--)[A-Za-z0-9]+)*"
 _NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_PLACES = "docker://HOST/REPOSITORY, oci:DIR, oci-archive:FILE, docker-archive:FILE"
+_UNSERVED = frozenset(
+    {"archive", "containerd", "containers-storage", "dir", "docker", "docker-daemon", "docker-tar", "file", "oci-dir"}
+    | {"oci-layout", "oci-tar", "ostree", "podman", "registry", "sif", "tar", "tarball"}
+)
+"""Prefixes that other tools have for a place (containers-transports(5), buildx), and that are no image's name here."""
+
+_ARCHIVES = (".tar", ".tar.gz", ".tar.xz", ".tar.zst", ".tgz", ".zip")
 _LONGEST = 255
 """Characters of a host and repository together (distribution-spec), and of a name here."""
 
@@ -65,10 +73,13 @@ class Reference:
             return _layout(transport, rest, text)
         if colon and transport == DOCKER_ARCHIVE:
             return _docker_archive(rest, text)
-        if "://" in text:
-            expected = "docker://HOST/REPOSITORY, oci:DIR, oci-archive:FILE, docker-archive:FILE or a name"
-            raise UsageError(f"reference {text[:200]!r}: expected {expected}")
+        if "://" in text or (colon and transport in _UNSERVED):
+            raise UsageError(f"reference {text[:200]!r}: expected {_PLACES} or a name")
         name, digest = _split_digest(text)
+        if name.lower().endswith(_ARCHIVES):
+            error = UsageError(f"reference {text[:200]!r}: expected {_PLACES} or a name, got the name of a file")
+            error.add_note(f"for an archive write oci-archive:{text[:200]} or docker-archive:{text[:200]}")
+            raise error
         return cls(STORE, "", check_name(name), digest=digest)
 
     def __str__(self) -> str:
@@ -81,6 +92,22 @@ class Reference:
             return f"docker://{self.location}/{self.name}{tag}{digest}"
         name = f":{self.name}{tag}" if self.name else ""
         return f"{self.transport}:{self.location}{name}{digest}"
+
+
+def elsewhere(name: str) -> str:
+    """Return the reference that a store's name would be in a registry, as other tools read it; empty for no such one.
+
+    A first part with a dot or a port is a host; without one it is Docker Hub (distribution/reference, "normalize.go").
+    """
+    host, slash, path = name.partition("/")
+    if not slash or not _is_host(host):
+        host, path = "docker.io", name if slash else f"library/{name}"
+    found = f"docker://{host}/{path}"
+    try:
+        Reference.parse(found)
+    except UsageError:
+        return ""
+    return found if ":" in name or slash else ""
 
 
 def check_name(name: str) -> str:

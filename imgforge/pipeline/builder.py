@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
+import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -16,30 +17,32 @@ from typing import Any, BinaryIO, Self
 import attrs
 
 from imgforge import late
-from imgforge.digest import Digest
-from imgforge.errors import ManifestError, Problem
 from imgforge.image import Base as NamedBase
 from imgforge.image import Image, Layer, assemble
-from imgforge.lock import PlatformLock
+from imgforge.lock import Lock, PlatformLock
 from imgforge.manifest.files import ManifestFile
 from imgforge.manifest.model import debian_architecture
-from imgforge.manifest.parts import Config
-from imgforge.oci.config import Overrides
 from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.platform import Platform
 from imgforge.oci.reference import Reference
+from imgforge.pipeline import expecting, overrides
 from imgforge.pipeline.attest.stopwatch import Stopwatch
 from imgforge.pipeline.chain import Chain
 from imgforge.pipeline.image import base as bases
+from imgforge.pipeline.image import proving
 from imgforge.pipeline.image.base import Base
+from imgforge.pipeline.image.meant import explained
 from imgforge.pipeline.layer import installed as remembered
 from imgforge.pipeline.layer import material
 from imgforge.pipeline.layer.blobs import LayerBlobs
 from imgforge.pipeline.layer.compress import COMPRESSIONS
 from imgforge.pipeline.layer.installed import Installed
+from imgforge.pipeline.layer.material import Material
 from imgforge.pipeline.layer.wish import Wish
 from imgforge.pipeline.lock import locking
 from imgforge.pipeline.lock.locking import Locked, Question
+from imgforge.pipeline.lock.platforms import platform_of
+from imgforge.pipeline.outcome import Built, Mode
 from imgforge.pipeline.policy.governing import Governor
 from imgforge.pipeline.policy.marks import Marks
 from imgforge.pipeline.probing import Probe
@@ -60,44 +63,6 @@ COMPRESSOR = "org.wikimedia.imgforge.compressor"
 """The annotation that names what the compressed bytes depend on beside their content."""
 
 
-_ARCHITECTURES = {"aarch64": "arm64", "armv7l": "arm", "i686": "386", "ppc64le": "ppc64le", "x86_64": "amd64"}
-"""Go's names of architectures, which OCI uses, by the kernel's."""
-
-
-@attrs.frozen
-class Built:
-    """An image that was built.
-
-    Attributes:
-        name: of its manifest.
-        digest: of its OCI manifest: the image's identity.
-        image: its manifest and configuration.
-        installed: its own package and state layers.
-        lock: what was installed.
-        reused: whether nothing at all had to be made.
-    """
-
-    name: str
-    digest: Digest
-    image: Image
-    installed: Installed
-    lock: Locked
-    reused: bool = attrs.field(default=False, eq=False)
-
-
-@attrs.frozen
-class Mode:
-    """How locks are treated.
-
-    Attributes:
-        locked: a lock that does not fit is an error, and none is written.
-        upgrade: packages whose versions are free; empty for all, None to take a lock that fits.
-    """
-
-    locked: bool = False
-    upgrade: tuple[str, ...] | None = None
-
-
 class Builder:
     """Builds images for one caller; close it when done (it is a context manager)."""
 
@@ -105,7 +70,8 @@ class Builder:
         self._watch = Stopwatch(settings.reporter)
         self.reporter: Reporter = self._watch
         self._settings = attrs.evolve(settings, reporter=self._watch)
-        self.store = Layout(settings.store)
+        self.access = settings.access
+        self.store = Layout(settings.store, is_own=True)
         self.cache = Cache(settings.cache)
         self.governor = Governor(self._settings, cache=self.cache)
         self._resources = contextlib.ExitStack()
@@ -124,7 +90,9 @@ class Builder:
     @functools.cached_property
     def forge(self) -> Any:
         """What makes things: a `pipeline.forge.Forge`."""
-        return self._resources.enter_context(forge.Forge(self._settings, store=self.store, cache=self.cache))
+        return self._resources.enter_context(
+            forge.Forge(self._settings, store=self.store, cache=self.cache, withhold=self.governor.withhold)
+        )
 
     @functools.cached_property
     def client(self) -> Any:
@@ -134,7 +102,7 @@ class Builder:
     @functools.cached_property
     def places(self) -> Any:
         """Where images may come from and go to: the table of transports, registries included."""
-        return transports.transports(self.store, self.client)
+        return transports.transports(self.store, self.client, access=self._settings.access)
 
     def build(self, chain: Chain, mode: Mode) -> Built:
         """Build every image of a chain, the base first, and return the last.
@@ -143,17 +111,23 @@ class Builder:
             StaleLockError: the mode forbids to refresh a lock, and one does not fit.
             ResolveError, FetchError, IntegrityError, BuildError, SandboxError, StoreError: what stood in the way.
         """
-        self._probe.before_pulling(chain, platform=_platform(chain.files[0]), upgrade=mode.upgrade)
+        expecting.files(chain.files)
+        if mode.locked:
+            expecting.locked(chain.files[-1])
+        self._probe.before_pulling(chain, platform=platform_of(chain.files[0]), upgrade=mode.upgrade)
         base = self._ground(chain, mode)
         for file in chain.files[:-1]:
-            built = self._build(file, base, Mode(locked=mode.locked and locking.read(file) is not None))
+            with self._alone(file, base):
+                built = self._build(file, base, Mode(locked=mode.locked and locking.read(file) is not None))
             base = self._as_base(built.image, built.name)
         return self._build(chain.files[-1], base, mode)
 
     def lock(self, chain: Chain, mode: Mode) -> Locked:
         """Build the bases of a chain and lock its last manifest."""
-        base = self.base_of(chain, mode)
-        return self._locked(self.question(chain.files[-1], base), base, mode)[0]
+        base, file = self.base_of(chain, mode), chain.files[-1]
+        locked, platform_lock = self._locked(self.question(file, base), base, mode)
+        self.judge(file, base, locked.lock, platform_lock)
+        return locked
 
     def base_of(self, chain: Chain, mode: Mode | None = None) -> Base | None:
         """Build what the last manifest of a chain stands on, once; None from scratch."""
@@ -171,32 +145,60 @@ class Builder:
         Raises:
             ManifestError: the manifest is for another platform.
         """
-        return Question(file, _platform(file), base.digest if base else None)
+        return Question(file, platform_of(file), base.digest if base else None)
 
     def open(self, reference: str, *, platform: Platform | None = None) -> Base:
         """Open an image of the store, or one that a reference names; of an index, the one for the platform."""
         parsed = Reference.parse(reference)
-        opened = self._resources.enter_context(transports.read(parsed, table=self.places, platform=platform))
+        with explained(parsed):
+            opened = self._resources.enter_context(transports.read(parsed, table=self.places, platform=platform))
         return Base.of(opened, reference, limits=self._settings.limits)
+
+    def judge(self, file: ManifestFile, base: Base | None, lock: Lock, locked: PlatformLock) -> Marks:
+        """Judge a manifest with its lock by the policy; return what its image has to say of private inputs.
+
+        Raises:
+            RefusedError: the policy does not allow it.
+        """
+        return self.governor.manifest(file, lock=lock, locked=locked, base=base, forge=lambda: self.forge)
+
+    def judge_sources(self, file: ManifestFile, base: Base | None) -> None:
+        """Judge the sources of a manifest by the policy, before they are read.
+
+        Raises:
+            RefusedError: the policy does not allow it.
+        """
+        self.governor.sources(file, facts=lambda: self.forge.facts(base))
 
     def _build(self, file: ManifestFile, base: Base | None, mode: Mode) -> Built:
         with running(self._settings.reporter, Step("build", file.manifest.name)):
             question = self.question(file, base)
             self._probe.before_resolving(question, upgrade=mode.upgrade)
             lock, platform_lock = self._locked(question, base, mode)
-            marks = self.governor.manifest(file, locked=platform_lock, base=base, facts=lambda: self.forge.facts(base))
+            marks = self.judge(file, base, lock.lock, platform_lock)
             installed = self._installed(file, platform_lock, base)
             layers = marks.on_packages(installed.layers)
             image = self._assembled(file, base, layers, installed.epoch, marks)
             below = self._as_base(image, file.manifest.name) if image.layers else None
-            own = self._own_layer(file, below, epoch=installed.epoch)
+            taken = material.take(file)
+            own = self._own_layer(file, taken, below, epoch=installed.epoch)
             if own is not None:
                 image = self._assembled(file, base, (*layers, marks.on_files(own)), installed.epoch, marks)
             name = file.manifest.name
             self.governor.image(self._as_base(image, name), name=name, file=file)
+            if file.manifest.config.user and not self.store.has(image.digest):
+                expecting.user(file, self.forge.facts(self._as_base(image, name)))
             reused = self._keep(image, name)
-        self._remember(image, file, base, locked=(lock, platform_lock), mode=mode)
+        self._remember(image, file, taken, base, locked=(lock, platform_lock), mode=mode)
         return Built(file.manifest.name, image.digest, image, installed, lock, reused)
+
+    @contextlib.contextmanager
+    def _alone(self, file: ManifestFile, base: Base | None) -> Iterator[None]:
+        """Keep other processes with this cache from building the same base meanwhile; they find it made."""
+        question, name = self.question(file, base), file.manifest.name
+        key = hashlib.sha256(repr((name, question.lines, str(question.base))).encode()).hexdigest()
+        with self.cache.lock("bases", key, waiting=lambda: self.reporter.noted(f"waiting for another build of {name}")):
+            yield
 
     def _locked(self, question: Question, base: Base | None, mode: Mode) -> tuple[Locked, PlatformLock]:
         before = locking.read(question.file)
@@ -205,8 +207,11 @@ class Builder:
             return Locked(question.file.lock, before), fitting
         if mode.locked:
             locking.refuse_stale(before, question)
-        self.governor.sources(question.file, facts=lambda: self.forge.facts(base))
-        made: Locked = self.forge.lock(question, base, before=before, upgrade=mode.upgrade)
+        if mode.upgrade and not mode.may_miss:
+            expecting.upgrades(mode.upgrade, question, before, self.forge.facts(base))
+        self.judge_sources(question.file, base)
+        judge = functools.partial(self.judge, question.file, base)
+        made: Locked = self.forge.lock(question, base, before=before, upgrade=mode.upgrade, judge=judge)
         return made, made.lock.platforms[question.platform]
 
     def _installed(self, file: ManifestFile, locked: PlatformLock, base: Base | None) -> Installed:
@@ -220,13 +225,13 @@ class Builder:
         made: Installed = self.forge.install(wish, file)
         return made
 
-    def _own_layer(self, file: ManifestFile, below: Base | None, *, epoch: int) -> Layer | None:
+    def _own_layer(self, file: ManifestFile, taken: Material, below: Base | None, *, epoch: int) -> Layer | None:
         """Return the layer of what the manifest itself brings, on top of the image so far: remembered, or made."""
         if material.is_empty(file):
             return None
-        key = material.key_of(file, chain_id=below.chain_id if below else "", epoch=epoch)
+        key = material.key_of(file, taken, chain_id=below.chain_id if below else "", epoch=epoch)
         blobs = LayerBlobs(self.store, cache=self.cache, compression=COMPRESSIONS[file.manifest.compression])
-        blob = blobs.recall(blobs.tar_key(key)) or self.forge.own_layer(file, below, key=key, epoch=epoch)
+        blob = blobs.recall(blobs.tar_key(key)) or self.forge.own_layer(file, taken, below, key=key, epoch=epoch)
         return Layer(blob.descriptor, blob.diff_id, "imgforge: files of the manifest", "files")
 
     def _assembled(
@@ -235,9 +240,9 @@ class Builder:
         return assemble(
             layers,
             base=NamedBase(base.image, base.name) if base else None,
-            platform=Platform.parse(_platform(file)),
+            platform=Platform.parse(platform_of(file)),
             epoch=epoch,
-            changes=_overrides(file.manifest.config, marks),
+            changes=overrides.of(file.manifest.config, marks),
             annotations=(
                 *marks.image,
                 ("org.opencontainers.image.title", file.manifest.name),
@@ -247,11 +252,8 @@ class Builder:
 
     def _keep(self, image: Image, name: str) -> bool:
         """Put the image's documents into the store and name it; tell whether it was there under that name."""
-        if (
-            self.store.has(image.digest)
-            and name in self.store.names()
-            and self.store.resolve(name).digest == image.digest
-        ):
+        has = self.store.has(image.digest) and name in self.store.names()
+        if has and self.store.resolve(name).digest == image.digest:
             return True
         self.store.add_blob(image.config.raw)
         self.store.add_blob(image.manifest.raw)
@@ -259,7 +261,14 @@ class Builder:
         return False
 
     def _remember(
-        self, image: Image, file: ManifestFile, base: Base | None, *, locked: tuple[Locked, PlatformLock], mode: Mode
+        self,
+        image: Image,
+        file: ManifestFile,
+        taken: Material,
+        base: Base | None,
+        *,
+        locked: tuple[Locked, PlatformLock],
+        mode: Mode,
     ) -> None:
         """Keep what vouched for the image, unless that is known already."""
         lap = self._watch.lap()
@@ -267,9 +276,11 @@ class Builder:
             return
         work = evidence.Work(
             file=file,
+            taken=taken,
             base=base,
             locked=locked[0],
             packages=locked[1],
+            drawn=self.forge.drawn(file, base) if locked[1].packages else (),
             options=(("locked", "true"),) if mode.locked else (),
             started=self._settings.now,
             lap=lap,
@@ -295,6 +306,7 @@ class Builder:
         if self.governor.is_there:
             refusals.refuse(self.ground_faults(chain, base))
         grounds.bring(base, store=self.store)
+        proving.prove(base, cache=self.cache, reporter=self.reporter)  # its chain id names what is made on it
         return base
 
     def ground_of(self, chain: Chain, mode: Mode | None = None) -> Base:
@@ -302,7 +314,10 @@ class Builder:
         first = chain.files[0]
         is_free = len(chain.files) == 1 and mode is not None and mode.upgrade == ()
         opener = grounds.Opener(self.store, self.cache, table=lambda: self.places, client=lambda: self.client)
-        found: Base = self._resources.enter_context(opener.open(first, platform=_platform(first), is_free=is_free))
+        with explained(Reference.parse(chain.ground), manifests=self._settings.manifests):
+            found: Base = self._resources.enter_context(
+                opener.open(first, platform=platform_of(first), is_free=is_free)
+            )
         return attrs.evolve(found, limits=self._settings.limits)
 
     def ground_faults(self, chain: Chain, ground: Base) -> tuple[Any, ...]:
@@ -316,34 +331,3 @@ class Builder:
             now=self._settings.now,
         )
         return found
-
-
-def own_platform() -> Platform:
-    """Return the platform of this machine."""
-    machine = os.uname().machine
-    return Platform("linux", _ARCHITECTURES.get(machine, machine))
-
-
-def _platform(file: ManifestFile) -> str:
-    """Return the platform of this machine, if the manifest is for it."""
-    own = own_platform()
-    for platform in file.manifest.platforms:
-        if Platform.parse(platform).is_met_by(own):
-            return platform
-    where = file.manifest.positions["platforms"]
-    text = f"platforms: this machine configures images for {own}, got {', '.join(file.manifest.platforms)}"
-    raise ManifestError((Problem(where, text),))
-
-
-def _overrides(config: Config, marks: Marks) -> Overrides:
-    return Overrides(
-        user=config.user,
-        workdir=None if config.workdir is None else str(config.workdir),
-        entrypoint=config.entrypoint,
-        cmd=config.cmd,
-        stop_signal=config.stop_signal,
-        env=config.env,
-        labels=(*config.labels, *marks.image),
-        ports=tuple(str(port) for port in config.ports),
-        volumes=tuple(str(volume) for volume in config.volumes),
-    )

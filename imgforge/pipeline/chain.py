@@ -6,6 +6,7 @@ from pathlib import Path
 
 import attrs
 
+from imgforge.access import Access
 from imgforge.errors import ManifestError, Problem, UsageError
 from imgforge.manifest import files
 from imgforge.manifest.files import ManifestFile
@@ -34,10 +35,10 @@ def find(manifest: str | Path, *, settings: Settings) -> ManifestFile:
     """
     path = Path(manifest)
     if path.exists() and (path.suffix in (".yaml", ".yml") or path.is_dir()):
-        return files.read(path)
+        return files.read(path, access=settings.access)
     if isinstance(manifest, Path) or path.suffix in (".yaml", ".yml") or "/" in manifest:
         raise UsageError(f"{manifest}: no such manifest")
-    return files.read(files.find(manifest, settings.manifests))
+    return files.read(files.find(manifest, settings.manifests), access=_own(settings))
 
 
 def of(target: ManifestFile, *, settings: Settings) -> Chain:
@@ -69,4 +70,10 @@ def _base_of(file: ManifestFile, *, settings: Settings) -> ManifestFile | None:
     directories = dict.fromkeys((file.tree, *settings.manifests))
     if not any(files.has(name, directory) for directory in directories):
         return None
-    return files.read(files.find(name, directories))
+    return files.read(files.find(name, directories), access=_own(settings))
+
+
+def _own(settings: Settings) -> Access:
+    """Return what may be opened for a manifest that was found by its name: the settings' own directories count, too."""
+    access = settings.access
+    return access if access.roots is None else attrs.evolve(access, roots=(*access.roots, *settings.manifests))

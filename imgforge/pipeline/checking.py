@@ -10,7 +10,7 @@ import attrs
 
 from imgforge.apt.sources import Source
 from imgforge.digest import Digest
-from imgforge.lock import PlatformLock, differences
+from imgforge.lock import Lock, PlatformLock, differences
 from imgforge.manifest.files import ManifestFile
 from imgforge.oci.reference import DOCKER, Reference
 from imgforge.pipeline.builder import Builder
@@ -22,12 +22,13 @@ from imgforge.pipeline.lock.locking import Question
 from imgforge.pipeline.policy import consuming, judging
 from imgforge.pipeline.policy.gate import called
 from imgforge.pipeline.policy.governing import name_of
+from imgforge.pipeline.policy.holding import hold
 from imgforge.pipeline.registry import registries
 from imgforge.pipeline.registry.joining import Joiner
 from imgforge.policy import check, taint
 from imgforge.policy.files import PolicyFile
 from imgforge.policy.refusal import Refusal
-from imgforge.policy.subject import ImageUse, SourceUse
+from imgforge.policy.subject import NOT_KNOWN, ImageUse, SourceUse
 from imgforge.policy.taint import Taint
 from imgforge.settings import Settings
 
@@ -68,7 +69,7 @@ def image(name: str, *, builder: Builder, settings: Settings) -> Answer:
     reference = Reference.parse(name)
     refusals: list[Refusal] = []
     with contextlib.ExitStack() as resources:
-        joined = Joiner(builder.store, builder.client, resources).find(reference)
+        joined = Joiner(builder.store, builder.client, resources, access=builder.access).find(reference)
         images = (
             [Base.of(part.opened, part.source, limits=settings.limits) for part in joined.parts]
             if joined
@@ -101,13 +102,39 @@ def manifest(chain: Chain, *, builder: Builder, settings: Settings) -> Answer:
     for file in chain.files:
         refusals += judging.from_scratch(found, file)
         refusals += check.own_sources(found.policy, file.manifest)
-        drawn = sources.of_manifest(file) or below.carried
-        locks = tuple(_locks(file, settings=settings)) or (None,)
+        drawn = _drawn(file, below)
+        lock = locking.read(file)
+        locks = tuple(_locks(file, lock, settings=settings)) or (None,)
         for locked in locks:
-            refusals += check.manifest(found.policy, file.manifest, drawn=drawn, locked=locked, below=below.use)
+            parts = NOT_KNOWN
+            if lock is not None and locked is not None and _is_held(found, file, drawn, below):
+                seek = builder.forge.seek
+                held = hold(found, file, lock=lock, locked=locked, drawn=drawn, seek=seek, now=settings.now)
+                refusals += held.refusals
+                parts = held.parts
+            refusals += check.manifest(
+                found.policy, file.manifest, drawn=drawn, locked=locked, below=below.use, parts=parts
+            )
         below = _above(found, file, drawn, locks=locks, below=below)
     private = taint.parse(dict(below.marks))
     return Answer(chain.files[-1].manifest.name, None, tuple(dict.fromkeys(refusals)), private)
+
+
+def _drawn(file: ManifestFile, below: Ground) -> tuple[Source, ...]:
+    """Return the sources that the packages of a manifest's image come from."""
+    own = sources.of_manifest(file)
+    return own if own and not file.manifest.base_sources else _carried(own, below)
+
+
+def _carried(own: tuple[Source, ...], below: Ground) -> tuple[Source, ...]:
+    """Return the sources that an image carries: a source of its manifest replaces the base's of its name."""
+    names = {source.name for source in own}
+    return sources.joined(own, tuple(source for source in below.carried if source.name not in names))
+
+
+def _is_held(found: PolicyFile, file: ManifestFile, drawn: tuple[Source, ...], below: Ground) -> bool:
+    private = taint.private_sources(found.policy, drawn, manifest=file.manifest, base=dict(below.marks))
+    return judging.is_held(found, private)
 
 
 def _of_image(ground: Base, *, builder: Builder, settings: Settings) -> Ground:
@@ -129,8 +156,7 @@ def _above(
     """Return what is known of a manifest's image."""
     uses = tuple(map(SourceUse.of, drawn))
     use = check.expected(file.manifest, uses, locked=locks[0], below=below.use)
-    own = {source.name for source in drawn}
-    carried = (*(source for source in below.carried if source.name not in own), *drawn)
+    carried = _carried(sources.of_manifest(file), below)
     marks = dict(below.marks)
     private = taint.private_sources(found.policy, drawn, manifest=file.manifest, base=marks)
     packages = [package for locked in locks if locked for package in locked.packages]
@@ -138,9 +164,8 @@ def _above(
     return Ground(use, carried, (*taint.dump(held), *taint.carries(private, base=marks)))
 
 
-def _locks(file: ManifestFile, *, settings: Settings) -> Iterator[PlatformLock]:
+def _locks(file: ManifestFile, lock: Lock | None, *, settings: Settings) -> Iterator[PlatformLock]:
     """Yield what a manifest's lock says for each platform; one that does not answer it any more is said."""
-    lock = locking.read(file)
     for platform, locked in sorted(lock.platforms.items()) if lock else ():
         lines = Question(file, platform, locked.base).lines
         stale = differences(locked, asked=lines, base=locked.base)

@@ -11,6 +11,7 @@ from imgforge import late
 from imgforge.digest import Digest
 from imgforge.oci.reference import Reference
 from imgforge.pipeline import chain as chains
+from imgforge.pipeline import expecting
 from imgforge.pipeline.builder import Builder
 from imgforge.settings import Settings
 from imgforge.store.layout import Layout
@@ -74,6 +75,7 @@ def check(target: str | Path, *, settings: Settings) -> Checked:
             answer = checking.image(str(target), builder=builder, settings=settings)
         else:
             chain = chains.of(chains.find(target, settings=settings), settings=settings)
+            expecting.files(chain.files)
             answer = checking.manifest(chain, builder=builder, settings=settings)
     refusals = tuple(map(_told, answer.refusals))
     return Checked(answer.name, answer.digest, refusals, tuple(map(str, answer.held)))
@@ -89,4 +91,4 @@ def _is_image(target: str | Path, settings: Settings) -> bool:
     """Tell whether an image is meant: a reference, or a name of the store; a path is a manifest's."""
     if isinstance(target, Path) or Path(target).suffix in (".yaml", ".yml") or Path(target).is_dir():
         return False
-    return ":" in target or "@" in target or Reference.parse(target).name in Layout(settings.store).names()
+    return ":" in target or "@" in target or Reference.parse(target).name in Layout(settings.store, is_own=True).names()

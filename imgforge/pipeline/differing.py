@@ -19,13 +19,15 @@ from imgforge.compare.difference import Difference
 from imgforge.compare.files import FileChange, Tree
 from imgforge.compare.packages import Held, Holding, PackageChange, ReadChangelog
 from imgforge.digest import Digest
-from imgforge.errors import IntegrityError, UsageError
+from imgforge.document import disk
+from imgforge.errors import IntegrityError, Position, UsageError
 from imgforge.lock import Lock, PlatformLock
 from imgforge.oci.platform import Platform
 from imgforge.pipeline.attest import evidence
-from imgforge.pipeline.builder import Builder, own_platform
+from imgforge.pipeline.builder import Builder
 from imgforge.pipeline.image import reading
 from imgforge.pipeline.image.base import Base
+from imgforge.pipeline.image.machine import own_platform
 from imgforge.pipeline.layer.view import View
 from imgforge.pipeline.lock import comparing
 from imgforge.rootfs.facts import Facts
@@ -33,6 +35,7 @@ from imgforge.tar import reader
 
 _STATUS = "var/lib/dpkg/status"
 _LOCK = ".json"
+_LOCK_MAX = 64 << 20
 
 
 @attrs.frozen
@@ -63,7 +66,8 @@ def find(text: str, *, builder: Builder, platform: Platform | None) -> Side:
     path = Path(text)
     if not path.is_file():
         raise UsageError(f"{text}: no such lock")
-    lock = Lock.parse(path.read_text(encoding="utf-8"), file=text)
+    data = disk.read(path, most=_LOCK_MAX, position=Position(text, 1, 1))
+    lock = Lock.parse(data.decode("utf-8", "replace"), file=text)
     wanted = str(platform or own_platform())
     known = lock.platforms
     if platform is None and wanted not in known and len(known) == 1:
@@ -199,7 +203,7 @@ class Comparison:
     def _hashes(self, image: Base, tree: Tree, wanted: frozenset[str]) -> dict[str, str]:
         found: dict[str, str] = {}
         for number, diff_id in enumerate(image.image.config.diff_ids):
-            here = frozenset(path for path in wanted if tree.layers[path] == diff_id)
+            here = frozenset(path for path in wanted if tree.layers.get(path) == diff_id)
             if here:
                 with reading.open_layer(image, number) as stream:
                     found |= files.hashes(reader.read(stream, what=image.name), here)

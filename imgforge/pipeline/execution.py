@@ -8,7 +8,8 @@ from pathlib import Path
 import attrs
 
 from imgforge import late
-from imgforge.pipeline.builder import Builder, own_platform
+from imgforge.pipeline.builder import Builder
+from imgforge.pipeline.image.machine import own_platform
 from imgforge.sandbox.volume import Volume
 from imgforge.settings import Settings
 

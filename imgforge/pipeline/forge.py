@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from imgforge import late
 from imgforge.apt.pool import KIND, VanishedError
+from imgforge.apt.sources import Source
 from imgforge.digest import Digest
 from imgforge.errors import FetchError, IntegrityError, UsageError
 from imgforge.lock import Lock, LockedPackage, differences
@@ -22,11 +23,13 @@ from imgforge.pipeline.layer import planning
 from imgforge.pipeline.layer.blobs import LayerBlob
 from imgforge.pipeline.layer.compress import COMPRESSIONS
 from imgforge.pipeline.layer.installed import Installed
+from imgforge.pipeline.layer.material import Material
 from imgforge.pipeline.layer.planning import Plan
 from imgforge.pipeline.layer.wish import Wish
-from imgforge.pipeline.lock import locking, resolving, sources
-from imgforge.pipeline.lock.archive import Archive, preferences_of
+from imgforge.pipeline.lock import listed, locking, resolving, sources
+from imgforge.pipeline.lock.archive import Archive, Withholding, preferences_of
 from imgforge.pipeline.lock.freshness import Freshness
+from imgforge.pipeline.lock.listed import Listed
 from imgforge.pipeline.lock.locking import Locked, Question
 from imgforge.pipeline.lock.vanished import hints
 from imgforge.rootfs.facts import EMPTY, Facts
@@ -52,16 +55,17 @@ class Forge:
         settings: of the caller.
         store: takes layers.
         cache: keeps everything that is made on the way.
+        withhold: returns what of sources no resolve may see.
     """
 
-    def __init__(self, settings: Settings, *, store: Layout, cache: Cache) -> None:
+    def __init__(self, settings: Settings, *, store: Layout, cache: Cache, withhold: Withholding) -> None:
         self._settings = settings
         self._store = store
         self._cache = cache
         self._reporter = settings.reporter
         self._resources = contextlib.ExitStack()
         self._facts: dict[str, Facts] = {}
-        self._archive = self._resources.enter_context(Archive(settings=settings, cache=cache))
+        self._archive = self._resources.enter_context(Archive(settings=settings, cache=cache, withhold=withhold))
 
     def __enter__(self) -> Self:
         return self
@@ -97,16 +101,44 @@ class Forge:
         return self._facts[base.chain_id]
 
     def lock(
-        self, question: Question, base: Base | None, *, before: Lock | None, upgrade: tuple[str, ...] | None
+        self,
+        question: Question,
+        base: Base | None,
+        *,
+        before: Lock | None,
+        upgrade: tuple[str, ...] | None,
+        judge: resolving.Judge,
     ) -> Locked:
         """Resolve a manifest and write its lock; see `resolving.make`."""
+        facts, file = self.facts(base), question.file
+        for source in sources.replaced(file, facts):
+            text = f"no package comes from the base's source {source.name!r} ({' '.join(source.suites)}) any more"
+            self._reporter.warned(f"{file.path}: {text}")
         return resolving.make(
             question,
             before=before,
             upgrade=upgrade,
-            facts=self.facts(base),
+            facts=facts,
             archive=self._archive,
+            judge=judge,
             reporter=self._reporter,
+        )
+
+    def drawn(self, file: ManifestFile, base: Base | None) -> tuple[Source, ...]:
+        """Return the sources that the packages of an image come from."""
+        return sources.for_image(file, self.facts(base))
+
+    def seek(
+        self, packages: tuple[LockedPackage, ...], drawn: tuple[Source, ...], architecture: str, *, is_reading: bool
+    ) -> Listed:
+        """Look packages of a lock up in signed indices; see `listed.seek`."""
+        return listed.seek(
+            packages,
+            drawn,
+            archive=self._archive if is_reading else None,
+            cache=self._cache,
+            architecture=architecture,
+            now=self._settings.now,
         )
 
     def install(self, wish: Wish, file: ManifestFile) -> Installed:
@@ -115,11 +147,14 @@ class Forge:
         installed: Installed = self._installer.install(wish, debs=lambda: self._fetched(wish, file))
         return installed
 
-    def own_layer(self, file: ManifestFile, below: Base | None, *, key: str, epoch: int) -> LayerBlob:
+    def own_layer(
+        self, file: ManifestFile, material: Material, below: Base | None, *, key: str, epoch: int
+    ) -> LayerBlob:
         """Write the layer of what a manifest itself brings.
 
         Args:
             file: the manifest.
+            material: what it copies.
             below: the image so far.
             key: names the layer, see `material.key_of`.
             epoch: seconds since 1970, the time of every file.
@@ -133,17 +168,18 @@ class Forge:
         )
         below_it = view.View(below, cache=self._cache, reporter=self._reporter)
         with self._cache.scratch() as scratch:
-            content.write(file, below_it, target=scratch / "files.tar", epoch=epoch)
+            content.write(file, material, below_it, target=scratch / "files.tar", epoch=epoch)
             written: LayerBlob = writer.tar(scratch / "files.tar", key=key, title="files")
             return written
 
-    def plan(self, question: Question, base: Base | None) -> Plan:
-        """Say what a build would install and make."""
-        before = locking.read(question.file)
+    def plan(self, question: Question, base: Base | None, *, judge: resolving.Judge) -> Plan:
+        """Say what a build would install and make; what `judge` refuses is not planned."""
+        lock = before = locking.read(question.file)
         locked, news = locking.fitting(before, question), tuple[str, ...]()
-        if locked is None:
+        if lock is None or locked is None:
             made = self._proposed(question, base, before=before, upgrade=None)
-            locked, news = made.lock.platforms[question.platform], made.changes
+            lock, locked, news = made.lock, made.lock.platforms[question.platform], made.changes
+        judge(lock, locked)
         wish = Wish(locked.packages, question.file.manifest, base, debian_architecture(question.platform))
         return planning.of(wish, self._installer.foresee(wish), cache=self._cache, changes=news)
 
@@ -182,8 +218,18 @@ class Forge:
         if not found:
             is_kept = any(kept.name == package for kept in solution.keep)
             where = f"comes from the base {question.file.manifest.base!r}" if is_kept else "is not installed"
-            raise UsageError(f"{package}: {where}")
+            error = UsageError(f"{package}: {where}")
+            for reason in self._withheld(package, question, base):
+                error.add_note(reason)
+            raise error
         return found
+
+    def _withheld(self, package: str, question: Question, base: Base | None) -> tuple[str, ...]:
+        """Return why a resolve does not see a package that sources have."""
+        universe = self._archive.universe(
+            self.drawn(question.file, base), architecture=debian_architecture(question.platform)
+        )
+        return universe.withheld(package)
 
     def _proposed(
         self, question: Question, base: Base | None, *, before: Lock | None, upgrade: tuple[str, ...] | None
@@ -198,15 +244,15 @@ class Forge:
         except VanishedError as error:
             vanished = [package for package in wish.packages if package.name in error.names]
             try:
-                listed = self._listed(vanished, wish, file)
+                offered = self._offered(vanished, wish, file)
             except (FetchError, IntegrityError) as unread:  # a whole release may have moved away
-                listed = {}
+                offered = {}
                 error.add_note(f"what the archive has now cannot be told: {' '.join(str(unread).split())}")
-            for line in hints(vanished, listed=listed, manifest=file.path):
+            for line in hints(vanished, listed=offered, manifest=file.path):
                 error.add_note(line)
             raise
 
-    def _listed(self, packages: Iterable[LockedPackage], wish: Wish, file: ManifestFile) -> Mapping[str, str]:
+    def _offered(self, packages: Iterable[LockedPackage], wish: Wish, file: ManifestFile) -> Mapping[str, str]:
         """Return the versions of packages that a lock would get now."""
         facts = self.facts(wish.base)
         return self._archive.successors(

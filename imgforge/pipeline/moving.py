@@ -21,8 +21,10 @@ from imgforge.pipeline.image.base import Base
 from imgforge.pipeline.policy.governing import Governor
 from imgforge.pipeline.policy.marks import is_marked
 from imgforge.pipeline.registry import registries, whereabouts
+from imgforge.pipeline.registry.attachments import Attachments
 from imgforge.pipeline.registry.joining import Joined, Joiner, Part
 from imgforge.registry.client import Client
+from imgforge.registry.repository import Repository
 from imgforge.settings import Settings
 from imgforge.store.cache import Cache
 from imgforge.store.layout import Layout
@@ -50,12 +52,12 @@ class Carrier:
         self._resources = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        store = Layout(self._settings.store)
+        store = Layout(self._settings.store, is_own=True)
         store.create()
         client: Client = self._resources.enter_context(registries.client(self._settings))
         self._resources.enter_context(store.using())
         self._client = client
-        self._joiner = Joiner(store, client, self._resources)
+        self._joiner = Joiner(store, client, self._resources, access=self._settings.access)
         if self._key:
             self._witness = Witness(self._key, settings=self._settings, client=client, is_telling=self._is_telling)
         return self
@@ -64,7 +66,13 @@ class Carrier:
         self._resources.close()
 
     def copy(
-        self, source: Reference, target: Reference, *, platform: str = "", is_whole: bool = True
+        self,
+        source: Reference,
+        target: Reference,
+        *,
+        platform: str = "",
+        is_whole: bool = True,
+        is_accompanied: bool = False,
     ) -> tuple[Digest, ...]:
         """Copy an image, or an index with all its images; return the digests of what moved, the top one first.
 
@@ -73,11 +81,21 @@ class Carrier:
             target: where to.
             platform: which image of an index; empty for all, or for the only one.
             is_whole: whether an index may move; if not, it must have an image for the platform, or one only.
+            is_accompanied: whether what is attached to it goes with it, from one registry to another.
 
         Raises:
             RefusedError: the policy does not let an image go there.
             ImgforgeError: what else stood in the way, by class.
         """
+        is_accompanied = is_accompanied and source.transport == target.transport == DOCKER
+        moved = self._moved(source, target, platform=platform, is_whole=is_whole)
+        if is_accompanied:
+            copied = Attachments(self._client, source=Repository.of(source), target=Repository.of(target))
+            count = sum(copied.copy(digest) for digest in moved)
+            self._settings.reporter.noted(f"{target}: {count} signatures and statements copied")
+        return moved
+
+    def _moved(self, source: Reference, target: Reference, *, platform: str, is_whole: bool) -> tuple[Digest, ...]:
         wanted = Platform.parse(platform) if platform else None
         joined = self._joiner.find(source) if is_whole and wanted is None else None
         if joined is not None:
@@ -162,5 +180,6 @@ def let_out(
     is_free = is_loopback(target.location) and not is_marked(opened.image)
     if Governor(settings, cache=cache).is_there or not is_free:
         signer = witness.signer if witness else None
-        leaving = gate.Exit(Base.of(opened, source, limits=settings.limits), source, target, signer)
+        origin = Base.of(opened, source, limits=settings.limits)
+        leaving = gate.Exit(origin, source, target, signer)
         gate.allow(leaving, settings=settings, client=client, cache=cache)

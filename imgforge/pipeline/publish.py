@@ -63,21 +63,25 @@ class Vouched:
     annotations: tuple[tuple[str, str], ...] = ()
 
 
-def copy(source: str, target: str, *, settings: Settings, platform: str = "") -> Published:
+def copy(source: str, target: str, *, settings: Settings, platform: str = "", attach: bool = True) -> Published:
     """Copy an image from one place to another; nothing that is there already is moved.
+
+    From one registry to another its signatures and what else is attached to it go with it, as with `cosign copy`.
 
     Args:
         source: a name in the store, or ``docker://…``, ``oci:DIR:NAME``, ``oci-archive:FILE``, ``docker-archive:FILE``.
         target: likewise.
         settings: the store, and how registries are reached.
         platform: which image of an index; all of them unless given.
+        attach: whether what is attached to the image is copied, too.
 
     Raises:
         RefusedError: the policy does not let the image go there.
         ImgforgeError: what else stood in the way, by class.
     """
+    places = Reference.parse(source), Reference.parse(target)
     with moving.Carrier(settings) as carrier:
-        return Published(target, carrier.copy(Reference.parse(source), Reference.parse(target), platform=platform)[0])
+        return Published(target, carrier.copy(*places, platform=platform, is_accompanied=attach)[0])
 
 
 def index(target: str, images: tuple[str, ...], *, settings: Settings, key: str = "", attach: bool = True) -> Published:

@@ -10,6 +10,7 @@ from imgforge.errors import UsageError
 from imgforge.oci.reference import DOCKER, Reference
 from imgforge.pipeline.builder import Builder
 from imgforge.settings import Settings
+from imgforge.store import output
 
 evidence = late.module("imgforge.pipeline.attest.evidence")
 opening = late.module("imgforge.signing.opening")
@@ -67,7 +68,7 @@ def report(image: str, *, settings: Settings, keys: tuple[str, ...] = (), html: 
     """
     told = _told("report", image, settings=settings, keys=keys)
     if html is not None:
-        html.write_text(pages.page(told), encoding="utf-8")
+        output.write(html, pages.page(told).encode())
     return told
 
 

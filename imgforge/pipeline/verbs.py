@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,18 +11,20 @@ import attrs
 
 from imgforge import late
 from imgforge.digest import Digest
-from imgforge.errors import ImgforgeError
+from imgforge.errors import ImgforgeError, UsageError
 from imgforge.image import Image
 from imgforge.manifest.files import ManifestFile
 from imgforge.oci.platform import Platform
-from imgforge.oci.reference import Reference
+from imgforge.oci.reference import STORE, Reference
 from imgforge.pipeline import chain as chains
-from imgforge.pipeline.builder import Builder, Built, Mode
+from imgforge.pipeline import expecting
+from imgforge.pipeline.builder import Builder
 from imgforge.pipeline.layer import installed
 from imgforge.pipeline.layer.planning import Plan
-from imgforge.pipeline.lock import lockfiles
+from imgforge.pipeline.lock import lockfiles, locking, signers
 from imgforge.pipeline.lock.freshness import Freshness
 from imgforge.pipeline.lock.locking import Locked
+from imgforge.pipeline.outcome import Built, Mode
 from imgforge.settings import Settings
 from imgforge.solver.values import Reason
 from imgforge.store import listing
@@ -33,7 +36,9 @@ from imgforge.workshop.runs import ScriptRun
 
 differing = late.module("imgforge.pipeline.differing")
 inspecting = late.module("imgforge.pipeline.image.inspecting")
+lock_signing = late.module("imgforge.pipeline.lock_signing")
 moving = late.module("imgforge.pipeline.moving")
+opening = late.module("imgforge.signing.opening")
 transports = late.module("imgforge.transport.table")
 workshop = late.module("imgforge.workshop.client")
 
@@ -41,25 +46,30 @@ _CACHE_AGE = 30 * 86400
 """Seconds after its last use that an entry of the cache is collected."""
 
 
-def lock(manifest: str | Path, *, settings: Settings, upgrade: tuple[str, ...] | None = None) -> Locked:
+def lock(manifest: str | Path, *, settings: Settings, upgrade: tuple[str, ...] | None = None, key: str = "") -> Locked:
     """Write the lock of a manifest beside it: exactly what to install.
 
     Args:
         manifest: its path or its name.
         settings: places and mirrors.
         upgrade: packages whose locked versions are given up; empty for all.
+        key: the private key that signs the lock (docs/lock.md); empty to leave it unsigned.
 
     Raises:
         ResolveError: no set of packages answers the manifest.
         FetchError: a source cannot be had.
+        RefusedError: the policy does not allow it, or no signed index lists a package of a lock that is to be signed.
     """
-    chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
     with Builder(settings) as builder:
-        return builder.lock(chain, Mode(upgrade=upgrade))
+        return _lock(manifest, builder, settings=settings, mode=Mode(upgrade=upgrade), key=key)
 
 
 def lock_each(
-    manifests: Iterable[str | Path], *, settings: Settings, upgrade: tuple[str, ...] | None = None
+    manifests: Iterable[str | Path],
+    *,
+    settings: Settings,
+    upgrade: tuple[str, ...] | None = None,
+    key: str = "",
 ) -> Iterator[tuple[str | Path, Locked | ImgforgeError]]:
     """Lock many manifests; what they share, indices and bases, is read once.
 
@@ -67,17 +77,32 @@ def lock_each(
         manifests: their paths or names.
         settings: places and mirrors.
         upgrade: packages whose locked versions are given up; empty for all.
+        key: the private key that signs the locks; empty to leave them unsigned.
 
     Yields:
         Each manifest as it was given, and its lock or why it has none; an error stops none of the others.
     """
+    manifests = tuple(manifests)
+    mode = Mode(upgrade=upgrade, may_miss=len(manifests) > 1)
     with Builder(settings) as builder:
         for manifest in manifests:
             try:
-                chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
-                yield manifest, builder.lock(chain, Mode(upgrade=upgrade))
+                yield manifest, _lock(manifest, builder, settings=settings, mode=mode, key=key)
             except ImgforgeError as error:
                 yield manifest, error
+
+
+def _lock(manifest: str | Path, builder: Builder, *, settings: Settings, mode: Mode, key: str) -> Locked:
+    chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
+    file, signer = chain.files[-1], opening.open_key(key) if key else None
+    before = locking.read(file)
+    locked = builder.lock(chain, mode)
+    if signer is not None:
+        base = builder.base_of(chain)
+        lock_signing.sign(file, locked.lock, base, key=signer, builder=builder, settings=settings)
+    elif locked.lock != before and signers.read(file) is not None:
+        settings.reporter.warned(f"{signers.path_of(file)}: signs another lock: sign this one with --key")
+    return locked
 
 
 def freshness(manifest: str | Path, *, settings: Settings) -> Freshness:
@@ -124,7 +149,7 @@ def outdated(directory: Path, *, settings: Settings) -> Iterator[tuple[Path, Fre
         The path of each such manifest, and what `freshness` says of it or why it cannot, as `freshness_each` does.
     """
     with Builder(settings) as builder:
-        for path, file in lockfiles.below(directory):
+        for path, file in lockfiles.below(directory, access=settings.access):
             try:
                 found = file if isinstance(file, ImgforgeError) else _freshness(file, builder, settings=settings)
             except ImgforgeError as error:
@@ -135,6 +160,7 @@ def outdated(directory: Path, *, settings: Settings) -> Iterator[tuple[Path, Fre
 
 def _freshness(file: ManifestFile, builder: Builder, *, settings: Settings) -> Freshness:
     base = builder.base_of(chains.of(file, settings=settings), Mode(upgrade=()))
+    builder.judge_sources(file, base)
     found: Freshness = builder.forge.freshness(builder.question(file, base), base)
     return found
 
@@ -160,7 +186,7 @@ def build(
         StaleLockError: `locked`, and the lock does not fit.
         ImgforgeError: what else stood in the way, by class.
     """
-    references = tuple(Reference.parse(output) for output in outputs)
+    references = tuple(map(_output, outputs))
     chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
     with Builder(settings) as builder:
         built = builder.build(chain, Mode(locked=locked, upgrade=upgrade))
@@ -172,6 +198,15 @@ def build(
         return built
 
 
+def _output(text: str) -> Reference:
+    """Return where a built image is written besides the store, which has it under its own name."""
+    reference = Reference.parse(text)
+    if reference.transport == STORE:
+        expected = "oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE"
+        raise UsageError(f"output {text[:200]!r}: expected {expected}, got a name in the store")
+    return reference
+
+
 def plan(manifest: str | Path, *, settings: Settings) -> Plan:
     """Say what a build would install and make; nothing but its bases is built, and no lock is written.
 
@@ -180,9 +215,12 @@ def plan(manifest: str | Path, *, settings: Settings) -> Plan:
         settings: places and mirrors.
     """
     chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
+    expecting.files(chain.files)
     with Builder(settings) as builder:
-        base = builder.base_of(chain)
-        found: Plan = builder.forge.plan(builder.question(chain.files[-1], base), base)
+        base, file = builder.base_of(chain), chain.files[-1]
+        builder.judge_sources(file, base)
+        judge = functools.partial(builder.judge, file, base)
+        found: Plan = builder.forge.plan(builder.question(file, base), base, judge=judge)
         return found
 
 
@@ -200,6 +238,7 @@ def why(manifest: str | Path, package: str, *, settings: Settings) -> tuple[Reas
     chain = chains.of(chains.find(manifest, settings=settings), settings=settings)
     with Builder(settings) as builder:
         base = builder.base_of(chain)
+        builder.judge_sources(chain.files[-1], base)
         found: tuple[Reason, ...] = builder.forge.why(builder.question(chain.files[-1], base), base, package)
         return found
 
@@ -233,10 +272,10 @@ def inspect(reference: str, *, settings: Settings, platform: str = "") -> Inspec
     """
     with Builder(settings) as builder:
         found = builder.open(reference, platform=Platform.parse(platform) if platform else None)
-        scripts = tuple(
+        layers = inspecting.layers(found, cache=builder.cache, reporter=builder.reporter)
+        scripts = tuple(  # by diff_ids that `layers` has proved
             run for diff_id in found.image.config.diff_ids for run in installed.runs_of(diff_id, cache=builder.cache)
         )
-        layers = inspecting.layers(found, cache=builder.cache, reporter=builder.reporter)
         return Inspection(reference, found.digest, found.image, scripts, layers)
 
 
@@ -292,7 +331,7 @@ def gc(*, settings: Settings) -> Freed:
     Args:
         settings: places.
     """
-    store, cache = Layout(settings.store), Cache(settings.cache)
+    store, cache = Layout(settings.store, is_own=True), Cache(settings.cache)
     with workshop.Workshop(settings.sandbox) as cleaner:
         stored = store.gc()
         cached = cache.gc(now=settings.now, max_age=_CACHE_AGE, remove=cleaner.clear)

@@ -24,7 +24,7 @@ def load(text: str, *, file: str) -> Policy:
     Raises:
         ManifestError: with every problem found.
     """
-    reading = yaml.read(text, file=file)
+    reading = yaml.read_versioned(text, file=file, key=VERSION_KEY)
     if reading.root is None:
         raise ManifestError(reading.problems)
     binder = Binder(reading.problems)

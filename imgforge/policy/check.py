@@ -19,7 +19,7 @@ from imgforge.oci.reference import Reference
 from imgforge.policy import bases, images, privacy, sources
 from imgforge.policy.model import Policy
 from imgforge.policy.refusal import Refusal
-from imgforge.policy.subject import BaseUse, ImageUse, PackageUse, Places, SourceUse, packages_of
+from imgforge.policy.subject import NOT_KNOWN, BaseUse, ImageUse, PackageUse, Parts, Places, SourceUse, packages_of
 from imgforge.privacy.finding import Finding
 from imgforge.rootfs.facts import Facts
 
@@ -56,6 +56,7 @@ def manifest(
     drawn: Iterable[Source],
     locked: PlatformLock | None,
     below: ImageUse | None,
+    parts: Parts = NOT_KNOWN,
 ) -> tuple[Refusal, ...]:
     """Judge a manifest: its sources, its packages, and how its image would be run.
 
@@ -65,12 +66,13 @@ def manifest(
         drawn: the sources of its packages, with their keys: its own or its base's.
         locked: its lock, if there is one; without it only the packages that it names are judged.
         below: its base, as far as it is known; None from scratch.
+        parts: the suites and components whose signed index lists each package, as far as they are known.
     """
     places = Places(manifest)
     uses = tuple(map(SourceUse.of, drawn))
     image = expected(manifest, uses, locked=locked, below=below)
     return (
-        *sources.refusals(policy, uses, packages_of(locked, uses) if locked else (), places=places),
+        *sources.refusals(policy, uses, packages_of(locked, uses, parts=parts) if locked else (), places=places),
         *images.refusals(policy, image, places=places),
     )
 

@@ -14,7 +14,7 @@ from imgforge.document.bind import nearest
 from imgforge.document.rule import ContradictionError, Keyed, checked
 from imgforge.errors import Position
 from imgforge.oci import reference
-from imgforge.policy.parts import BaseRule, ImageRule, Key, Privacy, PublishRule, SourceRule
+from imgforge.policy.parts import BaseRule, ImageRule, Key, LockRule, Privacy, PublishRule, SourceRule
 from imgforge.policy.quantity import Signer
 
 VERSION = 1
@@ -33,6 +33,9 @@ class Policy:
     bases: tuple[BaseRule, ...] | None = attrs.field(default=None, metadata={"doc": "the only bases"})
     sources: tuple[SourceRule, ...] | None = attrs.field(
         default=None, metadata={"doc": "the only sources of packages, whoever names them"}
+    )
+    locks: LockRule = attrs.field(
+        factory=LockRule, metadata={"doc": "whose signature of a lock vouches for the packages of it"}
     )
     publish: tuple[PublishRule, ...] | None = attrs.field(
         default=None, metadata={"doc": "the only repositories to push to, and to trust when an image is verified"}
@@ -62,6 +65,7 @@ class Policy:
         rules = [*_numbered("bases", self.bases), *_numbered("publish", self.publish)]
         for place, rule in rules:
             yield from ((f"{place}.signed-by[{index}]", signer) for index, signer in enumerate(rule.signed_by))
+        yield from ((f"locks.signed-by[{index}]", signer) for index, signer in enumerate(self.locks.signed_by))
 
 
 def _numbered(

@@ -79,6 +79,26 @@ class SourceRule:
 
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
+class LockRule:
+    """Locks whose packages need no signed index."""
+
+    signed_by: Signers = attrs.field(
+        default=(), metadata={"doc": "the key whose signature vouches for the packages of a lock; 'A | B' is either"}
+    )
+    position: Position | None = attrs.field(default=None, eq=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse several signers: a lock has one signature."""
+        if len(self.signed_by) > 1:
+            raise ValueError("must have one signer in 'signed-by', because a lock has one signature: 'A | B' is either")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the keys, any of which is enough."""
+        return tuple(name for signer in self.signed_by for name in signer.names)
+
+
+@attrs.frozen(kw_only=True, field_transformer=checked)
 class PublishRule:
     """Repositories that images may be pushed to."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 
 from imgforge.policy.model import Policy
 from imgforge.policy.parts import SourceRule
@@ -45,6 +46,35 @@ def refusals(
         return ()
     found = [refusal for source in sources for refusal in _of_source(policy, source, places)]
     return (*found, *_of_packages(policy, sources, packages, places))
+
+
+def withhold(policy: Policy, sources: tuple[SourceUse, ...]) -> Callable[[str, Part, str], str] | None:
+    """Return what says why a package of a part of a source may not be taken: empty text when it may.
+
+    It is called with the source's name, the part and the package's name. None where every package of every part may be
+    taken. A part that no rule allows gives no package.
+    """
+    if policy.sources is None:
+        return None
+    rules = {(source.name, part): rules_for(policy, source, part) for source in sources for part in source.parts}
+    if all(any("*" in rule.packages for rule in one) for one in rules.values()):
+        return None
+
+    @functools.cache
+    def reason(source: str, part: Part, package: str) -> str:
+        found = rules.get((source, part), ())
+        if any(matches_any(rule.packages, package) for rule in found):
+            return ""
+        by = f" ({found[0].position.file}:{found[0].position.line})" if found and found[0].position else ""
+        return f"policy sources.packages{by}: {_unlisted(package, source, part, found)}"
+
+    return reason
+
+
+def _unlisted(package: str, source: str, part: Part, rules: tuple[SourceRule, ...]) -> str:
+    allowed = listed(dict.fromkeys(name for rule in rules for name in rule.packages)) or "nothing"
+    from_ = f"source {source!r}, {' '.join(part).strip()}"
+    return f"package {package!r} is not allowed from {from_}: expected {allowed}"
 
 
 def _of_source(policy: Policy, source: SourceUse, places: Places) -> Iterator[Refusal]:
@@ -94,6 +124,8 @@ def _of_package(policy: Policy, source: SourceUse | None, package: PackageUse, p
     if source is None:
         text = f"package {package.name!r} is of source {package.source!r}, which the image does not draw from"
         return Refusal("sources.packages", places.package(package.name), text, hint="lock again")
+    if package.parts:
+        return _of_listed(policy, source, package, places)
     may_be = [
         (suite, component)
         for suite, component in source.parts
@@ -103,14 +135,26 @@ def _of_package(policy: Policy, source: SourceUse | None, package: PackageUse, p
         rules = rules_for(policy, source, part)
         if not rules or any(matches_any(rule.packages, package.name) for rule in rules):
             continue  # a part that no rule allows is refused with its source
-        allowed = listed(dict.fromkeys(name for rule in rules for name in rule.packages))
-        from_ = f"source {source.name!r}, {' '.join(part).strip()}"
         hint = "give each suite its own source, so that the lock says which one a package is from"
         return Refusal(
             "sources.packages",
             places.package(package.name, source.name),
-            f"package {package.name!r} is not allowed from {from_}: expected {allowed}",
+            _unlisted(package.name, source.name, part, rules),
             rules[0].position,
             hint if len(may_be) > 1 else "",
         )
     return None
+
+
+def _of_listed(policy: Policy, source: SourceUse, package: PackageUse, places: Places) -> Refusal | None:
+    """Judge a package by the parts whose signed index lists it: one that allows it is enough."""
+    rules = {part: rules_for(policy, source, part) for part in package.parts}
+    if any(matches_any(rule.packages, package.name) for found in rules.values() for rule in found):
+        return None
+    part, found = next(iter(rules.items()))
+    return Refusal(
+        "sources.packages",
+        places.package(package.name, source.name),
+        _unlisted(package.name, source.name, part, found),
+        found[0].position if found else None,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import PurePosixPath
+from types import MappingProxyType
 
 import attrs
 
@@ -111,6 +112,7 @@ class PackageUse:
         source: the name of its source; empty when it came with a base.
         component: of the source; None when that cannot be told.
         suites: from which of the source's suites it may be; empty when that cannot be told.
+        parts: the suites and components whose signed index lists it; empty when that is not known.
     """
 
     name: str
@@ -118,24 +120,35 @@ class PackageUse:
     source: str = ""
     component: str | None = None
     suites: tuple[str, ...] = ()
+    parts: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def of(cls, package: LockedPackage, sources: Mapping[str, SourceUse]) -> PackageUse:
+    def of(
+        cls, package: LockedPackage, sources: Mapping[str, SourceUse], *, parts: tuple[tuple[str, str], ...] = ()
+    ) -> PackageUse:
         """Take a package of a lock.
 
         The lock names no component, but archives keep each component in a directory of the pool (Debian Policy has no
         rule for it; dak, reprepro and aptly do). Where the path does not tell, it is unknown.
         """
         source = sources.get(package.source)
-        parts = "/".join(package.path.parts)
-        fitting = [name for name in (source.components if source else ()) if parts.startswith(f"pool/{name}/")]
-        return cls(package.name, package.version, package.source, max(fitting, key=len, default=None))
+        path = "/".join(package.path.parts)
+        fitting = [name for name in (source.components if source else ()) if path.startswith(f"pool/{name}/")]
+        return cls(package.name, package.version, package.source, max(fitting, key=len, default=None), parts=parts)
 
 
-def packages_of(locked: PlatformLock, sources: tuple[SourceUse, ...]) -> tuple[PackageUse, ...]:
+Parts = Mapping[LockedPackage, tuple[tuple[str, str], ...]]
+"""The suites and components whose signed index lists a package of a lock, as far as they are known."""
+
+NOT_KNOWN: Parts = MappingProxyType({})
+
+
+def packages_of(
+    locked: PlatformLock, sources: tuple[SourceUse, ...], *, parts: Parts = NOT_KNOWN
+) -> tuple[PackageUse, ...]:
     """Return the packages of a lock, given the sources that it draws from."""
     by_name = {source.name: source for source in sources}
-    return tuple(PackageUse.of(package, by_name) for package in locked.packages)
+    return tuple(PackageUse.of(package, by_name, parts=parts.get(package, ())) for package in locked.packages)
 
 
 @attrs.frozen

@@ -3,11 +3,13 @@
 Each byte is mapped to one of three classes, once; then runs are found by a search for a long needle of one class, which
 is faster than any regular expression. Text that is plain ASCII shows in its encoding: every fourth character of base64
 has its highest bit clear, and the first digit of each hexadecimal pair is 0 or 2 to 7.
+
+A long run is decoded at each of the four places at which base64 can begin: what stands before the text, a path or a
+name, need not be known. Every byte is in one run, so the time is linear.
 """
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
 from collections.abc import Iterator
@@ -17,24 +19,32 @@ import attrs
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _CLASSES = bytes(1 if byte in _BASE64 else 0 if byte == 0 else 2 for byte in range(256))
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
+_IS_PRINTABLE = bytes(1 if byte in _PRINTABLE else 0 for byte in range(256))
 
 _RUN = 28
 """Characters of base64 or digits in a row: 20 bytes of text, the shortest token."""
 _WIDE_RUN = 16
+_TEXT_RUN = 18
+"""Bytes of text in a row that make the content of a run worth a search."""
+
+_LONG_RUN = 160
+"""Characters of a run that is decoded whatever it looks like."""
 
 _RUN_NEEDLE = b"\1" * _RUN
+_TEXT_NEEDLE = b"\1" * _TEXT_RUN
 _WIDE_NEEDLE = b"\1\0" * _WIDE_RUN
-_RUN_END = re.compile(rb"\x01*")
-_WIDE_END = re.compile(rb"(?:[\t\r\n\x20-\x7e]\x00)+")
-_BLOB = re.compile(rb"[A-Za-z0-9+/]+(?:(?:\\n|[ \t]*\r?\n[ \t]*)[A-Za-z0-9+/]+)*")
-_DIGITS = re.compile(rb"[0-9a-fA-F]+(?:[ \t]*\r?\n[ \t]*[0-9a-fA-F]+)*")
-_BLOB_MAX = 64 << 10
-_CHECKED = 24
+_WIDEST_NEEDLE = b"\1\0\0\0" * _WIDE_RUN
+_RUN_END = re.compile(rb"\x01*+")
+_WIDE_END = re.compile(rb"(?:[\t\r\n\x20-\x7e]\x00)++")
+_WIDEST_END = re.compile(rb"(?:[\t\r\n\x20-\x7e]\x00\x00\x00)++")
+_GLUE = rb"[^A-Za-z0-9+/\\\r\n]{0,16}(?:\\[rn]|\\?\r?\n|%0[AaDd]|&#1[03];){1,3}[^A-Za-z0-9+/\\\r\n]{0,64}"
+"""What breaks a long text into lines: newlines or their escapes, quotes, signs of comments, indentation."""
 
-_PREFIX_MAX = 128
-"""How far into a run the encoded text may begin, as after a path: a slash is a character of base64."""
-
-_UNBROKEN = (b"\\n", b"\n", b"\r", b"\t", b" ")
+_BLOB = re.compile(rb"(?>[A-Za-z0-9+/_-]++)(?>(?:" + _GLUE + rb")[A-Za-z0-9+/_-]++)*+")
+_DIGITS = re.compile(rb"(?>[0-9a-fA-F]++)(?>(?:" + _GLUE + rb")[0-9a-fA-F]++(?![A-Za-z0-9+/]))*+")
+_BREAK = re.compile(_GLUE)
+_URLSAFE = bytes.maketrans(b"-_", b"+/")
+_CHECKED = 12
 
 
 def _of_text(shift: int) -> bytes:
@@ -51,8 +61,9 @@ def _of_text(shift: int) -> bytes:
 
 
 _QUARTET = b"".join(map(_of_text, range(3))) + b"[A-Za-z0-9+/]"
-_BEGIN = re.compile(rb"(?P<hex>[0-9a-fA-F]{28})|MI[A-Za-z0-9]{2}|/u3\+7Q|zs7Ozg")
-"""Digits; and how DER, a Java key store and a JCEKS store begin in base64."""
+_HEX = re.compile(rb"(?:[02-7][0-9a-fA-F]){14}")
+_BINARY = re.compile(rb"MI[A-Za-z0-9]{2}|/u3\+7Q|zs7Ozg|H4sI|UEsD|/Td6WFo|KLUv|QlpoO|b3BlbnNz")
+"""How DER, a Java key store, a JCEKS store, gzip, zip, xz, zstd, bzip2 and a key of OpenSSH begin in base64."""
 
 _TEXT = re.compile(rb"(?:" + _QUARTET + rb"){6}")
 
@@ -65,7 +76,7 @@ class Hidden:
         start: where, in the bytes that were searched.
         end: where it ends there.
         content: what it says.
-        encoding: ``base64``, ``hex`` or ``utf-16``.
+        encoding: ``base64``, ``hex``, ``utf-16`` or ``utf-32``.
     """
 
     start: int
@@ -74,70 +85,106 @@ class Hidden:
     encoding: str
 
 
-def find(data: bytes) -> Iterator[Hidden]:
+@attrs.frozen
+class Classes:
+    """Bytes with their classes, and the runs among them.
+
+    Attributes:
+        data: the bytes.
+        classes: of each byte: 1 for characters of base64, 0 for NUL, 2 for others.
+        runs: where 28 or more of base64 begin and end.
+    """
+
+    data: bytes = attrs.field(repr=False)
+    classes: bytes = attrs.field(repr=False)
+    runs: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, data: bytes) -> Classes:
+        """Classify bytes."""
+        classes = data.translate(_CLASSES)
+        runs, at = [], 0
+        while (at := classes.find(_RUN_NEEDLE, at)) >= 0:
+            ended = _RUN_END.match(classes, at)
+            end = ended.end() if ended else at + _RUN
+            runs.append((at, end))
+            at = end
+        return cls(data, classes, tuple(runs))
+
+
+def find(given: Classes) -> Iterator[Hidden]:
     """Yield every text that is hidden in bytes, and binary data whose beginning says that it could be a key."""
-    classes = data.translate(_CLASSES)
-    yield from _runs(data, classes)
-    yield from _wide(data, classes)
-
-
-def _runs(data: bytes, classes: bytes) -> Iterator[Hidden]:
-    at = 0
-    while (at := classes.find(_RUN_NEEDLE, at)) >= 0:
-        ended = _RUN_END.match(classes, at)
-        end = ended.end() if ended else at + _RUN
-        found = _decoded(data, at, end)
-        if found:
+    until = 0
+    for start, end in given.runs:
+        if start < until:
+            continue
+        for found in _decoded(given.data, start, end):
             yield found
-            end = max(end, found.end)
-        at = end
+            until = found.end
+    for needle, ending, encoding in ((_WIDE_NEEDLE, _WIDE_END, "utf-16"), (_WIDEST_NEEDLE, _WIDEST_END, "utf-32")):
+        yield from _wide(given.data, given.classes, needle=needle, ending=ending, encoding=encoding)
 
 
-def _decoded(data: bytes, start: int, end: int) -> Hidden | None:
-    """Return what a run says, if that is text or could be a key."""
-    begin = _BEGIN.match(data, start)
-    if begin:
-        return _from_hex(data, start, end) if begin["hex"] else _from_base64(data, start, end)
-    text = _TEXT.search(data, start, min(end, start + _PREFIX_MAX))
-    if not text:
-        return None
-    found = _from_base64(data, text.start(), end)
-    return None if found.content[: _CHECKED * 3 // 4].translate(None, _PRINTABLE) else found
+def is_text(content: bytes) -> bool:
+    """Tell whether there is text in something."""
+    return _TEXT_NEEDLE in content.translate(_IS_PRINTABLE)
+
+
+def _decoded(data: bytes, start: int, end: int) -> Iterator[Hidden]:
+    """Yield what a run says, if that is text or could be a key."""
+    digits = _HEX.search(data, start, end)
+    found = _from_hex(data, digits.start(), end) if digits else None
+    if found:
+        yield found
+        return
+    is_long = end - start >= _LONG_RUN or _BINARY.match(data, start)
+    if is_long or _TEXT.search(data, start, end):
+        blob = _BLOB.match(data, start)
+        blob_end = blob.end() if blob else end
+        yield from _at_each_place(data[start:blob_end], start, blob_end)
+
+
+def _at_each_place(blob: bytes, start: int, end: int) -> Iterator[Hidden]:
+    """Yield the content of a long run, wherever in it that begins."""
+    plain = _joined(blob)
+    is_binary = bool(_BINARY.match(plain))
+    for place in range(4):
+        content = _from_plain(plain[place:])
+        if (is_binary and place == 0) or is_text(content):
+            yield Hidden(start, end, content, "base64")
+
+
+def _joined(blob: bytes) -> bytes:
+    if len(blob) == len(blob.translate(None, b"\n\\%&")):
+        return blob.translate(_URLSAFE)
+    return _BREAK.sub(b"", blob).translate(_URLSAFE)
+
+
+def _from_plain(text: bytes) -> bytes:
+    return binascii.a2b_base64(text[: len(text) - (len(text) % 4 == 1)] + b"==")
 
 
 def _from_hex(data: bytes, start: int, end: int) -> Hidden | None:
-    for offset in range(2):
-        if data[start + offset : start + _CHECKED : 2].translate(None, b"0234567"):
-            continue  # the first digit of each pair, were it text
-        lines = _DIGITS.match(data, start, min(len(data), start + _BLOB_MAX))
-        digits = b"".join(lines[0].split())[offset:] if lines else b""
-        content = binascii.a2b_hex(digits[: len(digits) // 2 * 2])
-        if content and not content[: _CHECKED // 2 - 1].translate(None, _PRINTABLE):
-            return Hidden(start, max(end, lines.end() if lines else end), content, "hex")
-    return None
+    lines = _DIGITS.match(data, start)
+    digits = _BREAK.sub(b"", lines[0]) if lines else b""
+    content = binascii.a2b_hex(digits[: len(digits) // 2 * 2])
+    if not content or content[:_CHECKED].translate(None, _PRINTABLE):
+        return None
+    return Hidden(start, max(end, lines.end() if lines else end), content, "hex")
 
 
-def _from_base64(data: bytes, start: int, end: int) -> Hidden:
-    """Return the text of a run and of the lines that follow it."""
-    blob = _BLOB.match(data, start, min(len(data), start + _BLOB_MAX))
-    text = blob[0] if blob else data[start:end]
-    for part in _UNBROKEN:
-        text = text.replace(part, b"")
-    text = text[: len(text) - (len(text) % 4 == 1)]
-    content = base64.b64decode(text + b"=" * (-len(text) % 4))
-    return Hidden(start, blob.end() if blob else end, content, "base64")
-
-
-def _wide(data: bytes, classes: bytes) -> Iterator[Hidden]:
-    at = 0
-    while (at := classes.find(_WIDE_NEEDLE, at)) >= 0:
+def _wide(data: bytes, classes: bytes, *, needle: bytes, ending: re.Pattern[bytes], encoding: str) -> Iterator[Hidden]:
+    """Yield text of which each character has the same number of NULs after it."""
+    step, at, floor = len(needle) // _WIDE_RUN, 0, 0
+    nuls = bytes(step - 1)
+    while (at := classes.find(needle, at)) >= 0:
         start = at
-        while start >= 2 and data[start - 1] == 0 and data[start - 2] in _PRINTABLE and at - start < _BLOB_MAX:
-            start -= 2
-        ended = _WIDE_END.match(data, at, at + _BLOB_MAX)
-        end = ended.end() if ended else at + 2 * _WIDE_RUN
-        yield Hidden(start, end, data[start:end:2] + _last(data, end), "utf-16")
-        at = end
+        while start - step >= floor and data[start - step] in _PRINTABLE and data[start - step + 1 : start] == nuls:
+            start -= step
+        ended = ending.match(data, at)
+        end = ended.end() if ended else at + len(needle)
+        yield Hidden(start, end, data[start:end:step] + (_last(data, end) if step == 2 else b""), encoding)
+        at = floor = end
 
 
 def _last(data: bytes, end: int) -> bytes:

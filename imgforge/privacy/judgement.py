@@ -15,6 +15,12 @@ _WORDS = frozenset(
 _TEMPLATE = re.compile(
     rb"[${}<>*\\\x00]|%[sdv(]|\.\.\.|\xe2\x80\xa6|x{3,}|X{3,}|0{8,}|EXAMPLE|[Ee]xample|[Yy]our[-_]|REDACTED"
 )
+_COMPOUND = re.compile(
+    rb"(?:my|your|the|a|some|user|admin|proxy|proxyuser|repo|root|db|test|default|sample|demo|dummy|fake|super|top|wrong)?"
+    rb"[-_. ]?(?:pass|passwd|password|passphrase|pwd|pw|secret|s3cret|token|key|info)[-_]?[0-9]{0,2}"
+)
+"""What manuals write where a password belongs."""
+
 _RESERVED = re.compile(
     rb"(^|\.)(example|example\.(com|org|net|edu)|invalid|test|localhost|domain|domain\.(com|org|tld)|host|hostname|"
     rb"server|proxy|site\.com|yoyodyne\.com|foo|bar|foo\.(com|org)|localdomain|company\.com|my(host|server|proxy)|"
@@ -29,7 +35,7 @@ _RUN = re.compile(rb"(.)\1{5,}|abcdefgh|12345678", re.DOTALL | re.IGNORECASE)
 def is_placeholder(value: bytes) -> bool:
     """Tell whether a value stands for one that somebody fills in."""
     plain = value.strip(b"\"'`").lower()
-    return not plain or plain in _WORDS or bool(_TEMPLATE.search(value))
+    return not plain or plain in _WORDS or bool(_COMPOUND.fullmatch(plain) or _TEMPLATE.search(value))
 
 
 def is_reserved_host(host: bytes) -> bool:
@@ -41,3 +47,8 @@ def is_reserved_host(host: bytes) -> bool:
 def is_random(value: bytes) -> bool:
     """Tell whether a token looks drawn: enough different characters, no template, nothing counted up."""
     return len(set(value)) >= min(10, len(value) // 2) and not _TEMPLATE.search(value) and not _RUN.search(value)
+
+
+def is_token(value: bytes) -> bool:
+    """Tell whether a token is somebody's: random, and no placeholder."""
+    return is_random(value) and not is_placeholder(value)

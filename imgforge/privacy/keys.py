@@ -15,46 +15,111 @@ from collections.abc import Iterator
 BODY_MAX = 48 << 10
 """Bytes of one key that are looked at; 16384 bits of RSA need 13 kB in PEM."""
 
-_HEADERS = re.compile(rb"(Proc-Type|DEK-Info|Comment|Version|Charset|Hash|X-[A-Za-z-]+): ?[^\n\\]*(\\n|\n)")
-_ESCAPES = re.compile(rb"\\+[nrt]|\\u000[aA]|&#10;|%0[aA]")
-_CHUNK = re.compile(rb"[A-Za-z0-9+/]{16,}")
+_HEADERS = re.compile(
+    rb"(Proc-Type|DEK-Info|Comment|Subject|Version|Charset|Hash|X-[A-Za-z-]{1,32}): ?[^\n\\]{0,1024}(\\+n|\n)"
+)
+_ESCAPES = re.compile(rb"\\+[nrt]|\\u000[aAdD]|&#1[03];|%0[aAdD]|=0[aA]")
+_SPACES = b" \t\r"
+_BODY = re.compile(rb"[^A-Za-z0-9+/]{0,24}(?P<chunk>[A-Za-z0-9+/]{16,})")
+_ENCRYPTED = re.compile(rb"[\s\\nr\"'+,#>*;|]{0,64}Proc-Type: ?4,ENCRYPTED")
 _PEM_MIN = 40
 _PGP_SECRET = (5, 7)
 _OPENSSH = b"openssh-key-v1\0"
+_SSH2 = b"\x3f\x6f\xf9\xeb"
+_DASHES = b"-----"
+_RAW = (b"NEBULA", b"WIREGUARD", b"X25519", b"ED25519")
+"""Labels of keys that are only so many random bytes."""
+
+_JSON = (b"SIGSTORE", b"COSIGN")
+"""Labels of keys that are JSON: what a password is stretched by, and what it encrypts."""
+
+_PUTTY = re.compile(rb"Private-Lines: (\d{1,3})\r?\n((?>[A-Za-z0-9+/=]{1,80}\r?\n?){1,512})")
+_STATIC = re.compile(rb"(?:\r?\n|\\n)((?:[0-9a-f]{32}(?:\r?\n|\\n)){4,64})")
 
 _BAGS = re.compile(rb"\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x0a\x01[\x01\x02]")
 """RFC 7292, section 4.2: keyBag and pkcs8ShroudedKeyBag, whose names stand outside of what is encrypted."""
 
 _PKCS12 = re.compile(rb"\x30(?:\x82..|\x83...|\x80)\x02\x01\x03\x30(?:[\x00-\x7f]|\x80|\x81.|\x82..|\x83...)\x06\x09"
                      rb"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01", re.DOTALL)  # fmt: skip
-KINDS = frozenset({"java-keystore", "pkcs12", "pgp-private-key"})
+KINDS = frozenset({"java-keystore", "kerberos-keytab", "password-store", "pkcs12", "pgp-private-key", "private-key"})
 """The stores of keys."""
+
+_KEYTAB = b"\x05\x02\0\0"
+_KEEPASS = (b"\x03\xd9\xa2\x9a\x67\xfb\x4b\xb5", b"\x03\xd9\xa2\x9a\x65\xfb\x4b\xb5")
+_SSH1 = b"SSH PRIVATE KEY FILE FORMAT 1.1\n"
+_TOR = b"== ed25519v1-secret: "
+STORES_BEGIN = frozenset((0x30, 0xFE, 0xCE, 0x05, 0x03, *b"S=", *range(0x94, 0x98), *range(0x9C, 0xA0), 0xC5, 0xC7))
+"""The first bytes of what `stores` knows."""
 
 _JKS, _JCEKS = b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce"
 _KEY_ENTRY, _CERTIFICATE_ENTRY, _SECRET_ENTRY = 1, 2, 3
 
 
-def pem(data: bytes, end: int) -> bytes | None:
+def pem(data: bytes, end: int, *, label: bytes = b"") -> bytes | None:
     """Return the bytes of a private key whose PEM header ends at `end`; None when no key follows.
 
     Lines may be broken by newlines, by their escapes or by a programming language's quotes.
+
+    Args:
+        data: what is searched.
+        end: of the header.
+        label: of the header, before the words PRIVATE KEY.
     """
-    body = data[end : end + BODY_MAX].partition(b"-----END")[0]
-    is_encrypted = b"ENCRYPTED" in body[:200]
+    body = _body(data, end)
     key = _decoded(body)
     if key is None:
         return None
-    return key if key[0] == 0x30 or key.startswith(_OPENSSH) or is_encrypted else None
+    if any(word in label for word in _JSON):
+        return key if key.startswith(b"{") else None
+    if any(word in label for word in _RAW) and len(key) in range(30, 100):
+        return key
+    if key.startswith(_OPENSSH) or _is_der(key):
+        return key
+    return key if _ENCRYPTED.match(body) else None
 
 
 def pgp(data: bytes, end: int) -> bytes | None:
     """Return the bytes of an armored OpenPGP private key whose header ends at `end`; None when none follows."""
-    key = _decoded(data[end : end + BODY_MAX].partition(b"-----END")[0])
+    key = _decoded(_body(data, end))
     return key if key and pgp_tag(key[0]) in _PGP_SECRET else None
 
 
+def ssh2(data: bytes, end: int) -> bytes | None:
+    """Return the bytes of a private key in the format of ssh.com whose header ends at `end`."""
+    key = _decoded(_body(data, end))
+    return key if key and key.startswith(_SSH2) else None
+
+
+def openvpn(data: bytes, end: int) -> bytes | None:
+    """Return the digits of OpenVPN's static key whose header ends at `end`, or the bytes of a later kind."""
+    found = _STATIC.match(data, end)
+    return found[1].replace(b"\\n", b"\n") if found else _decoded(_body(data, end))
+
+
+def _body(data: bytes, end: int) -> bytes:
+    """Return what is between a header and the next dashes: bodies do not overlap, so the time is linear."""
+    until = data.find(_DASHES, end, end + BODY_MAX)
+    return data[end : end + BODY_MAX if until < 0 else until]
+
+
+def _is_der(key: bytes) -> bool:
+    """Tell whether a key is a SEQUENCE that is there for the most part and begins with a version or an algorithm."""
+    if len(key) < 4 or key[0] != 0x30:
+        return False
+    width = key[1] - 0x80 if key[1] in (0x81, 0x82) else 0
+    size = int.from_bytes(key[2 : 2 + width], "big") if width else key[1]
+    return size * 3 <= len(key) * 4 and key[2 + width] in (0x02, 0x30)
+
+
 def _decoded(body: bytes) -> bytes | None:
-    text = b"".join(_CHUNK.findall(_ESCAPES.sub(b"\n", _HEADERS.sub(b"", body.replace(b"\r", b"")))))
+    plain = _ESCAPES.sub(b"\n", _HEADERS.sub(b"", body.replace(b"\r", b"").replace(b"\\/", b"/"))).translate(
+        None, _SPACES
+    )
+    chunks, at = [], 0
+    while found := _BODY.match(plain, at):
+        chunks.append(found["chunk"])
+        at = found.end()
+    text = b"".join(chunks)
     if len(text) < _PEM_MIN:
         return None
     try:
@@ -72,7 +137,8 @@ def pgp_tag(first: int) -> int:
 
 def putty(data: bytes, end: int) -> bytes | None:
     """Return the private part of a PuTTY key whose first line ends at `end`."""
-    found = re.compile(rb"Private-Lines: (\d{1,3})\r?\n((?:[A-Za-z0-9+/=]+\r?\n?)+)").search(data, end, end + BODY_MAX)
+    until = data.find(b"PuTTY-User-Key-File", end, end + BODY_MAX)
+    found = _PUTTY.search(data, end, end + BODY_MAX if until < 0 else until)
     return found[2] if found else None
 
 
@@ -107,6 +173,12 @@ def stores(data: bytes) -> Iterator[tuple[str, bytes]]:
             yield "java-keystore", key
     elif _PKCS12.match(data) and (bag := _BAGS.search(data)):
         yield "pkcs12", data[bag.start() : bag.start() + BODY_MAX]
+    elif data.startswith(_KEYTAB) and len(data) > 24:
+        yield "kerberos-keytab", data[:BODY_MAX]
+    elif data.startswith(_KEEPASS):
+        yield "password-store", data[:BODY_MAX]
+    elif data.startswith((_SSH1, _TOR)) and b"\0" in data[:64]:
+        yield "private-key", data[:BODY_MAX]
     elif data and pgp_tag(data[0]) in _PGP_SECRET and _is_pgp(data):
         yield "pgp-private-key", data[:BODY_MAX]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imgforge.privacy import keys, names, patterns
+from imgforge.privacy import keys, names, patterns, search
 from imgforge.privacy.finding import NAMES
 
-KINDS = patterns.KINDS | names.KINDS | keys.KINDS | NAMES
+KINDS = patterns.KINDS | names.KINDS | keys.KINDS | NAMES | {search.UNSEARCHABLE}

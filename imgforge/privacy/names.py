@@ -5,6 +5,7 @@ Here a value needs no form of its own: `password = …` in a file of MySQL's cli
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 
@@ -16,52 +17,75 @@ _HISTORY = re.compile(
     r"\.history|\.histfile|\.lesshst|\.viminfo|\.wget-hsts|fish_history|\.irb-history|\.local/share/nano/.*_history)$"
 )
 _ASSIGNMENT = (
-    rb"(?i)^\s*(?:export\s+)?\w*(?:PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIALS?)\w*[ \t]*=[ \t]*"
-    rb"[\"']?(?P<value>[^\s\"'#]{4,})"
+    rb"(?i)^[ \t]*(?:export[ \t]{1,8})?\w{0,64}?(?:PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIALS?)"
+    rb"\w{0,64}[ \t]{0,16}=[ \t]{0,16}[\"']?(?P<value>[^\s\"'#]{4,})"
 )
 _PROXIES = (
-    rb"(?i)^\s*(?:export\s+)?(?:https?_|ftp_|all_)?(?:https-)?proxy\s*[= ]\s*[\"']?"
+    rb"(?i)^[ \t]*(?:export[ \t]{1,8})?(?:https?_|ftp_|all_)?(?:https-)?proxy[ \t]{0,16}[= ][ \t]{0,16}[\"']?"
     rb"(?P<value>(?:https?|socks5h?)://[^\s\"']+)"
 )
-_RULES = tuple(
+_APT_PROXY = (
+    rb"^(?![ \t]*(?://|#))[^\n]{0,200}?Proxy[\w:.-]{0,128}[ \t]{1,16}"
+    rb"\"(?P<value>(?:https?|socks5h?|ftp)://[^\"]+)\""
+)
+_CLIENT = "password-file"
+RULES = tuple(
     (re.compile(path), kind, re.compile(pattern, re.MULTILINE))
     for path, kind, pattern in (
-        (
-            r"(^|/)(\.env(\.[\w.-]+)?|[\w.-]+\.env|\.envrc)$",
-            "secret-variable",
-            _ASSIGNMENT,
-        ),
-        (r"(^|/)\.pgpass$", "password-file", rb"^[^#:\n]*:[^:\n]*:[^:\n]*:[^:\n]+:(?P<value>\S+)$"),
+        (r"(^|/)(\.env(\.[\w.-]+)?|[\w.-]+\.env|\.envrc)$", "secret-variable", _ASSIGNMENT),
+        (r"(^|/)\.pgpass$", _CLIENT, rb"^[^#:\n]*:[^:\n]*:[^:\n]*:[^:\n]+:(?P<value>\S+)$"),
         (
             r"(^|/)\.?my\.cnf$|(^|/)\.mylogin\.cnf$",
-            "password-file",
-            rb"^\s*password[ \t]*=[ \t]*[\"']?(?P<value>[^\s\"']+)",
+            _CLIENT,
+            rb"^[ \t]*password[ \t]{0,16}=[ \t]{0,16}[\"']?(?P<value>[^\s\"']+)",
         ),
-        (r"(^|/)\.pypirc$", "password-file", rb"^\s*password[ \t]*[=:][ \t]*(?P<value>\S+)"),
-        (r"(^|/)settings(-security)?\.xml$", "password-file", rb"<(?:password|master)>(?P<value>[^<\s]+)</"),
-        (r"(^|/)(composer/|\.composer/)?auth\.json$", "password-file", rb"\"password\"\s*:\s*\"(?P<value>[^\"]+)\""),
-        (r"(^|/)auth\.json$", "password-file", rb"\"(?:github\.com|gitlab\.com)\"\s*:\s*\"(?P<value>[^\"]{16,})\""),
-        (r"(^|/)hosts\.yml$", "password-file", rb"^\s*oauth_token:\s*(?P<value>\S{16,})"),
-        (r"(^|/)\.s3cfg$|(^|/)\.boto$", "password-file", rb"^\s*\w*secret\w*[ \t]*=[ \t]*(?P<value>\S{16,})"),
-        (r"(^|/)\.gem/credentials$", "password-file", rb"^:?\w+:\s*(?P<value>(?:Basic )?\S{16,})"),
+        (r"(^|/)\.pypirc$", _CLIENT, rb"^[ \t]*password[ \t]{0,16}[=:][ \t]{0,16}(?P<value>\S+)"),
+        (r"(^|/)settings(-security)?\.xml$", _CLIENT, rb"<(?:password|master)>(?P<value>[^<\s]+)</"),
+        (
+            r"(^|/)(composer/|\.composer/)?auth\.json$",
+            _CLIENT,
+            rb"\"password\"\s{0,64}:\s{0,64}\"(?P<value>[^\"]+)\"",
+        ),
+        (
+            r"(^|/)auth\.json$",
+            _CLIENT,
+            rb"\"(?:github\.com|gitlab\.com)\"\s{0,64}:\s{0,64}\"(?P<value>[^\"]{16,})\"",
+        ),
+        (r"(^|/)hosts\.yml$", _CLIENT, rb"^[ \t]*oauth_token:[ \t]{0,16}(?P<value>\S{16,})"),
+        (
+            r"(^|/)\.s3cfg$|(^|/)\.boto$",
+            _CLIENT,
+            rb"^[ \t]*\w{0,64}?secret\w{0,64}[ \t]{0,16}=[ \t]{0,16}(?P<value>\S{16,})",
+        ),
+        (r"(^|/)\.gem/credentials$", _CLIENT, rb"^:?\w{1,64}:[ \t]{0,16}(?P<value>(?:Basic )?\S{16,})"),
+        (
+            r"(^|/)[Nn]u[Gg]et\.[Cc]onfig$",
+            _CLIENT,
+            rb"(?i)<add key=\"(?:ClearText)?Password\"\s{1,8}value=\"(?P<value>[^\"\n]{4,})\"",
+        ),
         (r"^etc/(g?shadow)-?$", "password-hash", rb"^[^:\n]+:(?P<value>\$[^:\n]+|[A-Za-z0-9./]{13}):"),
         (r"(^|/)\.htpasswd$", "password-hash", rb"^[^:#\s]+:(?P<value>(?:\$|\{SHA\})\S+)"),
         (
             r"^etc/apt/apt\.conf(\.d/[^/]+)?$",
             "proxy-setting",
-            rb"^(?!\s*(?://|#))[^\n]*Proxy[\w:.-]*\s+\"(?P<value>(?:https?|socks5h?|ftp)://[^\"]+)\"",
+            _APT_PROXY,
         ),
         (
-            r"^etc/(environment|wgetrc|profile|profile\.d/[^/]+|bash\.bashrc)$|(^|/)\.(wgetrc|curlrc|bashrc|profile|npmrc)$",
+            (
+                r"^etc/(environment|wgetrc|profile|profile\.d/[^/]+|bash\.bashrc)$"
+                r"|(^|/)\.(wgetrc|curlrc|bashrc|profile|npmrc)$"
+            ),
             "proxy-setting",
             _PROXIES,
         ),
     )
 )
-KINDS = frozenset(rule[1] for rule in _RULES) | {"apt-credentials", "git-credentials", "shell-history"}
+"""Paths, kinds of what their files hold, and how that is written; searches are linear, as those of `rule.Rule` are."""
 
-_INTERESTING = re.compile("|".join(f"(?:{rule[0].pattern})" for rule in _RULES))
-_ENDINGS = (".xml", ".json", ".yml", ".cnf", ".env", "_history", "credentials", "shadow", "shadow-")
+KINDS = frozenset(rule[1] for rule in RULES) | {"apt-credentials", "git-credentials", "shell-history"}
+
+_INTERESTING = re.compile("|".join(f"(?:{rule[0].pattern})" for rule in RULES))
+_ENDINGS = (".xml", ".json", ".yml", ".cnf", ".env", "onfig", "_history", "credentials", "shadow", "shadow-")
 _REFERENCE = re.compile(rb"/|\$|file:")
 
 _VARIABLE = re.compile(
@@ -69,6 +93,7 @@ _VARIABLE = re.compile(
 )
 _ABOUT = re.compile(r"(?i)(_(FILE|PATH|DIR|URL|URI|NAME|ID|LENGTH|TTL|TYPE|ENABLED)|PUBLIC_KEY)$")
 _PROXY = re.compile(r"(?i)^(https?|ftp|all|socks|rsync)_proxy$")
+_NAME_MAX = 256
 _PACKAGES = "imgforge: packages "
 _ASSIGNED = re.compile(r"(?<![\w-])(?P<name>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>\"[^\"]*\"|'[^']*'|[^\s\"';&|]+)")
 
@@ -87,7 +112,7 @@ def by_name(path: str, data: bytes) -> Iterator[Hit]:
         yield Hit("shell-history", 0, data)
     if not _INTERESTING.search(path):
         return
-    for rule, kind, pattern in _RULES:
+    for rule, kind, pattern in RULES:
         if not rule.search(path):
             continue
         for match in pattern.finditer(data):
@@ -100,6 +125,7 @@ def by_variable(name: str, value: str) -> Iterator[Hit]:
     data = value.encode("utf-8", "surrogateescape")
     if _PROXY.match(name) and "//" in value and not is_placeholder(data):
         yield Hit("proxy-setting", 0, data)
+    name = name[-_NAME_MAX:]
     is_named = _VARIABLE.search(name) and not _ABOUT.search(name)
     if is_named and len(value) >= 4 and not is_placeholder(data) and not _REFERENCE.match(data):
         yield Hit("secret-variable", 0, data)
@@ -122,3 +148,10 @@ def renamed(kind: str, path: str) -> str:
     if kind in ("netrc", "url-credentials") and path.startswith("etc/apt/"):
         return "apt-credentials"
     return kind
+
+
+def digest() -> str:
+    """Return a digest of the rules of this module."""
+    patterns = [pattern.pattern for pattern in (_HISTORY, _VARIABLE, _ABOUT, _PROXY, _ASSIGNED)]
+    rows = [(path.pattern, kind, pattern.pattern) for path, kind, pattern in RULES]
+    return hashlib.sha256(repr((rows, patterns)).encode()).hexdigest()[:16]

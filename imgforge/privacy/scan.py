@@ -6,6 +6,7 @@ download. So layers are searched one by one, and what was found can be kept by d
 
 from __future__ import annotations
 
+import io
 import itertools
 from collections.abc import Iterable
 from typing import BinaryIO
@@ -13,31 +14,38 @@ from typing import BinaryIO
 import attrs
 
 from imgforge.oci.config import ImageConfig
-from imgforge.privacy import archives, keys, names
-from imgforge.privacy.archives import Budget, Limits
+from imgforge.privacy import archives, forms, keys, names, patterns, tars
 from imgforge.privacy.finding import PASSWORDS, Finding, Place, digest, shown
+from imgforge.privacy.forms import Budget, Limits, UnsearchableError, read_exactly
 from imgforge.privacy.hit import Hit
 from imgforge.privacy.hosts import Hosts
 from imgforge.privacy.known import KNOWN
-from imgforge.privacy.search import SEPARATOR, owner, search
+from imgforge.privacy.search import ARCHIVE, SEPARATOR, UNSEARCHABLE, owner, search
 from imgforge.tree import Entry, Kind, raw
 
-FORMAT = 1
-"""Raise it when the same layer gives other findings."""
+FORMAT = 2
+"""Raise it when the same layer gives other findings because the code changed."""
 
-WINDOW = 4 << 20
-"""Bytes that are searched at once."""
+VERSION = f"{FORMAT}.{digest(repr((patterns.digest(), names.digest(), sorted(KNOWN))).encode())[:12]}"
+"""Changes with the rules, too: what was found by others is not remembered."""
 
-_OVERLAP = 96 << 10
+WINDOW = 1 << 20
+"""Bytes that are searched at once: as many as the processor's cache holds."""
+
+_OVERLAP = 64 << 10
 """Bytes at a window's end that are searched again with the next: more than the longest key."""
+
+_KEPT_MAX = 64 << 20
+"""Bytes of an archive that are kept, to be searched as they are when it turns out to be damaged."""
 
 _CONTEXT = 512
 """Bytes before those, which only say what a secret is."""
 
+_TOO_DEEP = "too many archives in each other"
+_DAMAGED = "damaged"
+
 NO_HOSTS = Hosts()
 LIMITS = Limits()
-
-_STORES = frozenset((0x30, 0xFE, 0xCE, *range(0x94, 0x98), *range(0x9C, 0xA0), 0xC5, 0xC7))
 
 
 @attrs.frozen
@@ -45,12 +53,10 @@ class Searched:
     """What came of a search.
 
     Attributes:
-        findings: sorted.
-        unread: archives that could not be searched, or not to their end: damaged, encrypted, too large or too deep.
+        findings: sorted. What could not be searched is one, too: damaged, encrypted, too large, too deep.
     """
 
     findings: tuple[Finding, ...] = ()
-    unread: tuple[Place, ...] = ()
 
 
 def layer(
@@ -73,8 +79,7 @@ def layer(
     for entry, content in members:
         told.append(_told(entry))
         if entry.kind is Kind.FILE and entry.size:
-            scanner.file(Place(name, entry.path), content, depth=0)
-    scanner.flush()
+            scanner.file(Place(name, entry.path), content)
     scanner.text(Place(name, "", ("names and attributes",)), b"\n".join(told))
     return scanner.result()
 
@@ -122,51 +127,84 @@ class _Scanner:
         self._limits = limits
         self._budget = Budget(limits.total)
         self._found: dict[tuple[str, str, str, str], Finding] = {}
-        self._unread: list[Place] = []
         self._small: list[tuple[Place, bytes]] = []
         self._size = 0
 
     def result(self) -> Searched:
         """Return what was found."""
-        return Searched(tuple(sorted(self._found.values())), tuple(sorted(set(self._unread))))
+        while self._small:
+            self.flush()
+        return Searched(tuple(sorted(self._found.values())))
 
-    def file(self, place: Place, stream: BinaryIO, *, depth: int) -> None:
-        """Search a file and, when it is an archive, what is in it."""
-        begin = _read(stream, WINDOW)
-        if depth:
+    def file(self, place: Place, stream: BinaryIO, *, is_sure: bool = True) -> None:
+        """Search a file and, when it is an archive, what is in it.
+
+        Args:
+            place: of the file.
+            stream: its content.
+            is_sure: whether a damaged archive is one, and not something else that begins like one.
+        """
+        begin = read_exactly(stream, WINDOW)
+        if place.inside:
             self._budget.take(len(begin))
-        if archives.is_archive(begin):
-            begin, stream = self._archive(place, begin, stream, depth)
-        if len(begin) < WINDOW:
+        if name := forms.unknown(begin):
+            self.refuse(place, f"{name} cannot be opened")
+        opened = False
+        if archives.is_opened_whole(begin) and not (place.inside[-1:] == (tars.REST,) and forms.is_tar(begin)):
+            kept = _Kept(stream, min(_KEPT_MAX, self._limits.archive))
+            opened = self._opened(place, begin, kept, is_sure=is_sure and not forms.is_weak(begin))
+            stream = kept.again()
+        if not opened and len(begin) < WINDOW:
             self._later(place, begin)
-        else:
-            self._windows(place, begin, stream, depth)
+            self._embedded(place, begin)
+        elif not opened:
+            self._windows(place, begin, stream)
         path = place.inside[-1] if place.inside else place.path
         self.add(place, names.by_name(path, begin), begin)
-        if begin and begin[0] in _STORES:
+        if begin and begin[0] in keys.STORES_BEGIN:
             self.add(place, (Hit(kind, 0, secret) for kind, secret in keys.stores(begin)))
 
-    def _archive(self, place: Place, begin: bytes, stream: BinaryIO, depth: int) -> tuple[bytes, BinaryIO]:
-        """Search the members of an archive; return what is to be searched of its own bytes."""
-        kept = _Kept(stream, self._limits.archive)
-        if depth >= self._limits.depth:
-            self._unread.append(place)
-            return begin, stream
+    def refuse(self, place: Place, reason: str) -> None:
+        """Note what cannot be searched."""
+        key = (UNSEARCHABLE, reason, place.layer, place.path)
+        self._found.setdefault(key, Finding(UNSEARCHABLE, place, "", reason))
+
+    def _opened(self, place: Place, begin: bytes, stream: _Kept, *, is_sure: bool) -> bool:
+        """Search the members of an archive; tell whether that was all of it."""
+        if len(place.inside) >= self._limits.depth:
+            self.refuse(place, _TOO_DEEP)
+            return False
         name = place.inside[-1] if place.inside else place.path
         try:
-            archives.visit(
-                begin,
-                kept,
-                name=name,
-                visit=lambda inner, content: self.file(
-                    attrs.evolve(place, inside=(*place.inside, inner)), content, depth=depth + 1
-                ),
+            archives.visit(begin, stream, name=name, visit=self._visitor(place), limits=self._limits)
+        except UnsearchableError as error:
+            self.refuse(place, str(error))
+        except forms.FAILURES:
+            if (is_sure or not stream.is_whole) and digest(begin) not in KNOWN:
+                self.refuse(place, _DAMAGED)
+        else:
+            return True
+        return False
+
+    def _visitor(self, place: Place) -> forms.Visit:
+        return lambda inner, content: self.file(attrs.evolve(place, inside=(*place.inside, inner)), content)
+
+    def _embedded(self, place: Place, data: bytes) -> None:
+        """Search archives that begin anywhere in a file; a zip is one of those."""
+        if not archives.may_embed(data) and not data.startswith(forms.ZIP):
+            return
+        if len(place.inside) >= self._limits.depth:
+            self.refuse(place, _TOO_DEEP)
+            return
+        try:
+            archives.embedded(
+                data,
+                visit=self._visitor(place),
+                refuse=lambda inner, reason: self.refuse(attrs.evolve(place, inside=(*place.inside, inner)), reason),
                 limits=self._limits,
             )
-        except archives.FAILURES:
-            self._unread.append(place)
-            return begin, kept.again()
-        return (b"", kept.again()) if archives.is_compressed(begin) else (begin, kept.again())
+        except UnsearchableError as error:
+            self.refuse(place, str(error))
 
     def _later(self, place: Place, data: bytes) -> None:
         self._small.append((place, data))
@@ -192,24 +230,40 @@ class _Scanner:
         known = {sha256 for _, sha256, _, _ in self._found}
         self.add(place, (hit for hit in search(data, hosts=self._hosts) if digest(hit.secret) not in known), data)
 
-    def _windows(self, place: Place, begin: bytes, stream: BinaryIO, depth: int) -> None:
+    def _windows(self, place: Place, begin: bytes, stream: BinaryIO) -> None:
         """Search a large file piece by piece; what begins near a piece's end is left to the next."""
         window, skipped = begin, 0
+        suspect: list[bytes] = []
+        size = 0
         while window:
-            piece = _read(stream, WINDOW)
-            if depth:
+            piece = read_exactly(stream, WINDOW)
+            if place.inside:
                 self._budget.take(len(piece))
             until = len(window) - _OVERLAP if piece else len(window)
+            if suspect or archives.may_embed(window):
+                suspect += [piece] if suspect else [window, piece]
+                size += len(suspect[-1])
+                if size > self._limits.archive:
+                    self.refuse(place, "too large for what may be in it")
+                    suspect, size = [], -(1 << 62)
             hits = search(window, hosts=self._hosts)
-            self.add(place, (hit for hit in hits if skipped <= hit.start < until))
+            self.add(place, (hit for hit in hits if hit.start < until and (skipped <= hit.start or hit.encoding)))
             if not piece:
-                return
+                break
             skipped = min(_CONTEXT, until)
             window = window[until - skipped :] + piece
+        if suspect:
+            self._embedded(place, b"".join(suspect))
 
     def add(self, place: Place, hits: Iterable[Hit], data: bytes = b"") -> None:
         """Keep hits as findings: none twice, and none that is known to be no secret."""
         for hit in hits:
+            if hit.kind == ARCHIVE:
+                self._hidden(place, hit)
+                continue
+            if hit.kind == UNSEARCHABLE:
+                self.refuse(place, hit.secret.decode())
+                continue
             sha256 = digest(hit.secret)
             if sha256 in KNOWN:
                 continue
@@ -220,11 +274,26 @@ class _Scanner:
             finding = Finding(kind, place, named, shown(kind, hit.secret), hit.encoding, line)
             key = (kind, sha256, place.layer, place.path)
             before = self._found.get(key)
-            if before is None or len(before.place.inside) < len(place.inside):
+            if before is None or _says_more(finding, before):
                 self._found[key] = finding
 
+    def _hidden(self, place: Place, hit: Hit) -> None:
+        """Open an archive that was written as text."""
+        inner = attrs.evolve(place, inside=(*place.inside, f"({hit.encoding})"))
+        if len(place.inside) >= self._limits.depth:
+            self.refuse(place, _TOO_DEEP)
+        else:
+            self.file(inner, io.BytesIO(hit.secret), is_sure=len(hit.secret) > WINDOW // 4)
 
-class _Kept(archives.Chained):
+
+def _says_more(finding: Finding, before: Finding) -> bool:
+    """Tell whether a finding of the same secret in the same file is the one to keep."""
+    if len(before.place.inside) != len(finding.place.inside):
+        return len(before.place.inside) < len(finding.place.inside)
+    return bool(before.encoding) and not finding.encoding
+
+
+class _Kept(forms.Chained):
     """A stream that keeps what is read from it, to be read again."""
 
     def __init__(self, stream: BinaryIO, limit: int) -> None:
@@ -241,17 +310,11 @@ class _Kept(archives.Chained):
             self._room -= len(data)
         return data
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything was kept that was read."""
+        return self._room > 0
+
     def again(self) -> BinaryIO:
         """Return a stream of what was read, and then of the rest."""
-        return archives.Chained(b"".join(self._parts), self._source)
-
-
-def _read(stream: BinaryIO, size: int) -> bytes:
-    """Read so many bytes; fewer only at the end."""
-    data = stream.read(size)
-    while data and len(data) < size:
-        more = stream.read(size - len(data))
-        if not more:
-            break
-        data += more
-    return data
+        return forms.Chained(b"".join(self._parts), self._source)

@@ -1,4 +1,4 @@
-"""The search of some bytes for everything that is a secret wherever it stands."""
+"""The search of some bytes for everything that is a secret wherever it is."""
 
 from __future__ import annotations
 
@@ -6,18 +6,38 @@ import bisect
 import itertools
 from collections.abc import Iterator
 
-from imgforge.privacy import hidden, keys
-from imgforge.privacy.hidden import Hidden
+import attrs
+
+from imgforge.privacy import escapes, forms, hidden, keys
+from imgforge.privacy.hidden import Classes, Hidden
 from imgforge.privacy.hit import Hit
 from imgforge.privacy.hosts import Hosts
-from imgforge.privacy.patterns import ANCHORED, judge
+from imgforge.privacy.patterns import ANCHORED, IN_RUNS
+from imgforge.privacy.rule import by_runs
 
-DEPTH = 3
+DEPTH = 6
 """How many encodings in each other are undone."""
 
+ARCHIVE = "archive"
+"""The kind of a hit that is no secret itself: an archive that was written as text, for the caller to open."""
+
+UNSEARCHABLE = "unsearchable"
+"""The kind of a hit that could not be searched to its end."""
 
 SEPARATOR = b"\xff\0\xff\n"
-"""Stands between texts that are searched together: no secret goes across it, and UTF-16 takes its last byte at most."""
+"""Between texts that are searched together: no secret goes across it, and UTF-16 takes its last byte at most."""
+
+_GROWTH = 16
+"""How many times its own size the texts hidden in some bytes may have, in all encodings together."""
+
+_GROWTH_MIN = 1 << 20
+
+
+@attrs.define
+class _Room:
+    """How many bytes of hidden text are still decoded."""
+
+    left: int
 
 
 def owner(starts: list[int], hit: Hit) -> int:
@@ -28,49 +48,77 @@ def owner(starts: list[int], hit: Hit) -> int:
 def search(data: bytes, *, hosts: Hosts, depth: int = DEPTH) -> tuple[Hit, ...]:
     """Return the secrets in bytes, in the order of their beginnings.
 
-    What stands in another encoding is undone and searched in turn; the body of a PEM key is not reported twice.
+    Text in another encoding is decoded and searched in turn; the body of a PEM key is not reported twice.
 
     Args:
         data: a file, a part of one, or several with `SEPARATOR` between.
         hosts: of the machine that builds.
         depth: how many encodings are undone.
     """
+    return _search(data, hosts, depth, _Room(_GROWTH * len(data) + _GROWTH_MIN))
+
+
+def _search(data: bytes, hosts: Hosts, depth: int, room: _Room) -> tuple[Hit, ...]:
     data = b"\n" + data  # so that what must come before a token is never missing
-    plain = list(_plain(data))
+    given = Classes.of(data)
+    plain = list(_plain(given))
     hits = [hit for hit, _ in plain] + list(hosts.search(data))
-    if depth:
-        hits += _hidden(data, tuple((hit.start, end) for hit, end in plain), hosts, depth - 1)
+    hits += _hidden(given, _merged((hit.start, end) for hit, end in plain), hosts, depth, room)
     unique = {(hit.start, hit.kind, hit.secret): hit for hit in hits}
     ordered = sorted(unique.values(), key=lambda hit: (hit.start, hit.kind))
     return tuple(Hit(hit.kind, max(0, hit.start - 1), hit.secret, hit.encoding) for hit in ordered)
 
 
-def _plain(data: bytes) -> Iterator[tuple[Hit, int]]:
-    """Yield what stands there plainly, and where it ends."""
-    for pattern in ANCHORED:
-        for match in pattern.finditer(data):
-            found = judge(data, match)
-            if found:
-                kind, secret = found
-                yield Hit(kind, match.start(), secret), _end(data, match.end(), kind)
+def _plain(given: Classes) -> Iterator[tuple[Hit, int]]:
+    """Yield what is there plainly, and where it ends."""
+    data = given.data
+    matches = itertools.chain(by_runs(data, given.runs, IN_RUNS), *(anchor.find(data) for anchor in ANCHORED))
+    for match in matches:
+        yield Hit(match.rule.kind, match.start, match.secret), _end(data, match.end, match.rule.kind)
 
 
 def _end(data: bytes, end: int, kind: str) -> int:
     if not kind.endswith("private-key"):
         return end
-    footer = data.find(b"-----END", end, end + keys.BODY_MAX)
-    return end if footer < 0 else footer
+    footer = data.find(b"-----", end, end + keys.BODY_MAX)
+    return footer if data.startswith(b"-----END", footer) and footer >= 0 else end
 
 
-def _hidden(data: bytes, spans: tuple[tuple[int, int], ...], hosts: Hosts, depth: int) -> Iterator[Hit]:
+def _merged(spans: Iterator[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return spans in order, without overlaps."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _is_in(at: int, spans: list[tuple[int, int]]) -> bool:
+    number = bisect.bisect_right(spans, (at, 1 << 62)) - 1
+    return number >= 0 and at < spans[number][1]
+
+
+def _hidden(given: Classes, spans: list[tuple[int, int]], hosts: Hosts, depth: int, room: _Room) -> Iterator[Hit]:
     """Yield what the hidden texts hold, which are searched all at once: there are thousands of short ones."""
-    found = [one for one in hidden.find(data) if not any(start <= one.start < end for start, end in spans)]
+    found: list[Hidden] = []
+    for one in itertools.chain(hidden.find(given), escapes.find(given.data)):
+        if _is_in(one.start, spans) and one.encoding != "escaped":
+            continue
+        room.left -= len(one.content)
+        if room.left < 0 or not depth:
+            yield Hit(UNSEARCHABLE, one.start, b"more encodings in each other than are undone")
+            break
+        found.append(one)
     starts = list(itertools.accumulate((len(one.content) + len(SEPARATOR) for one in found), initial=0))
-    inner = search(SEPARATOR.join(one.content for one in found), hosts=hosts, depth=depth) if found else ()
-    for hit in inner:
+    joined = SEPARATOR.join(one.content for one in found)
+    for hit in _search(joined, hosts, depth - 1, room) if found else ():
         yield _unhidden(found[min(owner(starts, hit), len(found) - 1)], hit)
     for one in found:
         yield from (_unhidden(one, Hit(kind, 0, secret)) for kind, secret in keys.stores(one.content))
+        if one.encoding != "escaped" and (forms.is_compressed(one.content[:10]) or one.content.startswith(forms.ZIP)):
+            yield _unhidden(one, Hit(ARCHIVE, 0, one.content))
 
 
 def _unhidden(one: Hidden, hit: Hit) -> Hit:

@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urljoin
 
 import attrs
 
@@ -18,6 +17,7 @@ from imgforge.digest import Digest
 from imgforge.errors import FetchError, IntegrityError
 from imgforge.fetch.request import NotFoundError, PassingError, RefusedError
 from imgforge.fetch.response import retry_after
+from imgforge.fetch.url import Url
 
 _AGAIN = frozenset({408, 421, 425, 429})
 _CODES = frozenset(
@@ -30,6 +30,10 @@ _CODES = frozenset(
 )
 _NEXT = re.compile(r'<([^<>]{1,8192})>(?:\s*;\s*[a-z]+=(?:"[^"]*"|[^\s;,"]+))*\s*;\s*rel="?next"?')
 _DIGEST = "Docker-Content-Digest"
+
+
+Location = tuple[Url, str]
+"""What answered, and where it sends us, absolute or relative to that: nothing in it is checked."""
 
 
 class DeniedError(RefusedError):
@@ -47,7 +51,7 @@ class Answer:
         data: the body; empty for HEAD.
     """
 
-    url: str
+    url: Url
     status: int
     headers: Mapping[str, str]
     data: bytes = attrs.field(repr=False)
@@ -61,16 +65,16 @@ class Answer:
             return None
 
     @property
-    def location(self) -> str:
-        """Where the registry wants the next request of an upload; empty when it does not say."""
+    def location(self) -> Location | None:
+        """Where the registry wants the next request of an upload; None when it does not say."""
         said = self.headers.get("Location", "")
-        return urljoin(self.url, said) if said else ""
+        return (self.url, said) if said else None
 
     @property
-    def following(self) -> str:
-        """Where the next page of a list is; empty on the last: RFC 8288."""
+    def following(self) -> Location | None:
+        """Where the next page of a list is; None on the last: RFC 8288."""
         found = _NEXT.search(self.headers.get("Link", "")[:8192])
-        return urljoin(self.url, found[1]) if found else ""
+        return (self.url, found[1]) if found else None
 
 
 def refusal(status: int, headers: Mapping[str, str], data: bytes, *, what: str) -> FetchError:

@@ -12,13 +12,14 @@ import re
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import attrs
 
 from imgforge.fetch.request import PassingError, Patience, RefusedError
-from imgforge.fetch.response import chunks
+from imgforge.fetch.response import announced, chunks
+from imgforge.fetch.url import Url, UrlError
+from imgforge.fetch.wire import Response
 from imgforge.registry import challenge as challenges
 from imgforge.registry.answer import DeniedError, refusal
 from imgforge.registry.challenge import BASIC, BEARER, Challenge
@@ -59,7 +60,6 @@ class Auth:
         self._lock = threading.Lock()
         self._locks: dict[str, threading.RLock] = {}
         self._challenges: dict[str, Challenge] = {}
-        self._asked: dict[tuple[str, frozenset[str]], frozenset[str]] = {}
         self._tokens: dict[tuple[str, frozenset[str]], _Token] = {}
         self._credentials: dict[Repository, Credentials | None] = {}
 
@@ -83,8 +83,7 @@ class Auth:
             key = (repository.host, scopes)
             token = self._tokens.get(key)
             if token is None or time.monotonic() >= token.end:
-                wanted = scopes | self._asked.get(key, frozenset())
-                token = self._tokens[key] = self._buy(repository, challenge, wanted, credentials)
+                token = self._tokens[key] = self._buy(repository, challenge, scopes, credentials)
             return f"Bearer {token.text}"
 
     def is_worth_another_try(
@@ -96,23 +95,20 @@ class Auth:
             repository: whose registry answered.
             scopes: of the request.
             refused: the Authorization that it had.
-            headers: the answer's.
+            headers: the registry's answer's.
         """
         challenge = challenges.read(headers.get("WWW-Authenticate", ""))
         if challenge is None:
             return False
         key = (repository.host, scopes)
         with self._lock_of(repository.host):
-            is_new = self._challenges.get(repository.host) != attrs.evolve(challenge, scopes=frozenset(), error="")
-            self._challenges[repository.host] = attrs.evolve(challenge, scopes=frozenset(), error="")
-            known = scopes | self._asked.get(key, frozenset())
-            more = challenges.lacking(challenge.scopes, known)
-            self._asked[key] = known | more
+            is_new = self._challenges.get(repository.host) != attrs.evolve(challenge, error="")
+            self._challenges[repository.host] = attrs.evolve(challenge, error="")
             token = self._tokens.get(key)
             if token and refused == f"Bearer {token.text}":
                 del self._tokens[key]
             if challenge.scheme == BEARER and challenge.error == "insufficient_scope":
-                return is_new or bool(more)
+                return is_new  # no scope is bought but those of the request, whatever the registry asks for
             return challenge.scheme == BEARER or not refused
 
     def explain(self, error: DeniedError, repository: Repository) -> DeniedError:
@@ -139,9 +135,8 @@ class Auth:
         self, repository: Repository, challenge: Challenge, scopes: frozenset[str], credentials: Credentials | None
     ) -> _Token:
         """Buy a token: with a password or as anybody by GET, with an identity token by POST."""
-        what = f"{repository.host}: token of {urlsplit(challenge.realm).netloc.rpartition('@')[2][:200]}"
-        if not self._connections.is_allowed(challenge.realm, after=self._connections.base(repository.server)):
-            raise RefusedError(f"{what}: the token server is not reached by TLS, and nobody asked for plain HTTP to it")
+        realm = self._realm(repository, challenge)
+        what = f"{repository.host}: token of {realm.netloc}"
         pairs = [("service", challenge.service), *(("scope", scope) for scope in sorted(scopes))]
         started = time.monotonic()
         if credentials and credentials.kind is Kind.IDENTITY:
@@ -149,26 +144,37 @@ class Auth:
             joined = [("service", challenge.service), ("scope", " ".join(sorted(scopes)))]
             form = {"Content-Type": "application/x-www-form-urlencoded"}
             body = urlencode([*grant, *joined]).encode()
-            answer = self._connections.send("POST", challenge.realm, headers=form, body=body)
+            answer = self._connections.send("POST", realm, headers=form, body=body)
         else:
             who = {"Authorization": credentials.basic} if credentials else {}
             account = [("account", credentials.user)] if credentials else []
-            url = f"{challenge.realm}{'&' if '?' in challenge.realm else '?'}{urlencode([*account, *pairs])}"
-            answer = self._connections.send("GET", url, headers=who)
+            answer = self._connections.send("GET", realm.with_query(urlencode([*account, *pairs])), headers=who)
         return _read(answer, started=started, what=what, patience=self._patience)
 
+    def _realm(self, repository: Repository, challenge: Challenge) -> Url:
+        """Return the token server that a registry names, if it may be asked."""
+        try:
+            realm = Url.parse(challenge.realm)
+        except UrlError as error:
+            raise RefusedError(f"{repository.host}: token server: {error}") from None
+        if not self._connections.is_allowed(realm, after=Url.parse(self._connections.base(repository.server))):
+            raise RefusedError(
+                f"{repository.host}: token of {realm.netloc}: the token server is not reached by TLS, and nobody asked "
+                "for plain HTTP to it"
+            )
+        return realm
 
-def _read(response: Any, *, started: float, what: str, patience: Patience) -> _Token:
+
+def _read(response: Response, *, started: float, what: str, patience: Patience) -> _Token:
     data = bytearray()
     with response:
-        for chunk in chunks(response.raw, patience):
+        for chunk in chunks(response, patience, total=patience.total):
             data += chunk
             if len(data) > _CAP:
                 raise RefusedError(f"{what}: expected at most {_CAP} bytes, got more")
-    if response.status_code != 200:
-        raise refusal(response.status_code, response.headers, bytes(data), what=what)
-    length = response.headers.get("Content-Length", "")
-    if length.isdecimal() and int(length) > len(data):
+    if response.status != 200:
+        raise refusal(response.status, response.headers, bytes(data), what=what)
+    if (announced(response.headers) or 0) > len(data):
         raise PassingError("connection closed before the end of a token")
     try:
         said = json.loads(bytes(data))

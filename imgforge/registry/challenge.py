@@ -1,5 +1,6 @@
 """What a registry asks for when it answers 401: the header WWW-Authenticate, read into values.
 
+The scope that a registry names is not read: a token is bought for what the request does, and for nothing else.
 Sources: RFC 9110, section 11.6.1; RFC 6750, section 3; distribution's docs/spec/auth/token.md (realm, service, scope).
 """
 
@@ -32,14 +33,12 @@ class Challenge:
         scheme: `BASIC` or `BEARER`.
         realm: for `BEARER`: the URL of the token server.
         service: the registry's name there.
-        scopes: what a token must allow.
         error: why the credentials that came did not do; empty when there were none.
     """
 
     scheme: str
     realm: str = ""
     service: str = ""
-    scopes: frozenset[str] = frozenset()
     error: str = ""
 
 
@@ -55,17 +54,5 @@ def read(header: str) -> Challenge | None:
             parameters.setdefault(part["name"].lower(), value)
     if found.get(BEARER, {}).get("realm"):
         said = found[BEARER]
-        scopes = frozenset(said.get("scope", "").split())
-        return Challenge(BEARER, said["realm"], said.get("service", ""), scopes, said.get("error", ""))
+        return Challenge(BEARER, said["realm"], said.get("service", ""), said.get("error", ""))
     return Challenge(BASIC) if BASIC in found else None
-
-
-def lacking(wanted: frozenset[str], given: frozenset[str]) -> frozenset[str]:
-    """Return the scopes that others do not cover: ``repository:NAME:pull`` is in ``repository:NAME:pull,push``."""
-    split = [(scope.rpartition(":")[0], set(scope.rpartition(":")[2].split(","))) for scope in given]
-
-    def is_covered(scope: str) -> bool:
-        resource, _, actions = scope.rpartition(":")
-        return any(resource == other and set(actions.split(",")) <= allowed for other, allowed in split)
-
-    return frozenset(scope for scope in wanted if not is_covered(scope))

@@ -5,23 +5,27 @@ Source: OCI distribution-spec v1.1, spec.md. Every call names its repository, be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 import attrs
 
+from imgforge.access import ANYTHING, Access
 from imgforge.errors import FetchError
 from imgforge.fetch import parallel
-from imgforge.fetch.request import OfflineError, PassingError, Patience, RefusedError, TooLargeError
-from imgforge.fetch.response import chunks
+from imgforge.fetch.request import OfflineError, PassingError, Patience, TooLargeError
+from imgforge.fetch.response import announced, chunks
+from imgforge.fetch.url import Url
+from imgforge.fetch.wire import Response
 from imgforge.oci import document
-from imgforge.registry.answer import Answer, DeniedError, refusal
+from imgforge.registry.answer import Answer, DeniedError, Location, refusal
 from imgforge.registry.auth import Auth
-from imgforge.registry.connection import Connections, origin
+from imgforge.registry.connection import Connections
 from imgforge.registry.credentials import Find, anonymous
 from imgforge.registry.repository import Repository, Seen
-from imgforge.registry.trust import Authority, authorities
+from imgforge.registry.trust import Authority, authorities, directories
 from imgforge.report import Reporter
 
 _PROGRESS = 64 * 1024
@@ -46,12 +50,13 @@ class Call:
     Attributes:
         method: HTTP's.
         repository: which is asked about.
-        path: below ``/v2/NAME/``; or a URL that the registry gave.
+        path: below ``/v2/NAME/``.
         what: for people.
         headers: more of them.
         query: more of it, pairs of a name and a text.
         is_push: whether it needs the right to push.
         source: the name of another repository that it reads from.
+        location: in place of the path, what answered before, and where it said that this call goes.
     """
 
     method: str
@@ -62,6 +67,7 @@ class Call:
     query: tuple[tuple[str, str], ...] = ()
     is_push: bool = False
     source: str = ""
+    location: Location | None = None
 
     @property
     def scopes(self) -> frozenset[str]:
@@ -123,6 +129,7 @@ class Client:
         offline: bool = False,
         patience: Patience | None = None,
         reporter: Reporter | None = None,
+        access: Access = ANYTHING,
     ) -> None:
         """Open nothing yet.
 
@@ -134,14 +141,15 @@ class Client:
             offline: refuse every call.
             patience: how long to try.
             reporter: hears of each transfer as a step ``push`` or ``pull``.
+            access: which hosts may be asked.
         """
         self.jobs = jobs
         self.patience = patience or Patience()
         self.reporter = reporter or Reporter()
         self.seen = Seen()
         self._offline = offline
-        trust = authority or authorities()
-        self._connections = Connections(plain=plain, authority=trust, jobs=jobs, patience=self.patience)
+        trust = authority or authorities(directories=directories(os.environ), environment=os.environ)
+        self._connections = Connections(plain=plain, authority=trust, jobs=jobs, patience=self.patience, access=access)
         self._auth = Auth(self._connections, find=credentials, patience=self.patience)
 
     def __enter__(self) -> Self:
@@ -196,9 +204,9 @@ class Client:
         """
         with self.open(call, expected=expected, body=body) as response:
             data = b"" if call.method == "HEAD" else _read(response, patience=self.patience, cap=cap, what=call.what)
-            return Answer(response.url, response.status_code, response.headers, data)
+            return Answer(response.url, response.status, response.headers, data)
 
-    def open(self, call: Call, *, expected: frozenset[int] = frozenset({200}), body: Body = b"") -> Any:
+    def open(self, call: Call, *, expected: frozenset[int] = frozenset({200}), body: Body = b"") -> Response:
         """Make a call once and return an answer with its body unread; it must be closed.
 
         Raises:
@@ -208,11 +216,11 @@ class Client:
         if self._offline:
             raise OfflineError(f"{call.what}: not on this machine, and offline")
         response = self._send(call, body)
-        if response.status_code in expected:
+        if response.status in expected:
             return response
         raise self._refusal(call, response)
 
-    def _send(self, call: Call, body: Body) -> Any:
+    def _send(self, call: Call, body: Body) -> Response:
         """Send a request with what the registry wants to know of who asks; again when it wants to know more."""
         url = self._url(call)
         authorization = self._header(call, url)
@@ -221,9 +229,11 @@ class Client:
             response = self._connections.send(
                 call.method, url, headers={**dict(call.headers), **who}, body=body or None
             )
-            if response.status_code != 401:
+            if response.status != 401:
                 return response
             error = self._refusal(call, response)
+            if response.url.origin != self._origin(call.repository):
+                break  # storage and upload hosts do not choose the server that gets our password
             refused, headers = authorization, response.headers
             if not self._auth.is_worth_another_try(call.repository, call.scopes, refused=refused, headers=headers):
                 break
@@ -234,39 +244,38 @@ class Client:
                 break
         raise error
 
-    def _refusal(self, call: Call, response: Any) -> FetchError:
+    def _refusal(self, call: Call, response: Response) -> FetchError:
         """Read an answer that was not hoped for to its end, which makes its connection free, and return the error."""
         with response:
             data = _beginning(response, patience=self.patience)
-        error = refusal(response.status_code, response.headers, data, what=call.what)
+        error = refusal(response.status, response.headers, data, what=call.what)
         return self._auth.explain(error, call.repository) if isinstance(error, DeniedError) else error
 
-    def _header(self, call: Call, url: str) -> str:
+    def _header(self, call: Call, url: Url) -> str:
         """Return what to say of who asks; nothing to a host that is not the registry (uploads may go elsewhere)."""
-        if origin(url) != origin(self._connections.base(call.repository.server)):
+        if url.origin != self._origin(call.repository):
             return ""
         try:
             return self._auth.header(call.repository, call.scopes)
         except DeniedError as error:
             raise self._auth.explain(error, call.repository) from None
 
-    def _url(self, call: Call) -> str:
-        if "://" in call.path:
-            url, base = call.path, self._connections.base(call.repository.server)
-            if not self._connections.is_allowed(url, after=base):
-                raise RefusedError(f"{call.what}: the registry sends us to a place without TLS, which nobody asked for")
+    def _origin(self, repository: Repository) -> tuple[str, str, int]:
+        return Url.parse(self._connections.base(repository.server)).origin
+
+    def _url(self, call: Call) -> Url:
+        base = Url.parse(self._connections.base(call.repository.server))
+        if call.location:
+            url = self._connections.follow(*call.location)
         else:
-            name = quote(call.repository.name, safe="/")
-            url = f"{self._connections.base(call.repository.server)}/v2/{name}/{call.path}"
-        if not call.query:
-            return url
-        return f"{url}{'&' if '?' in url else '?'}{urlencode(call.query)}"
+            url = base.join(f"/v2/{quote(call.repository.name, safe='/')}/{call.path}")
+        return url.with_query(urlencode(call.query))
 
 
-def _read(response: Any, *, patience: Patience, cap: int, what: str) -> bytes:
+def _read(response: Response, *, patience: Patience, cap: int, what: str) -> bytes:
     """Read a small answer whole."""
     data = bytearray()
-    for chunk in chunks(response.raw, patience):
+    for chunk in chunks(response, patience, total=patience.total):
         data += chunk
         if len(data) > cap:
             raise TooLargeError(f"{what}: expected at most {cap} bytes, got more")
@@ -276,20 +285,14 @@ def _read(response: Any, *, patience: Patience, cap: int, what: str) -> bytes:
     return bytes(data)
 
 
-def _beginning(response: Any, *, patience: Patience) -> bytes:
+def _beginning(response: Response, *, patience: Patience) -> bytes:
     """Read the beginning of what a registry says when it refuses."""
     data = b""
     try:
-        for chunk in chunks(response.raw, patience):
+        for chunk in chunks(response, patience, total=patience.total):
             data += chunk
             if len(data) > _ERROR_CAP:
                 break
     except PassingError:
         pass  # the status says enough
     return data[:_ERROR_CAP]
-
-
-def announced(headers: Mapping[str, str]) -> int | None:
-    """Return how many bytes a body has, as its header says; None when it does not."""
-    text = headers.get("Content-Length", "")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None

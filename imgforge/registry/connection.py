@@ -8,42 +8,42 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urljoin, urlsplit
 
-from imgforge import late
-from imgforge.fetch import parallel
+from imgforge.access import ANYTHING, Access
+from imgforge.fetch import trust
 from imgforge.fetch.request import PassingError, Patience, RefusedError
-from imgforge.fetch.response import reason
+from imgforge.fetch.trust import Trust
+from imgforge.fetch.url import Url, UrlError
+from imgforge.fetch.wire import CertificateError, Response, Wire
 from imgforge.oci.host import is_loopback
 from imgforge.registry.repository import canonical
-from imgforge.registry.trust import Authority
-
-requests = late.module("requests")
-adapters = late.module("requests.adapters")
-cookiejar = late.module("http.cookiejar")
-ssl = late.module("ssl")
+from imgforge.registry.trust import Authority, explain
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
 _NOT_PLAIN = frozenset({400, 426})
 """What servers answer that expect TLS and see a plain request."""
 
-_BLOCK = 1 << 18
 _COMMIT = 10
 """How many times longer a registry may think about an upload, which it hashes and moves before it answers."""
-
-
-class CertificateError(RefusedError):
-    """The host does not prove who it is."""
 
 
 class Connections:
     """Sends requests; threads may share it."""
 
-    def __init__(self, *, plain: frozenset[str], authority: Authority, jobs: int, patience: Patience) -> None:
+    def __init__(
+        self,
+        *,
+        plain: frozenset[str],
+        authority: Authority,
+        jobs: int,
+        patience: Patience,
+        access: Access = ANYTHING,
+    ) -> None:
         """Open nothing yet.
 
         Args:
@@ -51,21 +51,19 @@ class Connections:
             authority: who vouches for a host.
             jobs: connections to one host that are kept.
             patience: how long to wait.
+            access: which hosts may be asked.
         """
         self._plain = frozenset(canonical(host) for host in plain)
         self._authority = authority
-        self._jobs = jobs
         self._patience = patience
         self._lock = threading.Lock()
-        self._session: Any = None
         self._bases: dict[str, str] = {}
+        self._trusts: dict[str, Trust] = {}
+        self._wire = Wire(jobs=jobs, trust=self._trust, proxies={}, access=access)
 
     def close(self) -> None:
         """Close the connections."""
-        with self._lock:
-            if self._session is not None:
-                self._session.close()
-            self._session = None
+        self._wire.close()
 
     def base(self, host: str) -> str:
         """Return ``https://HOST``, or ``http://HOST`` for a host that may be spoken to in plain and wants to be.
@@ -86,7 +84,7 @@ class Connections:
         plain, secure = f"http://{host}", f"https://{host}"
         try:
             with self.send("GET", f"{plain}/v2/") as response:
-                return secure if response.status_code in _NOT_PLAIN else plain
+                return secure if response.status in _NOT_PLAIN else plain
         except PassingError as error:
             failure = error
         try:
@@ -97,22 +95,40 @@ class Connections:
         except (RefusedError, PassingError):
             raise failure from None
 
-    def is_allowed(self, url: str, *, after: str = "") -> bool:
+    def is_allowed(self, url: Url, *, after: Url | None = None) -> bool:
         """Say whether a URL may be spoken to.
 
         Args:
             url: where to.
             after: the URL that sent us there; nobody else than this machine sends us to this machine.
         """
-        parts = _split(url)
-        if parts.scheme == "https":
-            return bool(parts.hostname)
-        if parts.scheme != "http" or not parts.hostname:
-            return False
-        is_local = is_loopback(_netloc(url)) and (not after or is_loopback(_netloc(after)))
-        return is_local or canonical(_netloc(url)) in self._plain
+        if url.scheme != "http":
+            return url.scheme == "https"
+        is_local = is_loopback(url.netloc) and (after is None or is_loopback(after.netloc))
+        return is_local or canonical(url.netloc) in self._plain
 
-    def send(self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: Any = None) -> Any:
+    def follow(self, at: Url, location: str) -> Url:
+        """Return where an answer sends us: a redirect, an upload, a page of a list, a token server.
+
+        Args:
+            at: what answered.
+            location: what it said, absolute or relative.
+
+        Raises:
+            RefusedError: it is not a URL, or nobody asked to go there.
+        """
+        try:
+            following = at.join(location)
+        except UrlError as error:
+            raise RefusedError(f"{at.netloc} sends us to a URL that is none: {error}") from None
+        if not self.is_allowed(following, after=at):
+            where = following.netloc or "a file"
+            raise RefusedError(f"{at.netloc} sends us to {where} without TLS, which nobody asked for")
+        return following
+
+    def send(
+        self, method: str, url: str | Url, *, headers: Mapping[str, str] | None = None, body: Any = None
+    ) -> Response:
         """Send a request and return the answer, whatever it is, with its body unread; it must be closed.
 
         Redirects of GET and HEAD are followed.
@@ -128,91 +144,32 @@ class Connections:
             RefusedError: the URL may not be spoken to, or the host does not prove who it is.
         """
         sent = {"Accept-Encoding": "identity", "User-Agent": "imgforge", **(headers or {})}
-        at = url
+        first = at = Url.parse(url) if isinstance(url, str) else url
         for _ in range(_MOST_REDIRECTS):
             response = self._once(method, at, sent, body)
             following = response.headers.get("Location", "")
-            if response.status_code not in _REDIRECTS or method not in {"GET", "HEAD"} or not following:
+            if response.status not in _REDIRECTS or method not in {"GET", "HEAD"} or not following:
                 return response
             response.close()
-            after, at = at, urljoin(at, following)
-            if not self.is_allowed(at, after=after):
-                raise RefusedError(f"redirected to {_host(at)} without TLS, which nobody asked for")
-            if origin(at) != origin(url):
+            at = self.follow(at, following)
+            if at.origin != first.origin:
                 sent = {name: value for name, value in sent.items() if name != "Authorization"}
         raise RefusedError("redirected too often")
 
-    def _once(self, method: str, url: str, headers: Mapping[str, str], body: Any) -> Any:
-        parallel.check()
-        host = _netloc(url)
+    def _once(self, method: str, url: Url, headers: Mapping[str, str], body: Any) -> Response:
         if not self.is_allowed(url):
-            raise RefusedError(f"{_host(url)}: plain HTTP goes to this machine or to hosts that are named for it")
-        authority = self._authority(host) if url.startswith("https:") else None
+            raise RefusedError(f"{url.netloc}: plain HTTP goes to this machine or to hosts that are named for it")
         stall = self._patience.stall * (_COMMIT if method in {"PUT", "PATCH"} else 1)
-        settings: dict[str, Any] = {
-            "auth": _as_it_is,
-            "allow_redirects": False,
-            "stream": True,
-            "timeout": (self._patience.connect, stall),
-            "verify": str(authority) if authority else True,
-            "proxies": {"http": "", "https": "", "all": ""} if is_loopback(host) else {},
-        }
+        timeout, is_direct = (self._patience.connect, stall), is_loopback(url.netloc)
         try:
-            return self._connections().request(method, url, headers=headers, data=body, **settings)
-        except requests.exceptions.SSLError as error:
-            kind = CertificateError if _is_certificate(error) else RefusedError
-            raise kind(f"{host}: the certificate or the encryption is refused: {reason(error)}") from None
-        except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
-            raise PassingError(reason(error)) from None
-        except (requests.RequestException, ValueError) as error:
-            raise RefusedError(f"{_host(url)}: cannot be asked: {type(error).__name__}") from None
-        except OSError as error:  # a file of certificates that is not there
-            raise RefusedError(f"{host}: cannot be asked: {(error.strerror or str(error)).lower()[:200]}") from None
+            return self._wire.send(method, url, headers=headers, body=body, timeout=timeout, is_direct=is_direct)
+        except CertificateError as error:
+            explain(error, url.netloc)
+            raise
 
-    def _connections(self) -> Any:
+    def _trust(self, url: Url) -> Trust:
+        """Return who vouches for a host: its own authority alone, if there is one."""
         with self._lock:
-            if self._session is None:
-                session = requests.Session()
-                session.cookies.set_policy(cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-                adapter = adapters.HTTPAdapter(pool_connections=self._jobs, pool_maxsize=self._jobs)
-                adapter.init_poolmanager(self._jobs, self._jobs, blocksize=_BLOCK)
-                session.mount("http://", adapter)
-                session.mount("https://", adapter)
-                self._session = session
-            return self._session
-
-
-def _as_it_is(request: Any) -> Any:
-    """Add no Authorization: without a function here, `requests` would look into ``~/.netrc``."""
-    return request
-
-
-def origin(url: str) -> tuple[str, str]:
-    """Return the scheme and host of a URL, which is who gets to see a secret."""
-    return _split(url).scheme, _netloc(url)
-
-
-def _split(url: str) -> Any:
-    try:
-        return urlsplit(url)
-    except ValueError:
-        return urlsplit("")
-
-
-def _netloc(url: str) -> str:
-    netloc: str = _split(url).netloc.rpartition("@")[2].lower()
-    return netloc
-
-
-def _host(url: str) -> str:
-    return _netloc(url)[:200] or "(a malformed URL)"
-
-
-def _is_certificate(error: BaseException | None) -> bool:
-    """Say whether it is the certificate that failed, rather than that there is no TLS at all."""
-    for _ in range(10):
-        if error is None or isinstance(error, ssl.SSLCertVerificationError):
-            return error is not None
-        causes = (getattr(error, "reason", None), *error.args, error.__cause__, error.__context__)
-        error = next((cause for cause in causes if isinstance(cause, BaseException)), None)
-    return False
+            if url.netloc not in self._trusts:
+                self._trusts[url.netloc] = self._authority(url.netloc) or trust.public(os.environ)
+            return self._trusts[url.netloc]

@@ -17,6 +17,7 @@ from typing import Any
 
 import attrs
 
+from imgforge.document import disk
 from imgforge.errors import UsageError
 from imgforge.registry.repository import canonical
 
@@ -137,7 +138,7 @@ def _in_file(path: Path, environment: Mapping[str, str], *, host: str, name: str
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as stream:
+        with disk.open_file(path) as stream:
             data = stream.read(_CAP + 1)
     except (FileNotFoundError, NotADirectoryError):
         return {}

@@ -18,12 +18,13 @@ import attrs
 from imgforge.digest import Digest, check
 from imgforge.fetch import parallel
 from imgforge.fetch.request import PassingError, WrongBytesError
-from imgforge.fetch.response import chunks
+from imgforge.fetch.response import announced, chunks
+from imgforge.fetch.wire import Response
 from imgforge.oci import document, media
 from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.manifest import Index, Manifest, parse
 from imgforge.oci.verified import verified
-from imgforge.registry.client import FRESH, Call, Client, Tries, announced
+from imgforge.registry.client import FRESH, Call, Client, Tries
 from imgforge.registry.repository import Repository
 from imgforge.report import Progress, Step, running
 
@@ -34,8 +35,8 @@ Name = str | Digest
 """A tag, or the digest of a manifest."""
 
 
-def manifest(client: Client, repository: Repository, *, name: Name) -> Manifest | Index:
-    """Return the manifest or index that a tag or digest stands for.
+def manifest(client: Client, repository: Repository, *, name: Name, cap: int = document.CAP) -> Manifest | Index:
+    """Return the manifest or index that a tag or digest stands for, of at most `cap` bytes.
 
     Raises:
         NotFoundError: there is none.
@@ -43,7 +44,7 @@ def manifest(client: Client, repository: Repository, *, name: Name) -> Manifest 
         FetchError: it cannot be had.
     """
     call = manifest_call("GET", repository, name=name, is_fresh=not isinstance(name, Digest))
-    answer = client.ask(call, cap=document.CAP)
+    answer = client.ask(call, cap=cap)
     expected = name if isinstance(name, Digest) else answer.digest
     if expected:
         check(answer.data, expected, what=call.what)
@@ -120,7 +121,7 @@ class _Resumed(io.RawIOBase):
         self._position = 0
         self._opened_at = 0
         self._tries = Tries(client.patience, what=call.what, reporter=client.reporter)
-        self._response: Any = None
+        self._response: Response | None = None
         self._chunks: Iterator[bytes] = iter(())
         self._rest = memoryview(b"")
 
@@ -148,11 +149,10 @@ class _Resumed(io.RawIOBase):
 
     def _next(self) -> bytes:
         """Return the next piece that comes; nothing at the end."""
-        if self._response is None:
-            if self._position >= self._size:
-                return b""
-            self._connect()
-        with parallel.interruptible(self._response.raw.shutdown):
+        if self._response is None and self._position >= self._size:
+            return b""
+        response = self._response or self._connect()
+        with parallel.interruptible(response.interrupt):
             chunk = next(self._chunks, b"")
         if not chunk and self._position < self._size:
             raise PassingError(f"connection closed after {self._position} of {self._size} bytes")
@@ -161,27 +161,24 @@ class _Resumed(io.RawIOBase):
             self._progress.advance(len(chunk))
         return chunk
 
-    def _connect(self) -> None:
+    def _connect(self) -> Response:
         if self._progress is None:
             self._progress = self._stack.enter_context(running(self._client.reporter, self._step))
         position = self._opened_at = self._position
         headers = (("Range", f"bytes={position}-"),) if position else ()
         call = attrs.evolve(self._call, headers=headers)
-        self._response = self._client.open(call, expected=frozenset({200, 206, 416}))
-        status = self._response.status_code
-        if status == 416 or (status == 206 and not self._is_rest()):
+        response = self._response = self._client.open(call, expected=frozenset({200, 206, 416}))
+        status = response.status
+        if status == 416 or (status == 206 and not _is_from(response, position)):
             raise PassingError(f"asked from byte {position}, got another part (HTTP {status})")
-        length = announced(self._response.headers)
+        length = announced(response.headers)
         if length not in (None, self._size - (position if status == 206 else 0)):
             self._hang_up()
             raise WrongBytesError(f"{self._call.what}: expected {self._size} bytes, the registry has another number")
-        self._chunks = chunks(self._response.raw, self._client.patience)
+        self._chunks = chunks(response, self._client.patience)
         if status == 200 and position:
             self._chunks = _after(self._chunks, position)
-
-    def _is_rest(self) -> bool:
-        found = _RANGE.fullmatch(self._response.headers.get("Content-Range", "").strip())
-        return found is not None and int(found[1]) == self._position
+        return response
 
     def _hang_up(self) -> None:
         if self._response is not None:
@@ -193,6 +190,11 @@ class _Resumed(io.RawIOBase):
         self._hang_up()
         self._stack.close()
         super().close()
+
+
+def _is_from(response: Response, position: int) -> bool:
+    found = _RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
+    return found is not None and int(found[1]) == position
 
 
 def _after(pieces: Iterator[bytes], position: int) -> Iterator[bytes]:

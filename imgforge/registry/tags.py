@@ -18,8 +18,11 @@ _PAGE = 1000
 _PAGES = 500
 """Pages that are read at most: a registry may not keep us for ever."""
 
-_CAP = 16 << 20
+_CAP = 8 << 20
 """Bytes of a page; docker-registry answers with all tags at once."""
+
+_MOST = 100_000
+"""Tags that are held in memory."""
 
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
@@ -39,7 +42,9 @@ def tags(client: Client, repository: Repository) -> tuple[str, ...]:
         answer = client.ask(call, cap=_CAP)
         listed = document.parse(answer.data, what=what, cap=_CAP).find("tags")
         found.update(tag for tag in (listed.texts() if listed else ()) if _TAG.fullmatch(tag))
+        if len(found) > _MOST:
+            raise RefusedError(f"{what}: expected at most {_MOST}, got more")
         if not answer.following:
             return tuple(sorted(found))
-        call = attrs.evolve(call, path=answer.following, query=())
+        call = attrs.evolve(call, location=answer.following, query=())
     raise RefusedError(f"{what}: more than {_PAGES} pages")

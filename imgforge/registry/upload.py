@@ -17,10 +17,11 @@ import attrs
 from imgforge.errors import IntegrityError
 from imgforge.fetch import parallel
 from imgforge.fetch.request import NotFoundError, PassingError, RefusedError
+from imgforge.fetch.response import announced
 from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.verified import verified
-from imgforge.registry.answer import Answer, codes
-from imgforge.registry.client import FRESH, Call, Client, Tries, announced
+from imgforge.registry.answer import Answer, Location, codes
+from imgforge.registry.client import FRESH, Call, Client, Tries
 from imgforge.registry.repository import Repository
 from imgforge.report import Progress, Step, running
 
@@ -156,7 +157,7 @@ class _Upload:
         self._blob = blob
         self._source = source
         self._what = what
-        self._session = ""
+        self._session: Location | None = None
         self._chunk = target.chunk
         self._stack = contextlib.ExitStack()
         self._progress: Progress | None = None
@@ -220,9 +221,11 @@ class _Upload:
     def _recover(self) -> None:
         """Find out where a broken upload stands; forget it if the registry has."""
         try:
-            answer = self._client.attempt(self._call("GET", self._session), expected=frozenset({200, 202, 204}))
+            answer = self._client.attempt(
+                self._call("GET", location=self._session), expected=frozenset({200, 202, 204})
+            )
         except (NotFoundError, RefusedError):
-            self._session = ""
+            self._session = None
             return
         self._follow(answer, sent=0)
 
@@ -238,7 +241,7 @@ class _Upload:
 
     def _give_up(self, reason: str) -> Never:
         """Forget the upload; the next attempt begins another."""
-        self._session = ""
+        self._session = None
         raise PassingError(reason, wait=0.0)
 
     def _send(self) -> None:
@@ -253,7 +256,7 @@ class _Upload:
     def _send_chunk(self, size: int) -> None:
         end = self.offset + size
         headers = (_STREAM, ("Content-Range", f"{self.offset}-{end - 1}"))
-        call = self._call("PATCH", self._session, headers=headers)
+        call = self._call("PATCH", location=self._session, headers=headers)
         answer = self._put(call, size, expected=frozenset({_ACCEPTED, 204, *_LOST, *_NO_CHUNKS}))
         start, is_taken = self.offset, answer.status in {_ACCEPTED, 204}
         if is_taken:
@@ -267,8 +270,8 @@ class _Upload:
     def _finish(self, size: int) -> None:
         """Close the upload, with the rest of the bytes."""
         query = (("digest", str(self._blob.digest)),)
-        call = self._call("PUT", self._session, headers=(_STREAM,), query=query)
-        self._session, session = "", self._session
+        call = self._call("PUT", location=self._session, headers=(_STREAM,), query=query)
+        self._session, session = None, self._session
         try:
             answer = self._put(call, size, expected=frozenset({_CREATED, 204, *_LOST}))
         except PassingError:
@@ -297,8 +300,9 @@ class _Upload:
     def _call(
         self,
         method: str,
-        path: str,
+        path: str = "",
         *,
+        location: Location | None = None,
         headers: Iterable[tuple[str, str]] = (),
         query: Iterable[tuple[str, str]] = (),
     ) -> Call:
@@ -310,6 +314,7 @@ class _Upload:
             headers=tuple(headers),
             query=tuple(query),
             is_push=True,
+            location=location,
         )
 
 

@@ -12,13 +12,12 @@ import os
 import struct
 from collections.abc import Iterable, Iterator
 
-from imgforge.tree import raw, text
+from imgforge.tree import RESERVED, raw, text
 
 CAPABILITY = "security.capability"
 """The only attribute that a changed file brings into a layer; others are the machine's affair (docs/determinism.md)."""
 
 _OVERLAY = ("trusted.overlay.", "user.overlay.")
-_OURS = (*_OVERLAY, "user.imgforge.")
 _LEFT_OUT = (errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EINVAL)
 _REVISION_2 = 0x02000000  # linux/capability.h VFS_CAP_REVISION_2
 _REVISION_MASK = 0xFF000000
@@ -32,7 +31,7 @@ def write(target: int | bytes, attributes: Iterable[tuple[str, bytes]]) -> None:
         attributes: name and value of each.
     """
     for name, value in attributes:
-        if name.startswith(_OURS):
+        if name.startswith(RESERVED):
             continue
         with _as_far_as_allowed():
             if isinstance(target, int):
@@ -51,7 +50,7 @@ def clear(descriptor: int) -> None:
 
 def read(path: bytes) -> tuple[tuple[str, bytes], ...]:
     """Return what `write` can write again of a file's attributes; the last part of the path is not followed."""
-    names = [name for name in sorted(os.listxattr(path, follow_symlinks=False)) if not name.startswith(_OURS)]
+    names = [name for name in sorted(os.listxattr(path, follow_symlinks=False)) if not name.startswith(RESERVED)]
     return tuple((text(os.fsencode(name)), os.getxattr(path, name, follow_symlinks=False)) for name in names)
 
 

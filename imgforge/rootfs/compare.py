@@ -71,7 +71,7 @@ class Comparison:
             name: its path in the image.
 
         Raises:
-            BuildError: its name is a whiteout's, or it lies too deep.
+            BuildError: its name is a whiteout's, it is too deep, or it is a device.
         """
         kind = KINDS.get(stat.S_IFMT(status.st_mode))
         if kind is None:
@@ -80,6 +80,10 @@ class Comparison:
             raise BuildError(f"/{text(name)}: no layer can hold it: the name means a deletion there")
         if name.count(b"/") >= DEPTH:
             raise BuildError(f"/{text(name[:80])}…: deeper than {DEPTH} directories: no image could be built on it")
+        if kind in (Kind.CHARACTER, Kind.BLOCK):  # no tree has one: a script made it
+            raise BuildError(
+                f"/{text(name)}: a device node: no layer of imgforge holds what a script made of this kind"
+            )
         place = self._stack.find(name)
         if place is not None and stat.S_IFMT(place.status.st_mode) != stat.S_IFMT(status.st_mode):
             place = None

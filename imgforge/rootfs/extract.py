@@ -3,6 +3,9 @@
 Source: OCI image-spec, layer.md, "Applying Changesets" and "Whiteouts". Where it is silent: entries come in the order
 of the archive and a later one replaces an earlier one; a symlink in the middle of a path is followed inside the root
 (`imgforge.rootfs.directories`); what a whiteout names need not exist; AUFS's own files are left out.
+
+No device node is ever made: a script, or a program of the image, could open this machine's device through it. Nothing
+is at its path then, whatever was there before; the layer keeps the entry.
 """
 
 from __future__ import annotations
@@ -28,7 +31,6 @@ from imgforge.rootfs.whiteouts import Whiteouts
 from imgforge.tree import ROOT, Entry, Kind, raw, text
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_MAKE_TYPE = {Kind.CHARACTER: stat.S_IFCHR, Kind.BLOCK: stat.S_IFBLK, Kind.FIFO: stat.S_IFIFO}
 
 
 @attrs.frozen
@@ -37,8 +39,8 @@ class Extracted:
 
     Attributes:
         entries: how many entries there were.
-        skipped: device nodes that this user may not make, and what links to them.
-        disowned: symlinks, fifos and devices whose owner cannot be kept here.
+        skipped: device nodes, and hard links to them, which are never made.
+        disowned: symlinks and fifos whose owner cannot be kept here.
     """
 
     entries: int
@@ -108,16 +110,17 @@ class _Extraction:
         stack = Stack(lowers if covers else (), mark=owners.mark)
         self._tree = Directories(os.fsencode(root), stack=stack, owners=owners, covers=covers)
         self._whiteouts = Whiteouts(self._tree, stack=stack, covers=covers)
-        self.skipped: dict[str, None] = {}
+        self.skipped: list[str] = []
+        self._devices: set[bytes] = set()
         self.disowned: list[str] = []
         self._add = {
             Kind.FILE: self._file,
             Kind.DIRECTORY: self._directory,
             Kind.SYMLINK: self._symlink,
             Kind.HARDLINK: self._hardlink,
-            Kind.CHARACTER: self._node,
-            Kind.BLOCK: self._node,
-            Kind.FIFO: self._node,
+            Kind.CHARACTER: self._device,
+            Kind.BLOCK: self._device,
+            Kind.FIFO: self._fifo,
         }
 
     def close(self) -> None:
@@ -178,7 +181,7 @@ class _Extraction:
             attributes.clear(root)
             return b"", root
         directory, name, real = self._tree.place(path)
-        self._tree.bring(real)
+        self._bring(real)
         try:
             return real, self._tree.make(directory, name, real)
         except FileExistsError:
@@ -200,17 +203,16 @@ class _Extraction:
         directory = self._created(raw(entry.path), make)
         self._name(entry, directory)
 
-    def _node(self, entry: Entry, _content: BinaryIO) -> None:
+    def _device(self, entry: Entry, _content: BinaryIO) -> None:
+        self.skipped.append(entry.path)
+        self._devices.add(self._whiteouts.replace(raw(entry.path)))
+
+    def _fifo(self, entry: Entry, _content: BinaryIO) -> None:
         def make(directory: int, name: bytes) -> int:
-            os.mknod(name, _MAKE_TYPE[entry.kind] | 0o600, os.makedev(*entry.device), dir_fd=directory)
+            os.mkfifo(name, 0o600, dir_fd=directory)
             return directory
 
-        try:
-            directory = self._created(raw(entry.path), make)
-        except PermissionError:
-            self.skipped[entry.path] = None
-            return
-        self._name(entry, directory)
+        self._name(entry, self._created(raw(entry.path), make))
 
     def _name(self, entry: Entry, directory: int) -> None:
         """Give owner, mode, attributes and time to what cannot be opened."""
@@ -236,8 +238,8 @@ class _Extraction:
         source = join(parent, name)
         if (source + b"/").startswith(join(*self._tree.locate(path)) + b"/"):
             raise ExtractError(f"{entry.path!r}: a hard link to itself, or to what it would replace")
-        if entry.target in self.skipped:
-            self.skipped[entry.path] = None
+        if source in self._devices:
+            self._device(entry, _content)
             return
         holder = self._tree.existing(parent)
         place = self._linkable(entry, holder, name, source)
@@ -290,18 +292,32 @@ class _Extraction:
             with open(place.disk, "rb", opener=_unfollowed) as source:
                 self._file(attrs.evolve(copied, kind=Kind.FILE, size=place.status.st_size), source)
         else:
-            raise ExtractError(f"{entry.path!r}: a hard link to {entry.target!r}, a device of a layer below")
+            raise ExtractError(f"{entry.path!r}: a hard link to {entry.target!r}, a fifo of a layer below")
 
     def _created(self, path: bytes, make: Callable[[int, bytes], int]) -> int:
         """Make something at a path, in place of whatever is there; returns what `make` does."""
         directory, name, real = self._tree.place(path)
-        self._tree.bring(real)
+        self._bring(real)
         self._tree.times.pop(real, None)
         try:
             return make(directory, name)
         except FileExistsError:
             self._whiteouts.remove(directory, name, real)
         return make(self._tree.open(real.rpartition(b"/")[0]), name)
+
+    def _bring(self, real: bytes) -> None:
+        """Note that the layer brings something to a path, below which nothing can be a device.
+
+        Raises:
+            ExtractError: it is below a device.
+        """
+        self._devices.discard(real)
+        above = real
+        while self._devices and above:
+            above = above.rpartition(b"/")[0]
+            if above in self._devices:
+                raise ExtractError(f"{text(above)!r}: is no directory, and cannot hold a file")
+        self._tree.bring(real)
 
 
 _NOTHING = io.BytesIO()

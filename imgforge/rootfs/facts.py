@@ -1,7 +1,7 @@
 """What is known of a layer or an image without mounting it: its entries, and the few files that decide about more.
 
-Pure: members in, facts out. The facts of a layer depend on its bytes alone and are cached by its diff_id;
-folding the layers of an image follows the rules of OCI image-spec, layer.md, "Applying Changesets".
+Pure: members in, facts out. The facts of a layer depend on its bytes alone and are cached by its diff_id, which its
+bytes must have been seen to have (`imgforge.pipeline.image.proving`). `imgforge.rootfs.folding` puts layers together.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import BinaryIO
 
 import attrs
 
-from imgforge.tree import ROOT, WHITEOUT, Entry, Kind
+from imgforge.errors import IntegrityError
+from imgforge.tree import Entry, Kind, reserved
 
-FORMAT = 2
+FORMAT = 3
 """Raise it when facts of the same layer, or how they are kept, change."""
 
 OPAQUE = ".wh..wh..opq"
@@ -47,13 +48,23 @@ CONTENT_LIMIT = 16 << 20
 
 @attrs.frozen
 class Facts:
-    """Entries by path, in the order of the tar, and the content of the wanted files.
+    """What is known of a layer, or of the image that several make.
 
-    Of a layer, whiteouts are entries like others; of an image they have been applied.
+    Attributes:
+        entries: by path, in the order of the tar; the last one of each path. Of a layer, whiteouts are entries like
+            others; of an image they have been applied.
+        contents: of the wanted files.
+        stream: of a layer that has a path twice, every entry in the order of the tar; otherwise empty.
     """
 
     entries: Mapping[str, Entry]
     contents: Mapping[str, bytes]
+    stream: tuple[Entry, ...] = ()
+
+    @property
+    def sequence(self) -> Iterable[Entry]:
+        """Every entry in the order of the tar."""
+        return self.stream or self.entries.values()
 
     def directories(self) -> dict[str, Entry]:
         """Return the directories by path."""
@@ -89,70 +100,45 @@ def _candidates(path: str) -> tuple[str, ...]:
 
 
 def scan(members: Iterable[tuple[Entry, BinaryIO]]) -> Facts:
-    """Read a layer's members once and return its facts."""
-    entries: dict[str, Entry] = {}
-    contents: dict[str, bytes] = {}
+    """Read a layer's members once and return its facts.
+
+    Raises:
+        IntegrityError: an entry has an attribute that no layer may bring (`imgforge.tree.RESERVED`).
+    """
+    made = _Scan()
     for entry, stream in members:
-        entries[entry.path] = entry
-        if entry.kind is Kind.FILE and entry.size <= CONTENT_LIMIT and is_wanted(entry.path):
-            contents[entry.path] = stream.read()
-    return Facts(entries, contents)
+        is_read = entry.kind is Kind.FILE and entry.size <= CONTENT_LIMIT and is_wanted(entry.path)
+        made.add(entry, stream.read() if is_read else None)
+    return made.facts()
 
 
 def joined(parts: Iterable[Facts]) -> Facts:
     """Return the facts of a layer that consists of these parts, one after the other."""
-    entries: dict[str, Entry] = {}
-    contents: dict[str, bytes] = {}
+    made = _Scan()
     for part in parts:
-        entries.update(part.entries)
-        contents.update(part.contents)
-    return Facts(entries, contents)
+        for entry in part.sequence:
+            made.add(entry, part.contents.get(entry.path))
+    return made.facts()
 
 
-def fold(layers: Iterable[Facts]) -> Facts:
-    """Return the facts of the image that these layers, lowest first, make."""
-    entries: dict[str, Entry] = {}
-    contents: dict[str, bytes] = {}
-    implied: set[str] = set()  # directories that no layer has an entry for
-    for layer in layers:
-        _apply_whiteouts(layer, entries, contents)
-        for path, entry in layer.entries.items():
-            if path.rpartition("/")[2].startswith(WHITEOUT) or path == ROOT:
-                continue
-            before = entries.get(path)
-            was_directory = path in implied if before is None else before.kind is Kind.DIRECTORY
-            if was_directory and entry.kind is not Kind.DIRECTORY:
-                _forget_below(path, entries, contents)
-            entries[path] = entry
-            implied.update(_without_entries(path, entries))
-            contents.pop(path, None)
-            if path in layer.contents:
-                contents[path] = layer.contents[path]
-    return Facts(entries, contents)
+class _Scan:
+    """The facts of a layer while its entries come; a later one replaces an earlier one."""
 
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._contents: dict[str, bytes] = {}
+        self._all: list[Entry] = []
 
-def _without_entries(path: str, entries: Mapping[str, Entry]) -> Iterator[str]:
-    """Yield the directories right above a path that have no entry, the deepest first."""
-    while path := path.rpartition("/")[0]:
-        if path in entries:
-            return
-        yield path
+    def add(self, entry: Entry, content: bytes | None) -> None:
+        if name := reserved(entry):
+            raise IntegrityError(f"{entry.path!r}: attribute {name!r}: no layer may bring it")
+        self._all.append(entry)
+        self._entries.pop(entry.path, None)  # so that the order is that of the last ones
+        self._contents.pop(entry.path, None)
+        self._entries[entry.path] = entry
+        if content is not None:
+            self._contents[entry.path] = content
 
-
-def _apply_whiteouts(layer: Facts, entries: dict[str, Entry], contents: dict[str, bytes]) -> None:
-    for path in layer.entries:
-        directory, _, name = path.rpartition("/")
-        if name == OPAQUE:
-            _forget_below(directory, entries, contents)
-        elif name.startswith(WHITEOUT):
-            hidden = f"{directory}/{name.removeprefix(WHITEOUT)}".lstrip("/")
-            entries.pop(hidden, None)
-            contents.pop(hidden, None)
-            _forget_below(hidden, entries, contents)
-
-
-def _forget_below(directory: str, entries: dict[str, Entry], contents: dict[str, bytes]) -> None:
-    prefix = f"{directory}/" if directory else ""
-    for path in [path for path in entries if path.startswith(prefix)]:
-        del entries[path]
-        contents.pop(path, None)
+    def facts(self) -> Facts:
+        is_plain = len(self._all) == len(self._entries)
+        return Facts(self._entries, self._contents, () if is_plain else tuple(self._all))

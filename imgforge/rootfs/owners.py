@@ -4,21 +4,30 @@ With one user id (sandbox rung SINGLE) nothing can be given away. There a file o
 meant to have in the attribute `OWNER`, which the sandbox writes too when a script calls chown. Symlinks, fifos
 and devices cannot carry one (xattr(7)); trees that `imgforge.rootfs.extract` makes have whole seconds as times, so for
 these the fraction of the modification time is free to hold the owner.
+
+A script can write `OWNER` itself. That gives it nothing: it is root in its sandbox, and chown(2) there takes any owner
+too. A value that chown could not have left is refused. No archive brings one (`imgforge.tree.RESERVED`).
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from typing import Protocol
 
-from imgforge.errors import SandboxError
+from imgforge.errors import BuildError, SandboxError
+from imgforge.tree import text
 
 OWNER = "user.imgforge.owner"
 """The attribute ``UID:GID`` of a file whose owner is recorded."""
 
 SECOND = 1_000_000_000
+
+_RECORD = re.compile(rb"(0|[1-9][0-9]{0,9}):(0|[1-9][0-9]{0,9})")
+_ID_MAX = (1 << 32) - 2
+"""The largest id: chown(2) takes the next one as "leave it"."""
 
 _NOBODY = 65534
 _CODES = 31622  # its square still fits the fraction of a second
@@ -191,12 +200,15 @@ def _recorded(path: bytes) -> tuple[int, int]:
 
 def _recorded_or_none(path: bytes) -> tuple[int, int] | None:
     try:
-        uid, gid = os.getxattr(path, OWNER, follow_symlinks=False).split(b":")
+        record = os.getxattr(path, OWNER, follow_symlinks=False)
     except OSError as error:
         if error.errno in (errno.ENODATA, errno.ENOTSUP):
             return None
         raise
-    return int(uid), int(gid)
+    match = _RECORD.fullmatch(record)
+    if match is None or max(int(match[1]), int(match[2])) > _ID_MAX:
+        raise BuildError(f"{text(path)!r}: attribute {OWNER!r}: expected UID:GID, got {record[:40]!r}")
+    return int(match[1]), int(match[2])
 
 
 def _encode(uid: int, gid: int) -> int | None:

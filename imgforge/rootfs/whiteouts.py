@@ -67,6 +67,20 @@ class Whiteouts:
         if stat.S_ISDIR(mode) or stat.S_ISLNK(mode):
             self._tree.forget()
 
+    def replace(self, path: bytes) -> bytes:
+        """Let nothing be seen at a path: neither what the layer brought before nor what the trees below have.
+
+        Returns:
+            its real path.
+        """
+        directory, name, real = self._tree.place(path)
+        self._tree.bring(real)
+        with contextlib.suppress(FileNotFoundError):
+            self.remove(directory, name, real)
+        if self._covers and self._tree.below(real) is not None:
+            self._cover(real.rpartition(b"/")[0], name, real)
+        return real
+
     def _hide(self, path: bytes) -> None:
         """Hide one name."""
         parent, name = self._tree.locate(path)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from imgforge.errors import SandboxError
@@ -45,16 +47,29 @@ def choose(preferred: Rung | None = None) -> Rung:
 def reason(rung: Rung) -> str:
     """Return why a rung does not work here, empty when it does; this process stays where it is."""
     reading, writing = os.pipe()
-    with tempfile.TemporaryDirectory(prefix="imgforge-probe-") as directory:
+    with _directory(rung) as directory:
         child = os.fork()
         if child == 0:
-            os.write(writing, _try(rung, Path(directory)).encode(errors="replace")[:4096])
+            os.write(writing, _try(rung, directory).encode(errors="replace")[:4096])
             os._exit(0)
         os.close(writing)
         with os.fdopen(reading, "rb") as pipe:
             said = pipe.read()
         os.waitpid(child, 0)
     return said.decode(errors="replace").removeprefix("+") if said else "the probe was killed"
+
+
+@contextlib.contextmanager
+def _directory(rung: Rung) -> Iterator[Path]:
+    """Give a directory to work in. Where there are mounts, any will do: the probe mounts a tmpfs of its own there.
+
+    A directory of its own would stay when this process is killed meanwhile.
+    """
+    if rung.has_mounts:
+        yield Path(tempfile.gettempdir())
+        return
+    with tempfile.TemporaryDirectory(prefix="imgforge-probe-") as directory:
+        yield Path(directory)
 
 
 def _try(rung: Rung, directory: Path) -> str:

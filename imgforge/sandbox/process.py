@@ -20,11 +20,10 @@ import attrs
 
 from imgforge.errors import SandboxError
 from imgforge.limits import Limits
-from imgforge.sandbox import confinement, interior, supervisor, syscalls, terminal
+from imgforge.sandbox import confinement, interior, relay, supervisor, syscalls, terminal
 from imgforge.sandbox import watch as watches
 from imgforge.sandbox.command import Command, Outcome, Owner, User
 from imgforge.sandbox.rung import Rung
-from imgforge.sandbox.volume import Source
 from imgforge.sandbox.watch import Bounds, Watch
 
 TAIL = 64 << 10
@@ -35,6 +34,8 @@ _FACTS_MOST = 256 << 20
 _TIME = "time"
 _ROOT_USER = User()
 _UNBOUND = Bounds()
+_RELAYED = frozenset(signal.valid_signals()) - {signal.SIGCHLD}
+"""Signals that may be on their way to an interactive command while it starts; the recorder needs SIGCHLD."""
 
 
 def run(
@@ -71,32 +72,25 @@ def run(
     return _run(command, output)
 
 
-def interact(
-    argv: Sequence[str],
-    *,
-    root: Path,
-    rung: Rung,
-    env: Mapping[str, str],
-    workdir: str = "/",
-    user: User = _ROOT_USER,
-    sources: tuple[Source, ...] = (),
-    bounds: Bounds = _UNBOUND,
-) -> Outcome:
+def interact(command: Command, *, stop_signal: int = signal.SIGTERM) -> Outcome:
     """Run a command like `run`, with this process's input, output and terminal, in a root that nobody keeps.
 
-    It sees the root's own /run and /tmp, and `sources` (see `binds.opened`). Signals from the keyboard go to it.
+    It sees the root's own /run and /tmp, and the command's sources (see `binds.opened`). While it runs its processes
+    are the terminal's foreground group: signals from the keyboard go to them. `relay.STOP` and `relay.INTERRUPT`, sent
+    to this process, stop and interrupt the command.
 
     Raises:
         SandboxError: the sandbox could not be made.
     """
-    command = Command(
-        tuple(argv), root, rung, env, workdir, user, bounds, interactive=True, shows_scratch=True, sources=sources
-    )
+    command = attrs.evolve(command, interactive=True, shows_scratch=True)
     kept = {number: signal.signal(number, signal.SIG_IGN) for number in terminal.KEYBOARD_SIGNALS}
+    foreground = terminal.foreground()
+    passing = relay.Relay(stop_signal)
     try:
-        return _run(command, None)
+        with passing.heeding():
+            return _run(command, None, began=passing.attach)
     finally:
-        terminal.give_to(os.getpgrp())
+        terminal.give_to(foreground)
         for number, disposition in kept.items():
             signal.signal(number, disposition)
 
@@ -120,7 +114,9 @@ class _First:
     own_processes: bool
 
 
-def _run(command: Command, output: Callable[[bytes], None] | None) -> Outcome:
+def _run(
+    command: Command, output: Callable[[bytes], None] | None, *, began: Callable[[int], None] = lambda _process: None
+) -> Outcome:
     start = time.monotonic()
     bounds = command.bounds
     until = None if bounds.seconds is None else start + bounds.seconds
@@ -133,7 +129,9 @@ def _run(command: Command, output: Callable[[bytes], None] | None) -> Outcome:
             sinks[first.output] = _keeper(tail, output, bounds.limits)
         watch = Watch(first.process, bounds.limits, bounds.written) if bounds.limits else None
         try:
-            ending = _pump(sinks, ended=first.ended, until=until, watch=watch)
+            began(first.process)
+            with watches.ahead():
+                ending = _pump(sinks, ended=first.ended, until=until, watch=watch)
             if ending:
                 _kill(first)
                 _pump(dict.fromkeys(sinks, _drop), ended=first.ended, until=None, watch=None)
@@ -189,13 +187,13 @@ def _start(command: Command, opened: contextlib.ExitStack) -> _First:
         opened.callback(os.close, end)
 
     def fork() -> tuple[int, bool]:
-        # Nothing may end the first process before it listens.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        # Nothing may end the first process before it listens, or the command before it is executed.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _RELAYED if command.interactive else {signal.SIGTERM})
         own = _begin_pid_namespace(command.rung)
         process = os.fork()
         if process == 0:
             gc.disable()  # a collection would touch, and so copy, every page of the parent's heap
-            watches.volunteer()
+            watches.settle(command.bounds.limits)
             sandboxed = attrs.evolve(command, own_processes=own)
             supervisor.supervise(sandboxed, supervisor.Channels(telling, writing), life=life)
         return process, own

@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import resource
 import signal
 import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
@@ -20,15 +22,16 @@ import attrs
 from imgforge.limits import Limits
 from imgforge.sandbox import family
 
-INTERVAL = 0.2
-"""Seconds between two looks."""
+FIRST, INTERVAL, SLOWEST = 0.02, 0.2, 1.0
+"""Seconds until the first look; between two, to which the first ones approach; and where looking itself takes long."""
 
 _SLACK = 1 << 20
+_RESERVED_IDS = 400  # the kernel gives numbers below 300 out but once (kernel/pid.c RESERVED_PIDS)
 _LEAST_AVAILABLE = 96 << 20
 _BLOCK = 512
 _SIGNALLED = 128
 _WORDS = {
-    "memory": (b"Cannot allocate memory", b"Out of memory", b"out of memory", b"MemoryError", b"bad_alloc"),
+    "memory": (b"Cannot allocate memory", b"Out of memory", b"out of memory", b"memory exhausted", b"MemoryError"),
     "disk": (b"File size limit exceeded", b"File too large"),
     "processes": (b"Cannot fork", b"fork: Resource temporarily unavailable", b"unable to fork", b"an't fork"),
 }
@@ -39,13 +42,23 @@ def apply(limits: Limits, *, alone: bool) -> None:
 
     Args:
         limits: RLIMIT_DATA and RLIMIT_FSIZE come from it.
-        alone: whether its user has a user namespace of its own; elsewhere RLIMIT_NPROC would count strangers.
+        alone: whether its user has a user namespace of its own; elsewhere RLIMIT_NPROC counts strangers, too, and
+            does not bind root (getrlimit(2)).
     """
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_DATA, limits.memory)
     _lower(resource.RLIMIT_FSIZE, limits.disk + _SLACK)  # the watch sees a file that grows as far
-    if alone:
-        _lower(resource.RLIMIT_NPROC, 2 * limits.processes)  # the watch comes first, and ends it
+    # The watch comes first, and ends what only fails here.
+    _lower(resource.RLIMIT_NPROC, 2 * limits.processes + (0 if alone else _on_machine()))
+
+
+def _on_machine() -> int:
+    """Return how many processes and threads this machine has; many when it does not say."""
+    try:
+        with open("/proc/loadavg", "rb", buffering=0) as file:
+            return int(file.read(64).split()[3].partition(b"/")[2])
+    except (OSError, ValueError, IndexError):
+        return 1 << 20
 
 
 def _lower(what: int, value: int) -> None:
@@ -54,10 +67,38 @@ def _lower(what: int, value: int) -> None:
     resource.setrlimit(what, (value, value))
 
 
-def volunteer() -> None:
-    """Have the kernel end this process and its children first when the machine runs out of memory (proc(5))."""
+def settle(limits: Limits | None) -> None:
+    """Prepare the first process of a sandbox, while it sees this machine's /proc (proc(5)).
+
+    The kernel ends it and its children first when the machine runs out of memory. And it has no more process ids to
+    give than a small multiple of its limit: a fork bomb is faster than any watch.
+    """
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_bytes(b"600")
+    if limits is not None and os.getpid() == 1 and _has_own_pid_max():
+        with contextlib.suppress(OSError):
+            Path("/proc/sys/kernel/pid_max").write_text(str(2 * limits.processes + _RESERVED_IDS))
+
+
+def _has_own_pid_max() -> bool:
+    """Whether each pid namespace has a pid_max of its own: since Linux 6.14. Before, it is the machine's."""
+    numbers = [int(number) for number in re.findall(r"\d+", os.uname().release)[:2]]
+    return numbers >= [6, 14]
+
+
+@contextlib.contextmanager
+def ahead() -> Iterator[None]:
+    """Let this thread run before what it watches, where it may."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, -20)
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, before)
 
 
 def named(tail: bytes) -> str:
@@ -109,7 +150,8 @@ class Watch:
         self._used = _used(written.directory) if written else 0
         self._before = tree_size(written.directory) if written and not written.alone else 0
         self._memory = min(limits.memory, _meminfo("MemTotal") * 9 // 10)
-        self._due = time.monotonic() + INTERVAL
+        self._interval = FIRST
+        self._due = time.monotonic() + FIRST
 
     def left(self) -> float:
         """Return the seconds until the next look."""
@@ -122,7 +164,8 @@ class Watch:
             return ""
         found = self._look()
         end = time.monotonic()
-        self._due = end + max(INTERVAL, 10 * (end - start))
+        self._interval = min(INTERVAL, 2 * self._interval)
+        self._due = end + max(self._interval, min(SLOWEST, 5 * (end - start)))
         return found
 
     def cause(self, exit_code: int, tail: bytes) -> str:

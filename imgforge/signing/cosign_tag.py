@@ -78,6 +78,13 @@ def attach_envelope(
     return _with_layer(layer, raw, existing=existing, tag_name=tag(digest, "att"))
 
 
+def merged(existing: Manifest, found: Manifest) -> tuple[Manifest, bytes]:
+    """Return a manifest that holds what two hold, and its config."""
+    layers = (*existing.layers, *(layer for layer in found.layers if layer not in existing.layers))
+    config = _config(layers)
+    return Manifest.make(Descriptor(media.CONFIG, Digest.of(config), len(config)), layers), config
+
+
 def _with_layer(layer: Descriptor, raw: bytes, *, existing: Manifest | None, tag_name: str) -> Attachment:
     before = existing.layers if existing else ()
     layers = before if layer in before else (*before, layer)

@@ -21,6 +21,10 @@ class UnsignedError(SignatureError):
     """There is no signature of the wanted kind at all."""
 
 
+class AbsentError(SignatureError):
+    """A signature is listed, and its bytes are gone from the repository."""
+
+
 class MalformedSignatureError(SignatureError):
     """A signature, payload, envelope, bundle or statement is not what its format says."""
 

@@ -54,7 +54,7 @@ def write(pair: KeyPair, prefix: Path) -> tuple[Path, Path]:
 
 def _create(path: Path, data: bytes, *, mode: int) -> None:
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
     except OSError as error:

@@ -70,6 +70,11 @@ class PublicKey:
     not_before: int | None = attrs.field(default=None, eq=False)
     not_after: int | None = attrs.field(default=None, eq=False)
 
+    def is_valid(self, now: int) -> bool:
+        """Tell whether the key is trusted at a moment, in seconds since the epoch."""
+        is_begun = self.not_before is None or self.not_before <= now
+        return is_begun and (self.not_after is None or now <= self.not_after)
+
     @classmethod
     def parse(cls, pem: bytes, *, what: str) -> PublicKey:
         """Read a public key in PEM, or a certificate, of which the key and its time of validity are taken.

@@ -13,6 +13,8 @@ from types import MappingProxyType
 from typing import Final
 
 from imgforge import late
+from imgforge.document import disk
+from imgforge.errors import UsageError
 from imgforge.signing import encrypted
 from imgforge.signing.errors import PassphraseError, SigningKeyError
 from imgforge.signing.keys import CAP, KeyService, LocalKey, PublicKey
@@ -153,8 +155,10 @@ def _split(uri: str) -> tuple[str, str]:
 
 def _read_file(path: str) -> bytes:
     try:
-        with Path(path).open("rb") as stream:
+        with disk.open_file(Path(path)) as stream:
             return stream.read(CAP + 1)
+    except UsageError:
+        raise SigningKeyError(f"key {path[:200]!r}: expected a file, got a directory, pipe or device") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no file has this name"
         raise SigningKeyError(f"key {path[:200]!r}: {reason}") from None

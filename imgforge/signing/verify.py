@@ -21,6 +21,7 @@ from imgforge.signing.bundle import Bundle
 from imgforge.signing.claims import Claims, rfc3339
 from imgforge.signing.dsse import Envelope
 from imgforge.signing.errors import (
+    AbsentError,
     ChangedError,
     EarlyKeyError,
     ExpiredKeyError,
@@ -40,7 +41,7 @@ Read = Callable[[Descriptor], bytes]
 
 _TELLING: Final = (
     ChangedError, ExpiredSignatureError, ExpiredKeyError, EarlyKeyError, OtherImageError, WrongPredicateError,
-    WrongKeyError, MalformedSignatureError, SignatureError,
+    WrongKeyError, MalformedSignatureError, AbsentError, SignatureError,
 )  # fmt: skip
 
 

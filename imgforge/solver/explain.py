@@ -83,6 +83,9 @@ def refuse_unknown(request: Request, providers: Sequence[str], universe: Univers
         raise error
     if universe.versions(request.name):
         raise ResolveError(f"{request.name}: every version is forbidden by a pin")
+    withheld = universe.withheld(request.name)
+    if withheld:
+        raise ResolveError(f"{request.name}: {'; '.join(withheld)}")
     error = ResolveError(f"{request.name}: no source has such a package")
     close = difflib.get_close_matches(request.name, set(universe.names()), n=3, cutoff=0.8)
     if close:
@@ -97,7 +100,8 @@ def refuse_version(request: Request, candidate: Package, universe: Universe) -> 
         ResolveError: always.
     """
     versions = [package.version for package in universe.versions(candidate.name)]
-    raise ResolveError(f"{request}: no version fits, the sources have {_some(versions)}")
+    withheld = "".join(f"; {reason}" for reason in universe.withheld(request.name))
+    raise ResolveError(f"{request}: no version fits, the sources have {_some(versions)}{withheld}")
 
 
 def _some(words: Sequence[str]) -> str:
@@ -208,13 +212,16 @@ class _Complaints:
             return f"{name} is excluded"
         candidate = state.first_candidate(name) if name else None
         if candidate is not None:
-            return f"{name} is {candidate.version}"
+            return "; ".join((f"{name} is {candidate.version}", *state.universe.withheld(name)))
         providers = dict.fromkeys(owner.name for owner, _ in state.providers(name)) if name else {}
         excluded = [provider for provider in providers if provider in state.without]
         if excluded:
             return f"{_some(excluded)}: excluded"
+        withheld = state.universe.withheld(name) if name else ()
         have = [package.version for package in state.universe.versions(name)] or list(providers)
-        return f"no version of {link.text} may be installed, of {_some(have)}" if have else f"no source has {link.text}"
+        if have:
+            return "; ".join((f"no version of {link.text} may be installed, of {_some(have)}", *withheld))
+        return "; ".join(withheld) or f"no source has {link.text}"
 
     def _presence(self, name: str) -> str:
         """Say why a package is there."""

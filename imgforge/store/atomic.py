@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import io
 import itertools
 import os
@@ -22,7 +23,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from imgforge import interruption
 from imgforge.errors import StoreError
+from imgforge.store.guard import make
 
 BUFFER = 1 << 20
 """Bytes gathered before they are written."""
@@ -35,7 +38,10 @@ _NUMBERS = itertools.count()
 
 def refused(path: Path, error: OSError) -> StoreError:
     """Return the error that says what this disk would not do with a path."""
-    return StoreError(f"{path}: {error.strerror or error}")
+    refusal = StoreError(f"{path}: {error.strerror or error}")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        refusal.add_note("`imgforge gc` removes what no image needs; --store and --cache name other places")
+    return refusal
 
 
 @contextlib.contextmanager
@@ -90,15 +96,23 @@ def _is_still(descriptor: int, path: Path) -> bool:
     return (found.st_dev, found.st_ino) == (opened.st_dev, opened.st_ino)
 
 
-def lock_file(path: Path, operation: int = fcntl.LOCK_EX) -> int:
+def lock_file(path: Path, operation: int = fcntl.LOCK_EX, *, waiting: Callable[[], object] | None = None) -> int:
     """Open a lock file, made when missing, and lock it; a file that was removed meanwhile is made anew.
+
+    Args:
+        path: of the file.
+        operation: of flock(2).
+        waiting: called once if another process has the lock.
 
     Raises:
         OSError: it cannot be made.
     """
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
         try:
+            if waiting is not None and not _try_lock(descriptor, operation):
+                waiting()
+                waiting = None
             fcntl.flock(descriptor, operation)
             if _is_still(descriptor, path):
                 return descriptor
@@ -109,15 +123,20 @@ def lock_file(path: Path, operation: int = fcntl.LOCK_EX) -> int:
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
+def locked(path: Path, *, shared: bool = False, waiting: Callable[[], object] | None = None) -> Iterator[None]:
     """Hold the lock file during a block; wait for whoever has it. Threads exclude each other like processes.
+
+    Args:
+        path: of the file.
+        shared: whether others may share it.
+        waiting: called once if it must be waited for.
 
     Raises:
         StoreError: the lock file cannot be made.
     """
     with storing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = lock_file(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        make(path.parent, 0o700)
+        descriptor = lock_file(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, waiting=waiting)
     try:
         yield
     finally:
@@ -125,10 +144,16 @@ def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
 
 
 class Temporary:
-    """A directory of temporaries; each is locked by its maker for as long as it is one."""
+    """A directory of temporaries; each is locked by its maker for as long as it is one.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: of the directory.
+        mode: of the files, from which the umask may take.
+    """
+
+    def __init__(self, path: Path, *, mode: int = 0o600) -> None:
         self.path = path
+        self._mode = mode
         self._gate = path / "gate"
 
     def _name(self) -> Path:
@@ -139,7 +164,8 @@ class Temporary:
         """Make and lock an empty file; return its descriptor, open for writing, and its name."""
         with self._gated():
             path = self._name()
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            interruption.register(path, path.unlink)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, self._mode)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         return descriptor, path
 
@@ -147,6 +173,7 @@ class Temporary:
         """Make and lock an empty directory; return a descriptor that holds the lock, and its name."""
         with self._gated():
             path = self._name()
+            interruption.register(path, functools.partial(remove_tree, path))
             path.mkdir(mode=0o700)
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -167,6 +194,7 @@ class Temporary:
         finally:
             with contextlib.suppress(OSError):
                 path.unlink()
+            interruption.forget(path)
             os.close(descriptor)
 
     def oldest(self) -> int | None:
@@ -215,6 +243,7 @@ class Writing(io.BufferedWriter):
     def __init__(self, made: tuple[int, Path]) -> None:
         """Take over a file that was made and locked: by `Temporary.file`, or with `lock_file`."""
         descriptor, self.path = made
+        interruption.register(self.path, self.path.unlink)
         self._file = _File(descriptor, self.path)
         super().__init__(self._file, BUFFER)
 
@@ -234,11 +263,12 @@ class Writing(io.BufferedWriter):
                 if durable:
                     os.fsync(self.fileno())
                 os.close(os.dup(self.fileno()))  # at a close NFS and quotas say that the disk is full
-                target.parent.mkdir(parents=True, exist_ok=True)
+                make(target.parent, _mode_below(self.fileno()))
                 self.path.replace(target)
         except BaseException:
             self.discard()
             raise
+        interruption.forget(self.path)
         self._file.close()
 
     def discard(self) -> None:
@@ -246,6 +276,7 @@ class Writing(io.BufferedWriter):
         if not self._file.closed:
             with contextlib.suppress(OSError):
                 self.path.unlink()
+            interruption.forget(self.path)
             with contextlib.suppress(OSError):
                 self._file.close()  # not the buffer: it would try to write what the disk refused
 
@@ -257,6 +288,12 @@ class Writing(io.BufferedWriter):
     ) -> None:
         """Remove the file, unless it was committed."""
         self.discard()
+
+
+def _mode_below(descriptor: int) -> int:
+    """Return the mode of a directory for a file: searchable by whom the file is readable."""
+    mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+    return 0o700 | (mode & 0o044) | (mode & 0o044) >> 2
 
 
 def sweep_locks(directory: Path) -> None:

@@ -1,7 +1,9 @@
 """The cache: entries named by a kind and a key, all of which may be deleted at no loss.
 
 An entry is a file or a tree at ``<cache>/<kind>/<first two of the key>/<key>``. It is there whole or not at all, and
-is never changed afterwards. Keys are digests of everything that the entry was made from.
+is never changed afterwards. Keys are digests of everything that the entry was made from
+(docs/layout.md lists the kinds). Records are believed, so a cache of another user, or one that others may write to, is
+refused (`imgforge.store.guard`).
 
 Nothing is fsynced: it would cost more than it saves. A killed process cannot harm (the kernel has its writes), but
 after a power cut a file may be there by name and not by content. So the first use after a boot removes the entries that
@@ -13,19 +15,22 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import attrs
 
+from imgforge import interruption
 from imgforge.errors import StoreError
+from imgforge.store import guard
 from imgforge.store.atomic import Temporary, Writing, filling, locked, remove_tree, storing, sweep_locks, weigh
+from imgforge.store.usage import Use, last_use, touch
 
 _KIND = re.compile(r"[a-z][a-z0-9-]{0,40}")
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~=-]{2,199}")
 _OWN = frozenset({"tmp", "locks", "users"})
+_GUARD = guard.Guard("--cache", "others may have put records there: remove it with `rm -r {path}`, it is rebuilt")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -35,15 +40,6 @@ class Freed:
 
     entries: int = 0
     size: int = 0
-
-
-@attrs.frozen(order=True)
-class _Use:
-    """When an entry was last used, in nanoseconds, and its bytes of disk; orders entries from the longest unused."""
-
-    when: int
-    path: Path
-    size: int
 
 
 class Cache:
@@ -78,10 +74,23 @@ class Cache:
         path = self._entry(kind, key)
         with storing(path):
             try:
-                _use(path)
+                touch(path)
             except FileNotFoundError:
                 return None
         return path
+
+    def read(self, kind: str, key: str) -> bytes | None:
+        """Return the bytes of a file entry, and count it as used now; None when there is none.
+
+        Raises:
+            StoreError: it is no file of this user.
+        """
+        path = self.get(kind, key)
+        if path is None:
+            return None
+        with storing(path), contextlib.suppress(FileNotFoundError):  # collected meanwhile
+            return guard.read(path)
+        return None
 
     def put(self, kind: str, key: str, write: Callable[[BinaryIO], object] | bytes) -> Path:
         """Make a file entry of what `write` writes, or of bytes, in place of any that is there; return where it is.
@@ -123,7 +132,7 @@ class Cache:
         with self.scratch() as tree:
             yield tree
             with storing(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
+                guard.make(path.parent, 0o700)
                 os.utime(tree)  # the time of writing, for `SUSPECT`
                 if not path.exists():
                     tree.rename(path)
@@ -140,19 +149,23 @@ class Cache:
         try:
             with filling(tree):
                 yield tree
+        except BaseException:
+            with contextlib.suppress(Exception):  # what went wrong first is the error, a full disk for one
+                remove(tree)
+            raise
+        else:
+            with storing(tree):
+                remove(tree)
         finally:
-            try:
-                with storing(tree):
-                    remove(tree)
-            finally:
-                os.close(descriptor)
+            interruption.forget(tree)
+            os.close(descriptor)
 
     def adopt(self, kind: str, key: str, path: Path) -> Path:
         """Make an entry of a file of the same file system (see `scratch`) by renaming it; return where it is now."""
         self._open()
         target = self._entry(kind, key)
         with storing(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
+            guard.make(target.parent, 0o700)
             os.utime(path)  # the time of writing, for `SUSPECT`
             path.replace(target)
         return target
@@ -165,17 +178,23 @@ class Cache:
         self._open()
         path = self._entry(kind, key)
         with storing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            guard.make(path.parent, 0o700)
         return path
 
     @contextlib.contextmanager
-    def lock(self, kind: str, key: str) -> Iterator[None]:
+    def lock(self, kind: str, key: str, *, waiting: Callable[[], object] | None = None) -> Iterator[None]:
         """Hold an entry's lock during a block, so that no two processes make the same thing; wait for whoever has it.
 
         Look with `get` again once inside. The lock ends with its process, however that ends.
+
+        Args:
+            kind: of the entry.
+            key: of the entry.
+            waiting: called once if another process has the lock.
         """
         self._open()
-        with locked(self.path / "locks" / f"{self._entry(kind, key).parent.parent.name}-{key}"):
+        path = self.path / "locks" / f"{self._entry(kind, key).parent.parent.name}-{key}"
+        with locked(path, waiting=waiting):
             yield
 
     @contextlib.contextmanager
@@ -218,6 +237,7 @@ class Cache:
         if not self.path.is_dir():
             return Freed()
         with storing(self.path):
+            _GUARD.check(self.path)
             freed = self._evict(None if max_age is None else (now - max_age) * 1_000_000_000, max_size, remove)
             sweep_locks(self.path / "locks")
         return attrs.evolve(freed, size=freed.size + self._temporary.sweep(remove))
@@ -245,11 +265,16 @@ class Cache:
         return self.path / kind / key[:2] / key
 
     def _open(self) -> None:
-        """Make the directory at the first use, and distrust the last writes of an earlier boot."""
+        """Make the directory at the first use, check it, and distrust the last writes of an earlier boot.
+
+        Raises:
+            StoreError: it is another user's, or others may write to it.
+        """
         if self._is_open:
             return
         with storing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _GUARD.make(self.path)
+            _GUARD.close(self.path)
             marker = self.path / "boot"
             if not _holds(marker, self._boot()):
                 with locked(self.path / "locks" / "boot"):
@@ -279,16 +304,16 @@ class Cache:
             if kind.name not in _OWN and kind.is_dir():
                 yield from sorted(kind.glob("??/*"))
 
-    def _uses(self) -> Iterator[_Use]:
+    def _uses(self) -> Iterator[Use]:
         for path in self._entries():
             size = weigh(path)  # first: to list a directory is to use it
-            when = _last_use(path)
+            when = last_use(path)
             if when is not None:
-                yield _Use(when, path, size)
+                yield Use(when, path, size)
 
-    def _drop_unused(self, use: _Use, busy_since: int | None, remove: Callable[[Path], None]) -> bool:
+    def _drop_unused(self, use: Use, busy_since: int | None, remove: Callable[[Path], None]) -> bool:
         """Drop an entry that nobody has used since it was looked at, and that no running build has used."""
-        if (busy_since is not None and use.when >= busy_since) or _last_use(use.path) != use.when:
+        if (busy_since is not None and use.when >= busy_since) or last_use(use.path) != use.when:
             return False
         self._drop(use.path, remove)
         return True
@@ -301,6 +326,7 @@ class Cache:
                 path.rename(grave / "entry")
             remove(grave)
         finally:
+            interruption.forget(grave)
             os.close(descriptor)
 
 
@@ -309,16 +335,3 @@ def _holds(marker: Path, text: str) -> bool:
         return marker.read_text(encoding="ascii") == text
     except FileNotFoundError:
         return False
-
-
-def _use(path: Path) -> None:
-    """Set the time of last use (atime) to now, and keep the time of writing (mtime)."""
-    os.utime(path, ns=(time.time_ns(), path.lstat().st_mtime_ns), follow_symlinks=False)
-
-
-def _last_use(path: Path) -> int | None:
-    """Return when an entry was last used, in nanoseconds; None when it is gone."""
-    try:
-        return path.lstat().st_atime_ns
-    except FileNotFoundError:
-        return None

@@ -26,15 +26,17 @@ from typing import BinaryIO
 import attrs
 
 from imgforge.digest import Digest, check
+from imgforge.document import disk
 from imgforge.errors import IntegrityError, StoreError
 from imgforge.oci import document
 from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.verified import verified
-from imgforge.store import reach
+from imgforge.store import guard, reach
 from imgforge.store.atomic import Temporary, Writing, locked, remove_tree, storing
 from imgforge.store.ingest import Blob, Ingest
 from imgforge.store.names import MARKER, Names
 
+_GUARD = guard.Guard("--store", "`chmod go-w {path}` mends it, if you know who could write to it; blobs are verified")
 _CHUNK = 1 << 20
 _BLOB = re.compile(r"/blobs/(sha256/[0-9a-f]{64}|sha512/[0-9a-f]{128})\Z")
 
@@ -59,13 +61,27 @@ class Collected:
 class Layout:
     """An OCI image layout below one directory; several threads and processes may use it at once."""
 
-    def __init__(self, path: Path) -> None:
-        """Name the directory; nothing is read or made yet."""
+    def __init__(self, path: Path, *, is_own: bool = False) -> None:
+        """Name the directory; nothing is read or made yet.
+
+        Args:
+            path: the directory.
+            is_own: whether it is the store: its names are believed, so it must be this user's, and not writable by
+                others; one that is made here has mode 0700.
+
+        Raises:
+            StoreError: it is there, and another user's or writable by others.
+        """
         self.path = path
+        self._is_own = is_own
         self._own = path / ".imgforge"
         self._index_lock = self._own / "index.lock"
-        self._temporary = Temporary(self._own / "tmp")
+        self._temporary = Temporary(self._own / "tmp", mode=0o644)
         self._users = Temporary(self._own / "users")
+        if is_own:
+            with storing(path):
+                if os.path.lexists(path):
+                    _GUARD.check(path)
 
     def blob_path(self, digest: Digest) -> Path:
         """Return where a blob is or would be."""
@@ -185,7 +201,7 @@ class Layout:
         """
         if isinstance(content, Path):
             with storing(content):
-                stream = content.open("rb")
+                stream = disk.open_file(content)
             with stream:
                 return self.add_blob(stream, expected)
         with self.ingest(expected) as sink:
@@ -285,10 +301,14 @@ class Layout:
         Raises:
             StoreError: the directory holds something else, or cannot be written.
         """
+        if self._own.is_symlink():
+            raise StoreError(f"{self._own}: expected a directory, got a symlink")
         if not self._is_unborn():
             return
         with storing(self.path):
-            (self.path / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
+            if self._is_own:
+                _GUARD.make(self.path)
+            guard.make(self.path / "blobs" / "sha256", 0o755)
         with locked(self._index_lock):
             if not (self.path / "index.json").exists():
                 self._write_index(Names.empty(self.path))

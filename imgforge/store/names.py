@@ -13,6 +13,7 @@ from typing import Any, Self
 import attrs
 
 from imgforge.digest import Digest
+from imgforge.document import disk
 from imgforge.errors import StoreError
 from imgforge.oci import media, reference
 from imgforge.oci.descriptor import Descriptor
@@ -127,5 +128,5 @@ def _descriptors(node: Node) -> tuple[Descriptor, ...]:
 
 
 def _head(path: Path) -> bytes:
-    with storing(path), path.open("rb") as stream:
+    with storing(path), disk.open_file(path) as stream:
         return stream.read(_CAP + 1)

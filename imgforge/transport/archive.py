@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from imgforge.codec.stream import decompress
-from imgforge.errors import IntegrityError, StoreError
-from imgforge.store import atomic
-from imgforge.store.atomic import lock_file, storing
+from imgforge.document import disk
+from imgforge.errors import IntegrityError, StoreError, UsageError
+from imgforge.store import output
+from imgforge.store.atomic import storing
 from imgforge.tar import reader, writer
 from imgforge.tar.content import Content
 from imgforge.tree import Entry, Kind
@@ -120,11 +121,18 @@ def reading(path: Path) -> Iterator[Archive]:
     """
     with contextlib.ExitStack() as stack:
         with storing(path):
-            file: BinaryIO = stack.enter_context(path.open("rb"))
+            file = stack.enter_context(_opened(path))
             is_plain = _is_plain(file)
         if not is_plain:
             file = _expand(file, stack.enter_context(tempfile.TemporaryFile(buffering=0)), path=path)
         yield Archive(file, what=str(path))
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return disk.open_file(path)
+    except UsageError as error:
+        raise StoreError(str(error)) from None
 
 
 def _is_plain(file: BinaryIO) -> bool:
@@ -177,20 +185,10 @@ class Writing:
 def writing(path: Path) -> Iterator[Writing]:
     """Write an archive during a block; the file gets its name at the end, unless the block raises.
 
-    What a killed process leaves is one hidden file, which the next one to write the same archive takes over.
-
     Raises:
         StoreError: the disk is full, or refuses, or something else than a file has the name.
     """
-    temporary = path.parent / f".{path.name}.imgforge"
-    with storing(path):
-        if path.exists() and not path.is_file():
-            raise StoreError(f"{path}: expected a file or nothing, got something else")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        made = lock_file(temporary)
-        os.ftruncate(made, 0)
-    with atomic.Writing((made, temporary)) as stream:
+    with output.writing(path) as stream:
         archive = Writing(stream)
         yield archive
         archive.close()
-        stream.commit(path)

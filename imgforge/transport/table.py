@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
+from imgforge.access import ANYTHING, Access
 from imgforge.errors import UsageError
 from imgforge.image import Image
 from imgforge.oci import reference as prefixes
@@ -17,25 +18,30 @@ from imgforge.transport.layout import OciLayout, Store
 from imgforge.transport.oci_archive import OciArchive
 from imgforge.transport.place import OpenBlob, Opened, Transport
 from imgforge.transport.registry import Registry
+from imgforge.transport.restricted import Restricted
 
 Table = Mapping[str, Transport]
 
 
-def transports(store: Layout, client: Client | None = None) -> Table:
+def transports(store: Layout, client: Client | None = None, *, access: Access = ANYTHING) -> Table:
     """Return the table of what imgforge can read and write.
 
     Args:
         store: what names without a prefix are of.
         client: for registries, open for as long as the table is used; without one they are not served.
+        access: which of them may be used, and on which paths.
     """
     registries: Table = {prefixes.DOCKER: Registry(client)} if client else {}
-    return {
+    table: Table = {
         **registries,
         prefixes.STORE: Store(store),
         prefixes.OCI: OciLayout(),
         prefixes.OCI_ARCHIVE: OciArchive(),
         prefixes.DOCKER_ARCHIVE: DockerArchive(),
     }
+    if not access.is_restricted:
+        return table
+    return {name: Restricted(transport, access) for name, transport in table.items()}
 
 
 def read(reference: Reference, *, table: Table, platform: Platform | None = None) -> AbstractContextManager[Opened]:

@@ -7,10 +7,15 @@ namespaces, mounts and processes with it.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
+import os
+import select
+import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,9 +23,10 @@ from typing import Any, Self
 import attrs
 
 import imgforge.errors
+from imgforge import interruption
 from imgforge.errors import BuildError, ImgforgeError, SandboxError
 from imgforge.limits import Limits
-from imgforge.sandbox import environment
+from imgforge.sandbox import environment, relay
 from imgforge.sandbox.rung import Rung
 from imgforge.store.atomic import remove_tree
 from imgforge.workshop.runs import ScriptRun
@@ -30,6 +36,13 @@ _PACKAGES = str(Path(imgforge.errors.__file__).parent.parent)
 _START = f"import sys; sys.path.insert(0, {_PACKAGES!r}); from imgforge.workshop.{{}} import main; sys.exit(main())"
 
 _DEFAULT = Limits()
+
+
+_SIGNALLED = 128
+"""A shell's exit code of a program that signal N ended is this and N."""
+
+_LAST_WAIT = 5
+"""Seconds in which a process that was killed is gone: the kernel first unmounts what it had."""
 
 
 class Workshop:
@@ -51,7 +64,10 @@ class Workshop:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
+        if kind is None or issubclass(kind, Exception):
+            self.close()
+        else:
+            self._discard()
 
     def start(self) -> None:
         """Start the worker ahead of its first job, so that the two overlap. Idempotent."""
@@ -69,7 +85,9 @@ class Workshop:
                 encoding="utf-8",
                 errors="surrogateescape",
                 env={"LC_ALL": "C.UTF-8", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+                process_group=0,  # the keyboard's signals are for the caller, which ends the worker
             )
+            interruption.register(self, functools.partial(end, self._process.pid))
         return self._process
 
     @property
@@ -88,18 +106,19 @@ class Workshop:
             worker = self._started()
             try:
                 self._greeted = worker, Rung[_checked("start", self._read(worker))["rung"]]
-            except ImgforgeError as error:
-                for line in environment.advice(environment.look()) if isinstance(error, SandboxError) else ():
-                    error.add_note(line)
-                self._process = None  # there is no namespace in which anything could be cleared
-                worker.communicate()
+            except BaseException as error:
+                _advise(error)
+                self._discard()  # there is no namespace in which anything could be cleared
                 raise
         return self._greeted
 
     @property
     def tree_kind(self) -> str:
-        """The cache's kind of this rung's trees: each rung keeps ownership in its own way."""
-        return f"trees-{self.rung.name.lower()}"
+        """The cache's kind of this rung's trees: each rung keeps ownership in its own way.
+
+        The number is raised when a tree of the same layer changes; trees of the first kind had device nodes.
+        """
+        return f"trees-2-{self.rung.name.lower()}"
 
     def clear(self, directory: Path) -> None:
         """Delete a working directory, whoever owns what lies in it."""
@@ -136,9 +155,33 @@ class Workshop:
         )
         return tuple(ScriptRun(label, seconds) for label, seconds in answer["runs"])
 
-    def session(self, request: str) -> list[str]:
-        """Return the command that serves a request of `workshop.session` on the caller's terminal."""
-        return [sys.executable, "-I", "-c", _START.format("session"), request]
+    def converse(self, request: Mapping[str, Any]) -> int:
+        """Serve a request of `workshop.session` on the caller's terminal, and return the program's exit code.
+
+        What this process is sent meanwhile, SIGTERM or SIGINT, goes to the program (see `sandbox.relay`).
+        """
+        with os.fdopen(os.memfd_create("request"), "w+b") as stream:
+            stream.write(json.dumps(request).encode())
+            stream.seek(0)
+            descriptor = stream.fileno()
+            words = [sys.executable, "-I", "-c", _START.format("session"), str(descriptor)]
+            process = subprocess.Popen(words, pass_fds=(descriptor,), process_group=0)
+        relayed: list[int] = []
+
+        def pass_on(number: int) -> None:
+            relayed.append(number)
+            os.kill(process.pid, relay.STOP if number == signal.SIGTERM else relay.INTERRUPT)
+
+        with interruption.undoing(functools.partial(end, process.pid)), interruption.relaying(pass_on):
+            try:
+                code = process.wait()
+            except BaseException:
+                process.kill()
+                process.wait()
+                raise
+        if code < 0 and relayed:  # it ended before there was a program
+            interruption.give_way(relayed[0])
+        return code if code >= 0 else _SIGNALLED - code
 
     def remove(self, trees: tuple[Path, ...]) -> None:
         """Delete trees that `extract` made."""
@@ -151,16 +194,30 @@ class Workshop:
                 return
             self._process.communicate()
             self._process = self._greeted = None
+            interruption.forget(self)
+
+    def _discard(self) -> None:
+        """Kill the worker, and with it whatever it does: its next answer would be that of another request."""
+        worker, self._process, self._greeted = self._process, None, None
+        if worker is not None:
+            worker.kill()
+            worker.communicate()
+            interruption.forget(self)
 
     def _ask(self, verb: str, **arguments: Any) -> dict[str, Any]:
         with self._turn:
             worker, _ = self._ready()
             if worker.stdin is None:
                 raise SandboxError("the workshop's worker has no pipes")
-            with contextlib.suppress(BrokenPipeError):  # its status, which is read then, says more
-                worker.stdin.write(json.dumps({"verb": verb, "arguments": arguments}) + "\n")
-                worker.stdin.flush()
-            return _checked(verb, self._read(worker))
+            try:
+                with contextlib.suppress(BrokenPipeError):  # its status, which is read then, says more
+                    worker.stdin.write(json.dumps({"verb": verb, "arguments": arguments}) + "\n")
+                    worker.stdin.flush()
+                answer = self._read(worker)
+            except BaseException:
+                self._discard()
+                raise
+            return _checked(verb, answer)
 
     @staticmethod
     def _read(worker: subprocess.Popen[str]) -> dict[str, Any]:
@@ -168,6 +225,25 @@ class Workshop:
         if not line:
             raise SandboxError(f"the workshop's worker ended with status {worker.wait()}")
         return dict(json.loads(line))
+
+
+def end(process: int) -> None:
+    """Kill a child and wait some seconds until it is gone, without reaping it. Waits for no lock of this process."""
+    try:
+        ended = os.pidfd_open(process)
+    except ProcessLookupError:
+        return
+    try:
+        signal.pidfd_send_signal(ended, signal.SIGKILL)
+        select.select([ended], [], [], _LAST_WAIT)
+    finally:
+        os.close(ended)
+
+
+def _advise(error: BaseException) -> None:
+    """Add what helps in this very environment to an error of the sandbox."""
+    for line in environment.advice(environment.look()) if isinstance(error, SandboxError) else ():
+        error.add_note(line)
 
 
 def _texts(paths: tuple[Path, ...]) -> list[str]:

@@ -1,6 +1,7 @@
 """A program run in an image: a process of its own that keeps the caller's terminal.
 
-The image's trees lie below a throw-away layer; nothing of it is kept. The first argument is the whole request, JSON.
+The image's trees lie below a throw-away layer; nothing of it is kept. The first argument is the number of a descriptor
+with the request, JSON: an argument itself would show the program's environment to every user of this machine.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from imgforge.errors import ImgforgeError
 from imgforge.limits import Limits
 from imgforge.rootfs.owners import owners_for
 from imgforge.sandbox import binds, process
-from imgforge.sandbox.command import Outcome, User
+from imgforge.sandbox.command import Command, Outcome, User
 from imgforge.sandbox.enter import enter
 from imgforge.sandbox.rung import Rung
 from imgforge.sandbox.volume import Volume
@@ -46,16 +47,17 @@ def serve(request: dict[str, Any]) -> int:
         root.show(tuple(map(Path, request["trees"])))
         uid, gid, *groups = request["user"]
         with binds.opened(starmap(Volume, request["volumes"])) as sources:
-            outcome = process.interact(
-                request["argv"],
-                root=root.path,
-                rung=rung,
-                env=request["env"],
-                workdir=request["workdir"],
-                user=User(uid, gid, tuple(groups)),
+            command = Command(
+                tuple(request["argv"]),
+                root.path,
+                rung,
+                request["env"],
+                request["workdir"],
+                User(uid, gid, tuple(groups)),
+                Bounds(seconds=limits.time, limits=limits, written=root.written),
                 sources=sources,
-                bounds=Bounds(seconds=limits.time, limits=limits, written=root.written),
             )
+            outcome = process.interact(command, stop_signal=request["stop_signal"])
         return _ended(outcome, limits)
     finally:
         root.close()
@@ -72,10 +74,12 @@ def _ended(outcome: Outcome, limits: Limits) -> int:
 
 
 def main() -> int:
-    """Serve the request that the first argument holds, and return the exit code of this process."""
+    """Serve the request in the descriptor that the first argument names, and return the exit code of this process."""
     os.umask(0o022)
+    with os.fdopen(int(sys.argv[1]), "rb") as stream:
+        request = json.load(stream)
     try:
-        return serve(json.loads(sys.argv[1]))
+        return serve(request)
     except ImgforgeError as error:
         sys.stderr.write(f"imgforge: error: {error}\n")
         return REFUSED

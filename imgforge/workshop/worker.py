@@ -11,6 +11,7 @@ import contextlib
 import gc
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -33,7 +34,7 @@ from imgforge.tar import reader, writer
 from imgforge.tree import Entry
 from imgforge.workshop import edits, steps
 from imgforge.workshop.clock import Clock
-from imgforge.workshop.root import CopiedRoot, OverlayRoot, Root, clear
+from imgforge.workshop.root import Changes, CopiedRoot, OverlayRoot, Root, clear
 
 ENVIRONMENT = {
     "DEBCONF_NONINTERACTIVE_SEEN": "true",
@@ -95,15 +96,7 @@ class Worker:
             before = {path: root.before(path) for path in SHADOWS}
             with _edited(root) as image:
                 normalise(image, epoch=epoch, is_new=root.is_new, before=before)
-            with open(output, "wb") as stream:
-                tar = writer.Writer(stream)
-                left = self._limits.disk
-                for entry, opener in root.changes(epoch=epoch):
-                    left -= entry.size
-                    if left < 0:  # holes count: a layer has none
-                        raise self._exceeded(f"/{entry.path}", "disk", "with what else the scripts left,")
-                    _add(tar, entry, opener)
-                tar.close()
+            self._write(root.changes(epoch=epoch), output)
         finally:
             root.close()
             clear(place)
@@ -114,6 +107,18 @@ class Worker:
         for path in paths:
             clear(Path(path))
         return {}
+
+    def _write(self, changes: Changes, output: str) -> None:
+        """Write what changed as a tar, no more of it than the limit of the disk."""
+        left = self._limits.disk
+        with open(output, "wb") as stream:
+            tar = writer.Writer(stream)
+            for entry, opener in changes:
+                left -= entry.size
+                if left < 0:  # holes count: a layer has none
+                    raise self._exceeded(f"/{entry.path}", "disk", "with what else the scripts left,")
+                _add(tar, entry, opener)
+            tar.close()
 
     def _root(self, place: Path) -> Root:
         place.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -215,6 +220,8 @@ def _root_class(error: ImgforgeError) -> str:
 
 def main() -> None:
     """Enter the first argument's rung, or the best; say which, and serve requests until there are no more."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # the caller ends this process, by SIGKILL or the end of its input
+        signal.signal(number, signal.SIG_IGN)
     os.umask(0o022)
     sys.setrecursionlimit(_FRAMES_MAX)
     gc.disable()  # nothing here makes cycles that matter before the worker's end

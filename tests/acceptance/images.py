@@ -13,7 +13,7 @@ from acceptance import tools
 from imgforge.manifest import files
 from imgforge.manifest.files import ManifestFile
 from imgforge.pipeline import verbs
-from imgforge.pipeline.builder import Built
+from imgforge.pipeline.outcome import Built
 from imgforge.settings import Settings, shipped_manifests
 
 RUNTIMES = (

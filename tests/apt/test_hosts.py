@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,58 @@ def test_a_login_is_for_its_machine_only(root: Path, url: str, expected: tuple[s
 def test_logins_of_the_parts_are_read(root: Path) -> None:
     put(root, "auth.conf.d/a.conf", "machine a.example login a password b")
     assert hosts.read(root).credentials("https://a.example/") == ("a", "b")
+
+
+def test_a_login_for_everybody_is_for_nobody(root: Path) -> None:
+    put(root, "auth.conf", "machine a.example\ndefault login b password c\nmachine d.example login e password f\n")
+    assert hosts.read(root).credentials("https://a.example/") is None
+    assert hosts.read(root).credentials("https://other.example/") is None
+    assert hosts.read(root).credentials("https://d.example/") == ("e", "f")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://one.example\\@evil.example/x",
+        "https://evil.example\\@one.example/x",
+        "https://one.example@evil.example/x",
+        "https://one.example:443@evil.example/",
+        "https://evil.example/https://one.example/",
+        "https://one.example%2f@evil.example/",
+        "https://one.example.:443/",
+        "https://two.example:8443/debian/../other",
+        "https://two.example:8443/debian/%2e%2e/other",
+    ],
+)
+def test_a_login_is_not_for_what_looks_like_its_machine(root: Path, url: str) -> None:
+    put(root, "auth.conf", LOGINS)
+    assert hosts.read(root).credentials(url) is None
+
+
+def test_a_login_in_a_uri_is_taken_out_and_for_that_uri_alone(root: Path) -> None:
+    put(root, "sources.list", "deb http://ci:hunter2%40@a.example/debian bookworm main\n")
+    host = hosts.read(root)
+    assert [source.uris for source in host.sources] == [("http://a.example/debian",)]
+    assert host.credentials("http://a.example/debian/dists/x") == ("ci", "hunter2@")
+    assert host.credentials("http://a.example/other") is None
+    assert host.credentials("https://a.example/debian/dists/x") is None
+    assert "hunter2" not in repr(host)
+
+
+def test_this_users_files_are_read_without_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if shutil.which("apt-config") is None:
+        pytest.skip("needs APT, which prints its configuration")
+    (tmp_path / "logins").write_text("machine apt.example login a password b\n")
+    (tmp_path / "netrc").write_text("machine netrc.example login c password d\n")
+    names = ("main", "parts", "sourcelist", "sourceparts", "netrcparts")
+    lines = [f'Dir::Etc::{name} "/dev/null";' for name in names]
+    (tmp_path / "apt.conf").write_text("\n".join([*lines, f'Dir::Etc::netrc "{tmp_path}/logins";']) + "\n")
+    monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    host = hosts.read()
+    assert host.credentials("https://apt.example/x") == ("a", "b")
+    assert host.credentials("https://netrc.example/x") == ("c", "d")
+    assert host.credentials("http://netrc.example/x") is None
 
 
 def test_a_login_shows_no_password() -> None:

@@ -189,7 +189,7 @@ def test_an_expired_key_vouches_for_nothing_unless_the_archive_is_frozen() -> No
     expiring = bytes(key.secret.extract_certificate().set_expiration(end, key.secret.certifier()))
     data, later = sign(TEXT, key), int(end.timestamp()) + 1
     assert verify(data, expiring, suite="stable", now=NOW).date == NOW
-    for waived in (Waived.NOTHING, Waived.VALID_UNTIL):
+    for waived in (Waived.NOTHING, Waived.VALID_UNTIL, Waived.AGE):
         with pytest.raises(openpgp.UnknownSignerError, match="which has expired"):
             verify(data, expiring, suite="stable", now=later, waived=waived)
     assert verify(data, expiring, suite="stable", now=later, waived=Waived.ALL).date == NOW

@@ -7,7 +7,7 @@ import pytest
 from builders.indices import STABLE, index_of, installed, universe
 
 from imgforge.apt.pins import Pin, PinError, parse
-from imgforge.apt.universe import Universe, provisions
+from imgforge.apt.universe import Universe, Withhold, provisions
 
 BACKPORTS = attrs.evolve(
     STABLE, archive="backports", codename="stone-backports", not_automatic=True, but_automatic_upgrades=True
@@ -226,3 +226,45 @@ def test_a_bad_preference_is_refused_with_its_line(text: str, message: str) -> N
 def test_a_pattern_that_is_no_expression_is_refused() -> None:
     with pytest.raises(PinError, match="pattern"):
         universe("a 1", pins=[Pin("/(/", "version", "1", 1)]).candidate("a")
+
+
+LINES = (
+    "php-a 2 || Provides: tool, service || Depends: zebra",
+    "php-b 1 || Breaks: early, service",
+    "sly 9 || Provides: tool (= 9), service || Depends: early, late || Conflicts: php-b",
+    "tool 9 || Essential: yes || Recommends: early",
+    "root 1 || Priority: required || Enhances: late, zebra",
+    "late 2 || Architecture: all",
+    "php-z 1 || Depends: late, early, tool",
+)
+BELOW = ("tool 1", "server 1 || Provides: service", "late 1")
+NAMES = ("php-a", "php-b", "php-z", "sly", "tool", "root", "late", "early", "service", "server", "zebra", "tool:any")
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["after the base's", "before the base's"])
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_withheld_is_as_if_the_index_did_not_list_it(name: str, first: bool) -> None:  # noqa: FBT001
+    def made(lines: tuple[str, ...], withhold: Withhold | None) -> Universe:
+        indices = [index_of(BELOW), index_of(lines)]
+        return Universe(indices[::-1] if first else indices, architecture="amd64", withhold=withhold)
+
+    limited = index_of(LINES).file
+    whole = made(LINES, lambda file, package: "no" if file == limited and not package.startswith("php-") else "")
+    part = made(tuple(line for line in LINES if line.startswith("php-")), None)
+    assert whole.versions(name) == part.versions(name)
+    assert whole.candidate(name) == part.candidate(name)
+    assert whole.providers(name) == part.providers(name)
+    assert whole.important() == part.important()
+    assert set(whole.names()) == set(part.names())
+
+    def order(universe: Universe) -> list[str]:
+        return sorted(NAMES, key=universe.rank)
+
+    assert order(whole) == order(part)
+
+
+def test_why_a_package_is_withheld_is_told_for_itself_and_for_what_it_provides() -> None:
+    made = Universe([index_of(LINES)], architecture="amd64", withhold=lambda _file, name: f"{name}: no")
+    assert made.withheld("sly") == ("sly: no",)
+    assert made.withheld("service") == ("php-a: no", "sly: no")
+    assert Universe([index_of(LINES)], architecture="amd64").withheld("sly") == ()

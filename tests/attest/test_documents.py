@@ -71,12 +71,12 @@ def _spdx(name: str) -> dict[str, Any]:
     return found
 
 
-def test_spdx_says_who_vouched_and_who_maintains() -> None:
+def test_spdx_says_which_source_is_locked_and_who_maintains() -> None:
     libc6, busybox, removed = _spdx("libc6"), _spdx("busybox-static"), _spdx("libdb5.3")
     assert libc6["supplier"] == "Organization: GNU Libc Maintainers (debian-glibc@lists.debian.org)"
     assert busybox["supplier"] == "Person: Jane Janet Doe (jane@example.org)"
     assert removed["supplier"] == "NOASSERTION"
-    assert "vouched for by the APT source debian (bookworm main 1F89983E)" in libc6["sourceInfo"]
+    assert "locked from the APT source debian (bookworm main 1F89983E)" in libc6["sourceInfo"]
     assert libc6["checksums"] == [{"algorithm": "SHA256", "checksumValue": Digest.of(b"libc6").hex}]
     assert "no lock is known" in busybox["sourceInfo"]
     assert "checksums" not in busybox
@@ -135,7 +135,7 @@ def test_the_report_adds_up() -> None:
         "debs": 2_750_000,
         "installed": (13000 + 1900) * 1024,
     }
-    assert told["sources"] == [{"name": "debian", "identity": "bookworm main 1F89983E", "packages": 1}]
+    assert told["sources"] == [{"name": "debian", "identity": "bookworm main 1F89983E", "packages": 1, "vouched": 1}]
     assert told["build"]["stages"][0] == {"stage": "fetch", "subject": "3 packages", "seconds": 1.235}
     assert told["build"]["scripts"] == [{"label": "libc6 postinst", "seconds": 0.123, "changed": ["etc/ld.so.cache"]}]
     assert told["build"]["effects"]["removed"] == ["etc/gone"]

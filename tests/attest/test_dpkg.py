@@ -33,7 +33,7 @@ def test_the_list_of_this_machine_is_what_dpkg_query_prints() -> None:
     status = Path("/var/lib/dpkg/status")
     if not status.exists():
         pytest.skip("this machine has no dpkg")
-    found = dpkg.packages(status.read_text(encoding="utf-8"), vouched={}, copyrights={})
+    found = dpkg.packages(status.read_text(encoding="utf-8"), locked={}, copyrights={})
     assert sorted((one.name, one.version, one.architecture) for one in found) == _query()
 
 
@@ -46,10 +46,10 @@ def test_sources_of_a_binary_are_told() -> None:
 
 
 def test_the_lock_vouches_for_the_version_that_it_names_only() -> None:
-    assert BY_NAME["libc6"].vouched == evidence.VOUCHED[evidence.LISTED[1]]
+    assert BY_NAME["libc6"].locked == evidence.VOUCHED[evidence.LISTED[1]]
     upgraded = evidence.STATUS.replace("deb12u10", "deb12u11")
-    found = dpkg.packages(upgraded, vouched=evidence.VOUCHED, copyrights={})
-    assert [package.vouched for package in found] == [None] * 3
+    found = dpkg.packages(upgraded, locked=evidence.VOUCHED, copyrights={})
+    assert [package.locked for package in found] == [None] * 3
 
 
 def test_states_and_sizes_are_told() -> None:
@@ -76,4 +76,4 @@ def test_licences_come_from_machine_readable_files_only() -> None:
 )
 def test_a_malformed_status_is_refused(status: str) -> None:
     with pytest.raises(DebControlError, match="dpkg/status"):
-        dpkg.packages(status, vouched={}, copyrights={})
+        dpkg.packages(status, locked={}, copyrights={})

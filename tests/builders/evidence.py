@@ -9,12 +9,13 @@ from imgforge.attest.knowledge import (
     Effects,
     Knowledge,
     Layer,
+    LockedDeb,
     Measurements,
     Origin,
+    Proof,
     ScriptRun,
     Timing,
     Tool,
-    Vouched,
 )
 from imgforge.attest.slsa import InputFile, Invocation
 from imgforge.digest import Digest
@@ -82,7 +83,8 @@ License: Odd-Licence
 """
 
 _ORIGIN = Origin("debian", "bookworm main 1F89983E", "pool/main/g/glibc/libc6_2.36-9+deb12u10_amd64.deb")
-VOUCHED = {LISTED[1]: Vouched(2_750_000, Digest.of(b"libc6"), _ORIGIN)}
+_PROOF = Proof(("4cb50190207b4758a3f73a796ed0e7b82643e131",), "bookworm", "main", 1_699_000_000)
+VOUCHED = {LISTED[1]: LockedDeb(2_750_000, Digest.of(b"libc6"), _ORIGIN, _PROOF)}
 
 
 def know(digest: Digest) -> Knowledge:
@@ -94,7 +96,7 @@ def know(digest: Digest) -> Knowledge:
         created=1_700_000_000,
         distribution=Distribution("debian", "12"),
         tool=Tool("imgforge", "0.1.0"),
-        packages=dpkg.packages(STATUS, vouched=VOUCHED, copyrights={"busybox-static": COPYRIGHT, "libc6": "In words."}),
+        packages=dpkg.packages(STATUS, locked=VOUCHED, copyrights={"busybox-static": COPYRIGHT, "libc6": "In words."}),
         sources=(("debian", _ORIGIN.identity),),
         base=(
             BaseImage("docker://registry.example/Base/bookworm:12", Digest.of(b"base")),

@@ -38,8 +38,13 @@ def _look_after_orphans(wanted: int) -> None:
 
 
 def _descendants() -> set[int]:
+    return below(os.getpid())
+
+
+def below(process: int) -> set[int]:
+    """Return the children of a process, and theirs."""
     found: set[int] = set()
-    queue = [os.getpid()]
+    queue = [process]
     while queue:
         news = children(queue.pop()) - found
         found |= news

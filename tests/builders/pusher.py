@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-import requests
+import urllib3
 
 from builders.pushes import MADE, Place, push
 from imgforge.registry.client import Client
 
 _TESTS = Path(__file__).parents[1]
-_WARM = requests.Session  # the library must be there before the first fork
+_WARM = urllib3.PoolManager  # the library must be there before the first fork
 
 
 class Pusher:

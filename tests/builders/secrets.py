@@ -159,7 +159,7 @@ def token(kind: str) -> bytes:
             f"https://hooks.{'slack'}.com/services/T{drawn(8, upper)}/B{drawn(10, upper)}/{drawn(24)}"
         ),
         "npm": lambda: f"np{'m'}_{drawn(36, seed='m')}",
-        "pypi": lambda: f"py{'pi'}-AgEIcHlwaS5vcmc{drawn(120, _ALNUM + '-_', seed='n')}",
+        "pypi": lambda: f"py{'pi'}-AgEI{drawn(131, _ALNUM + '-_', seed='n')}",
         "stripe": lambda: f"sk_{'live'}_{drawn(24, seed='o')}",
         "dockerhub": lambda: f"dckr_{'pat'}_{drawn(27, seed='p')}",
         "vault": lambda: f"hv{'s'}.{drawn(90, seed='q')}",

@@ -22,7 +22,7 @@ from builders.archives import NOW, Archive
 from builders.debs import build_deb
 from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.manifest import Manifest
-from imgforge.pipeline.builder import Built
+from imgforge.pipeline.outcome import Built
 from imgforge.report import Reporter
 from imgforge.settings import Settings
 from imgforge.store.layout import Layout
@@ -217,10 +217,12 @@ class World:
             self.words(verb, *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment()
         )
 
-    def command(self, verb: str, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        """Run a verb of the command line in a process of its own."""
+    def command(
+        self, verb: str, *words: str, under: tuple[str, ...] = (), **options: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a verb of the command line in a process of its own, by another program when one is given."""
         settings = {"capture_output": True, "text": True, "timeout": 120, "env": _environment(), **options}
-        return subprocess.run(self.words(verb, *words), check=False, **settings)
+        return subprocess.run([*under, *self.words(verb, *words)], check=False, **settings)
 
 
 def _environment() -> dict[str, str]:

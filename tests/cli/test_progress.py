@@ -158,3 +158,19 @@ def test_the_base_reporter_says_nothing() -> None:
         course.advance(1)
     reporter.noted("")
     reporter.warned("")
+
+
+def test_a_step_that_fails_is_not_said_to_be_finished() -> None:
+    said: dict[str, str] = {}
+    for kind in (progress.Lines, progress.Verbose, progress.Events, progress.Quiet):
+        stream = io.StringIO()
+        reporter = kind(stream)
+        with pytest.raises(ValueError, match="no"), running(reporter, FETCH):
+            raise ValueError("no")
+        reporter.started(FETCH)
+        reporter.stopped(FETCH, 2.0)
+        said[kind.__name__] = stream.getvalue()
+    assert said["Lines"].endswith(": failed after 2.0 s\n")
+    assert said["Verbose"].count("failed after") == 2
+    assert [json.loads(line)["event"] for line in said["Events"].splitlines()] == ["started", "stopped"] * 2
+    assert said["Quiet"] == ""

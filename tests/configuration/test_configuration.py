@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
 import pytest
 
 from imgforge import configuration
 from imgforge.errors import ManifestError, UsageError
+from imgforge.limits import Limits
 
 GOOD = """\
 imgforge: 1
@@ -33,6 +35,19 @@ def test_mirrors_are_read_in_the_order_of_the_file() -> None:
             "imgforge: 1\nmirrors: {sid: ftp://example.org/}",
             "c.yaml:2:16: mirrors.sid: must be a URI with http, https or file, got 'ftp://example.org/'",
         ),
+        (
+            "imgforge: 1\nlimits: {memory: 4}",
+            "c.yaml:2:18: limits.memory: must be a size such as '4 GiB', got int 4",
+        ),
+        (
+            "imgforge: 1\nlimits: {time: 2 days}",
+            "c.yaml:2:16: limits.time: must be a time such as '90 seconds' or '2 hours', got '2 days'",
+        ),
+        (
+            "imgforge: 1\nlimits: {processes: 3}",
+            "c.yaml:2:21: limits.processes: must be a number from 16 to 4194304, got int 3",
+        ),
+        ("imgforge: 1\nlimits: {memry: 1 GiB}", "c.yaml:2:10: limits: unknown key 'memry' (did you mean 'memory'?)"),
         ("imgforge: 1\nmirrors: [sid]", "c.yaml:2:10: mirrors: must be a mapping, got a list"),
     ],
 )
@@ -47,7 +62,7 @@ def test_a_file_that_does_not_exist_says_nothing(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be read: is a directory"):
+    with pytest.raises(UsageError, match="expected a file, got a directory"):
         configuration.read(tmp_path)
 
 
@@ -79,3 +94,18 @@ def test_the_environment_names_another_file_or_none(
 ) -> None:
     monkeypatch.setenv("IMGFORGE_CONFIG", value)
     assert configuration.places(Path("/home/ada/.config")) == expected
+
+
+def test_limits_of_the_first_file_count_before_those_of_the_next() -> None:
+    files = (
+        configuration.parse("imgforge: 1\nlimits: {memory: 4 GiB, time: 90 seconds}", file="user.yaml"),
+        configuration.parse("imgforge: 1\nlimits: {memory: 1 GiB, output: 5 MB, processes: 64}", file="machine.yaml"),
+        configuration.parse("imgforge: 1", file="empty.yaml"),
+    )
+    expected = Limits(memory=4 << 30, time=90, output=5_000_000, processes=64)
+    assert configuration.limits(files) == expected
+
+
+def test_every_limit_has_its_key() -> None:
+    keys = {field.name for field in attrs.fields(configuration.LimitsSection)}
+    assert keys == {field.name for field in attrs.fields(Limits)}

@@ -9,10 +9,10 @@ import pytest
 from builders import debs
 from builders.parts import BINARY, CONTROL, odd_tar
 
-from imgforge.deb.errors import DataTreeError
+from imgforge.deb.errors import DataTreeError, DeviceNodeError
 from imgforge.deb.package import open_deb
-from imgforge.tar import TarError
-from imgforge.tree import Entry, Kind, UnsafePathError
+from imgforge.tar import TarError, Writer
+from imgforge.tree import RESERVED, Entry, Kind, UnsafePathError
 
 
 def walk(data_tar: bytes) -> list[str]:
@@ -74,3 +74,29 @@ def test_parent_that_comes_late_or_never_is_accepted() -> None:
 def test_tar_entry_of_an_unknown_type_is_refused(kind: bytes) -> None:
     with pytest.raises(TarError):
         walk(odd_tar("x", kind=kind))
+
+
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [(Kind.CHARACTER, (1, 3)), (Kind.CHARACTER, (0, 0)), (Kind.BLOCK, (8, 0)), (Kind.BLOCK, (0, 0))],
+)
+@pytest.mark.parametrize("path", ["dev/x", "usr/lib/x"])
+def test_a_device_is_refused(path: str, kind: Kind, number: tuple[int, int]) -> None:
+    data = debs.build_tar([(Entry(path, kind, device=number), b"")])
+    with pytest.raises(DeviceNodeError, match=rf"x\.deb: data\.tar: '{path}': a device node \({kind.value} "):
+        walk(data)
+
+
+def test_a_fifo_is_allowed_as_dpkg_allows_it() -> None:
+    assert walk(debs.build_tar([(Entry("run/pipe", Kind.FIFO), b"")])) == ["run/pipe"]
+
+
+@pytest.mark.parametrize("name", RESERVED)
+@pytest.mark.parametrize("kind", [Kind.FILE, Kind.DIRECTORY])
+def test_an_attribute_that_a_file_system_keeps_for_itself_is_refused(name: str, kind: Kind) -> None:
+    entry = Entry("a", kind, mode=0o755, xattrs=((f"{name}owner" if name.endswith(".") else name, b"0:0"),))
+    stream = io.BytesIO()
+    with Writer(stream) as writer:
+        writer.add(entry, b"" if kind is Kind.FILE else None)
+    with pytest.raises(DataTreeError, match="no package may bring it"):
+        walk(stream.getvalue())

@@ -31,6 +31,7 @@ from imgforge.codec.stream import decompress
 from imgforge.deb import changelog, control, relation, triggers, version
 from imgforge.deb.package import open_deb
 from imgforge.errors import ImgforgeError
+from imgforge.fetch.url import Url
 from imgforge.lock import Lock
 from imgforge.oci import manifest as documents
 from imgforge.oci.config import ImageConfig
@@ -167,7 +168,7 @@ def _names(data: bytes) -> None:
     header = "".join(map(chr, data))  # http.client reads headers as Latin-1
     challenge.read(header)
     for name in ("Location", "Link", "Docker-Content-Digest"):
-        got = answer.Answer("https://registry.example.org/v2/a/", 200, {name: header}, data)
+        got = answer.Answer(Url.parse("https://registry.example.org/v2/a/"), 200, {name: header}, data)
         for read in ("location", "following", "digest"):
             with contextlib.suppress(ImgforgeError):
                 getattr(got, read)

@@ -10,8 +10,12 @@ import pytest
 from builders import grounds
 from builders.archives import Archive
 from builders.attacks import Arena
+from builders.locks import rules_of
+from builders.policies import under
 from builders.releases import DAY, release
 from builders.worlds import World
+
+import imgforge
 
 
 @pytest.fixture(scope="session")
@@ -64,3 +68,13 @@ def arena(ground: Archive, warm_cache: Path) -> Iterator[Arena]:
     with tempfile.TemporaryDirectory(prefix="imgforge-arena-") as name:
         Path(name).chmod(0o755)
         yield Arena.of(World.on(ground, Path(name), cache=warm_cache))
+
+
+@pytest.fixture
+def locked(world: World) -> World:
+    """A world whose image holds ``hello``, locked, under a policy that allows its two sources."""
+    world.package("hello", files={"usr/bin/hello": b"#!/bin/sh\n"})
+    world.manifest(packages=["hello"])
+    ruled = under(world, sources=rules_of(world.ground, world.archive))
+    imgforge.lock(world.path_of(), settings=ruled.settings)
+    return ruled

@@ -209,4 +209,4 @@ def test_the_list_of_packages_is_what_dpkg_query_prints_inside_the_image(tmp_pat
     assert sorted(printed.stdout.splitlines()) == sorted(
         f"{one.name} {one.version} {one.architecture}" for one in found.packages
     )
-    assert all(one.vouched for one in found.packages)
+    assert all(one.locked for one in found.packages)

@@ -192,12 +192,13 @@ def test_a_refusal_is_said_again_without_another_search(cold_world: World) -> No
     assert heard.count() == 0
 
 
-def test_an_archive_that_cannot_be_searched_is_named(world: World) -> None:
-    world.package("broken", files={"srv/broken.zip": b"PK\x03\x04" + bytes(range(200))})
+def test_an_archive_that_cannot_be_searched_is_refused(world: World) -> None:
+    world.package("broken", files={"srv/broken.gz": b"\x1f\x8b\x08\0" + bytes(range(200))})
     world.manifest(packages=["broken"])
-    heard = Searches()
-    under(world).heard(heard).build()
-    assert any("/srv/broken.zip: is damaged" in text for text in heard.warnings)
+    with pytest.raises(Exception, match=r"/srv/broken\.gz: unsearchable: damaged"):
+        under(world).build()
+    allowed = {"finding": "unsearchable", "path": "/srv/broken.gz", "reason": "an example of damage"}
+    under(world, privacy={"allow": [allowed]}).build()
 
 
 def test_a_build_in_which_nothing_changed_imports_no_room_of_the_policy(offered: World) -> None:
@@ -217,7 +218,7 @@ def test_a_build_in_which_nothing_changed_imports_no_room_of_the_policy(offered:
 
 
 def test_verdicts_are_forgotten_when_the_search_changes() -> None:
-    assert governing.FORMATS[1] == scan.FORMAT
+    assert governing.FORMATS[1] == scan.VERSION
 
 
 def test_a_policy_that_is_not_there_is_said(world: World) -> None:

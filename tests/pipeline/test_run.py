@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -78,14 +79,6 @@ def test_a_user_is_a_name_or_a_number_with_or_without_a_group(built: World, user
     built.manifest("as", base="image", config={"user": user, "workdir": "/", "entrypoint": ["sh", "-c", script]})
     built.build("as")
     assert run(built, "as") == (0, f"{says}\n")
-
-
-def test_a_user_that_the_image_does_not_know_is_said(built: World) -> None:
-    built.manifest("nobody", base="image", config={"user": "nobody-knows"})
-    built.build("nobody")
-    done = built.command("run", "nobody")
-    assert done.returncode == 2
-    assert "user 'nobody-knows': the image has no such user" in done.stderr
 
 
 def test_the_environment_is_the_configurations_and_nothing_of_the_hosts(built: World) -> None:
@@ -173,3 +166,29 @@ def test_the_facade_returns_the_exit_code(built: World) -> None:
     settings = f"imgforge.Settings.default(store=Path({str(built.settings.store)!r}))))"
     words = [built.words("run")[0], "-c", code + settings]
     assert subprocess.run(words, cwd=Path(__file__).parents[2], check=False).returncode == 1
+
+
+@pytest.mark.parametrize("rung", ["root", "subids", "single", "chroot"])
+def test_a_program_that_runs_too_long_is_ended_when_that_was_asked_for(built: World, rung: str) -> None:
+    with orphans.expected_none():
+        words = (f"--sandbox={rung}", "--timeout=2s", "ground", "--", "sh", "-c", "(sleep 600 &); sleep 600")
+        done = built.command("run", *words)
+    assert done.returncode == 124
+    assert done.stderr.endswith("imgforge: error: run: used more time than its limit, 2 seconds\n")
+
+
+@pytest.mark.parametrize("rung", ["root", "subids", "single", "chroot"])
+def test_a_program_that_takes_too_much_memory_is_ended(built: World, rung: str, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("imgforge: 1\nlimits: {memory: 96 MiB, processes: 64}\n")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "IMGFORGE_CONFIG": str(tmp_path / "config.yaml"),
+    }
+    bomb = "b() { b | b & }; b; sleep 60"
+    for script, name in (("for i in 1 2 3; do tail /dev/zero & done; wait", "memory"), (bomb, "processes")):
+        with orphans.expected_none():
+            words = (f"--sandbox={rung}", "ground", "--", "sh", "-c", script)
+            done = built.command("run", *words, env=environment)
+        assert done.returncode == 137
+        assert f"imgforge: error: run: used more {name} than its limit" in done.stderr

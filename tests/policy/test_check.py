@@ -22,6 +22,7 @@ from imgforge.policy.refusal import Refusal, RefusedError, refuse
 from imgforge.policy.subject import ImageUse, PackageUse
 from imgforge.privacy.finding import Finding, Place
 from imgforge.rootfs import facts
+from imgforge.rootfs.folding import fold
 from imgforge.tar import reader
 
 STATUS = b"""\
@@ -93,7 +94,7 @@ def test_when_an_image_was_made_is_read(created: str, expected: int | None) -> N
 def test_an_image_is_judged_by_what_it_holds() -> None:
     content = {"var/lib/dpkg/status": STATUS}
     made = build_image(content, changes=Overrides(user="root")).image
-    tree = facts.fold([facts.scan(reader.read(io.BytesIO(build_tar(content)), what="layer"))])
+    tree = fold([facts.scan(reader.read(io.BytesIO(build_tar(content)), what="layer"))])
     use = check.image_use("web-shop", made.manifest, made.config, tree)
     assert use.size == made.manifest.layers[0].size
     finding = Finding("private-key", Place("layer 1", "srv/key"), "ab" * 32, "----… (99 bytes)")

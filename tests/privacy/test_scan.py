@@ -13,8 +13,8 @@ from privacy import archive
 from privacy.corpus import Once, image_config
 
 from imgforge.privacy import scan
-from imgforge.privacy.archives import Limits
 from imgforge.privacy.finding import Place
+from imgforge.privacy.forms import Limits
 from imgforge.privacy.scan import Searched
 
 
@@ -23,7 +23,7 @@ def searched(*members: Pair, limits: Limits = scan.LIMITS) -> Searched:
 
 
 def told(result: Searched) -> list[str]:
-    return [str(thing) for thing in (*result.findings, *result.unread)]
+    return [str(thing) for thing in result.findings]
 
 
 def locked_zip() -> bytes:
@@ -44,23 +44,36 @@ def test_a_finding_says_where_it_is() -> None:
 
 def test_a_member_of_a_package_has_its_path() -> None:
     (finding,) = searched(file("tmp/a.deb", archive.deb("etc/key", pem()))).findings
-    assert finding.place.inside == ("data.tar.xz", "etc/key")
+    assert finding.place.inside == ("data.tar.xz", "data.tar", "etc/key")
+
+
+DAMAGED = {
+    "an encrypted member": (locked_zip(), "a: unsearchable: encrypted"),
+    "a truncated zip": (
+        archive.zipped("a", b"".join(bytes((n % 251, n % 7)) for n in range(9999)))[:400],
+        "a: unsearchable: damaged",
+    ),
+    "a truncated gzip": (archive.packed(b"x" * 9999, "gz")[:-9], "unsearchable: damaged"),
+    "a truncated xz": (archive.packed(b"x" * 9999, "xz")[:-9], "unsearchable: damaged"),
+    "a truncated zstd": (archive.packed(b"x" * 9999, "zst")[:-5], "unsearchable: damaged"),
+    "7-Zip": (b"7z\xbc\xaf\x27\x1c" + bytes(99), "unsearchable: 7-Zip cannot be opened"),
+    "RAR": (b"Rar!\x1a\x07\x01\0" + bytes(99), "unsearchable: RAR cannot be opened"),
+    "squashfs": (b"hsqs" + bytes(99), "unsearchable: squashfs cannot be opened"),
+    "LZ4": (b"\x04\x22\x4d\x18" + bytes(99), "unsearchable: LZ4 cannot be opened"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_an_archive_that_cannot_be_read_is_refused(name: str) -> None:
+    data, said = DAMAGED[name]
+    assert [text.split("/srv/a: ")[1] for text in told(searched(file("srv/a", data)))] == [said]
 
 
 @pytest.mark.parametrize(
-    "data",
-    [
-        locked_zip(),
-        archive.zipped("a", b"x" * 999)[:-40],
-        archive.packed(b"x" * 9999, "gz")[:-9],
-        archive.packed(b"x" * 9999, "xz")[:-9],
-        archive.packed(b"x", "gz") + b"trailing",
-        b"!<arch>\n" + b"x" * 60,
-        b"PK\x03\x04" + b"\xff" * 99,
-    ],
+    "data", [b"PK\x03\x04" + b"\xff" * 99, b"x\x9c" + b"\xff" * 99, b"\x5d\0\0\x80\0" + b"\xff" * 99]
 )
-def test_an_archive_that_cannot_be_read_is_named(data: bytes) -> None:
-    assert told(searched(file("srv/a", data))) == ["layer 1: /srv/a"]
+def test_what_only_begins_like_an_archive_is_a_file(data: bytes) -> None:
+    assert told(searched(file("srv/a", data))) == []
 
 
 def test_what_an_unreadable_archive_holds_plainly_is_found() -> None:
@@ -76,35 +89,40 @@ def test_a_good_member_of_a_bad_archive_is_found() -> None:
         made.writestr("good", b"y " + token("github") + b"\n")
     data = stream.getvalue().replace(b"x" * 50, b"z" * 50)  # its sum is wrong now
     result = searched(file("srv/a.zip", data))
-    assert [finding.kind for finding in result.findings] == ["github-token"]
-    assert result.unread == (Place("layer 1", "srv/a.zip"),)
+    assert {finding.kind for finding in result.findings} == {"github-token"}
+
+
+def nested(depth: int) -> bytes:
+    data = pem()
+    for number in range(depth):
+        data = archive.zipped(f"{number}.zip", data)
+    return data
+
+
+def test_five_archives_in_each_other_are_opened() -> None:
+    assert [finding.kind for finding in searched(file("srv/a", nested(6))).findings] == ["private-key"]
 
 
 def test_archives_in_each_other_have_an_end() -> None:
-    data = pem()
-    for number in range(6):
-        data = archive.zipped(f"{number}.zip", data)
-    result = searched(file("srv/a", data), limits=Limits(depth=3))
-    assert result.findings == ()
-    assert result.unread == (Place("layer 1", "srv/a", ("5.zip", "4.zip", "3.zip")),)
+    (finding,) = searched(file("srv/a", nested(6)), limits=Limits(depth=3)).findings
+    assert str(finding) == "layer 1: /srv/a: 5.zip: 4.zip: 3.zip: unsearchable: too many archives in each other"
+    assert finding.sha256 == ""
 
 
-def test_a_bomb_is_named_and_not_searched() -> None:
+def test_a_bomb_is_refused_and_not_searched() -> None:
     bomb = archive.packed(bytes(8 << 20), "gz")
     limits = Limits(archive=1 << 20)
-    assert told(searched(file("srv/a.gz", bomb), limits=limits)) == ["layer 1: /srv/a.gz"]
+    assert told(searched(file("srv/a.gz", bomb), limits=limits)) == [
+        "layer 1: /srv/a.gz: unsearchable: too much comes out of it"
+    ]
     many = [file(f"srv/{number}.gz", bomb) for number in range(4)]
     result = searched(*many, limits=Limits(total=20 << 20))
-    assert [place.path for place in result.unread] == ["srv/2.gz", "srv/3.gz"]
+    assert [finding.place.path for finding in result.findings] == ["srv/2.gz", "srv/3.gz"]
 
 
 def test_members_are_counted() -> None:
-    assert told(searched(file("srv/a.zip", archive.zipped("a", b"")), limits=Limits(members=1))) == [
-        "layer 1: /srv/a.zip"
-    ]
-    assert told(searched(file("srv/a.tar", archive.tarred("a", b"")), limits=Limits(members=0))) == [
-        "layer 1: /srv/a.tar"
-    ]
+    found = searched(file("srv/a.tar", archive.tarred("a", b"b")), limits=Limits(members=0)).findings
+    assert [finding.shown for finding in found] == ["too many members"]
 
 
 def test_the_same_secret_is_told_once_for_a_file() -> None:

@@ -88,7 +88,9 @@ def test_a_token_is_found_between_anything(before: bytes, after: bytes) -> None:
 def test_hidden_text_is_read_as_it_was_written(text: str) -> None:
     plain = text.encode()
     for encode in (base64.b64encode, binascii.b2a_hex, base64.encodebytes):
-        assert any(found.content.startswith(plain) for found in hidden.find(b"\n" + encode(plain) + b"\n"))
+        assert any(
+            found.content.startswith(plain) for found in hidden.find(hidden.Classes.of(b"\n" + encode(plain) + b"\n"))
+        )
 
 
 def test_the_same_secret_has_the_same_hash_however_it_is_written() -> None:

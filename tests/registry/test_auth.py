@@ -173,21 +173,37 @@ def test_the_other_name_of_a_token_is_known(conforming_registry: conforming.Regi
     assert conforming_registry.asked[-1].headers["Authorization"] == "Bearer abc"
 
 
-def test_more_scopes_are_bought_when_the_registry_wants_them(conforming_registry: conforming.Registry) -> None:
+@pytest.mark.parametrize(
+    "wanted", ["registry:catalog:*", "repository:here:pull,push,delete", "repository:secrets:pull", "repository:*:*"]
+)
+@pytest.mark.parametrize("error", ["", ',error="insufficient_scope"', ',error="invalid_token"'])
+def test_no_scope_is_bought_beyond_what_is_done(
+    conforming_registry: conforming.Registry, wanted: str, error: str
+) -> None:
     realm = f"http://{conforming_registry.host}/v2/token"
-    conforming_registry.challenge = f'Bearer realm="{realm}",scope="registry:catalog:*"'
+    conforming_registry.challenge = f'Bearer realm="{realm}",scope="{wanted}"{error}'
     conforming_registry.answers["/token"] = [(200, {}, b'{"token": "abc"}')]
     ask(conforming_registry.host)
-    asked = next(asked.path for asked in conforming_registry.asked if "/token" in asked.path)
-    assert asked.endswith("&scope=registry%3Acatalog%3A%2A&scope=repository%3Ahere%3Apull")
+    asked = [asked.path.partition("&")[2] for asked in conforming_registry.asked if "/token" in asked.path]
+    assert asked == ["scope=repository%3Ahere%3Apull"]
 
 
 @pytest.mark.parametrize(
-    "realm", ["http://auth.example.org/token", "ftp://127.0.0.1/", "file:///etc/passwd", "//x", ":"]
+    "realm",
+    [
+        *("http://auth.example.org/token", "ftp://127.0.0.1/", "file:///etc/passwd", "//x", ":", "http://[::1"),
+        *(
+            "https://a@auth.example.org/",
+            "https:/x",
+            "https://a\\\\@b",
+            "https://x:99999/",
+            "https://[fe80::1%25eth0]/",
+        ),
+    ],
 )
 def test_secrets_go_to_no_token_server_without_tls(conforming_registry: conforming.Registry, realm: str) -> None:
     conforming_registry.challenge = f'Bearer realm="{realm}"'
-    with pytest.raises(RefusedError, match="the token server is not reached by TLS, and nobody asked for plain HTTP"):
+    with pytest.raises(RefusedError, match="token server"):
         ask(conforming_registry.host, Credentials(USER, PASSWORD))
 
 

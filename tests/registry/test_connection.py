@@ -8,18 +8,21 @@ from pathlib import Path
 
 import pytest
 from builders import certificates, conforming
+from builders.listeners import Quiet, listening
 from builders.pushes import QUICK, Place, check_pulled, push
 from builders.registries import PASSWORD, USER
 
 from imgforge.digest import Digest
 from imgforge.errors import FetchError
 from imgforge.fetch.request import PassingError, Patience, RefusedError
+from imgforge.fetch.url import Url
+from imgforge.fetch.wire import CertificateError
 from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.host import is_loopback
 from imgforge.oci.reference import Reference
 from imgforge.registry import pull, trust
 from imgforge.registry.client import Call, Client
-from imgforge.registry.connection import CertificateError, Connections
+from imgforge.registry.connection import Connections
 from imgforge.registry.credentials import Credentials, given
 from imgforge.registry.repository import Repository
 
@@ -47,6 +50,12 @@ def registry(storage: conforming.Registry) -> Iterator[conforming.Registry]:
         running.blobs["here"][str(BLOB.digest)] = DATA
         running.storage = f"http://{storage.host}"
         yield running
+
+
+def authority_of(place: Place) -> Path:
+    trusted = place.authority(place.host)
+    assert trusted is not None
+    return trusted.files[0]
 
 
 def fetch(host: str) -> bytes:
@@ -94,14 +103,13 @@ def test_others_are_spoken_to_with_tls_unless_they_are_named() -> None:
         ("http://127.0.0.1/x", "http://127.0.0.1:5000/", True),
         ("http://127.0.0.1/x", "", True),
         ("file:///etc/passwd", "", False),
-        ("ftp://127.0.0.1/", "", False),
-        ("http://[::1", "", False),
-        ("https://", "", False),
-        ("http://127.0.0.1@registry.example.org/", "", False),
     ],
 )
 def test_where_an_answer_may_send_us(url: str, after: str, *, expected: bool) -> None:
-    assert connections("named.example.org").is_allowed(url, after=after) is expected
+    assert (
+        connections("named.example.org").is_allowed(Url.parse(url), after=Url.parse(after) if after else None)
+        is expected
+    )
 
 
 def test_a_request_in_plain_is_not_even_tried() -> None:
@@ -149,8 +157,8 @@ def test_an_upload_elsewhere_gets_no_password(registry: conforming.Registry, sto
 @pytest.mark.parametrize(
     ("location", "expected"),
     [
-        ("http://storage.example.org/x", "redirected to storage.example.org without TLS, which nobody asked for"),
-        ("file:///etc/passwd", "redirected to .* without TLS"),
+        ("http://storage.example.org/x", "sends us to storage.example.org without TLS, which nobody asked for"),
+        ("file:///etc/passwd", "sends us to a file without TLS"),
         ("", "not there|HTTP 307"),
     ],
 )
@@ -202,8 +210,36 @@ def test_this_machine_is_not_asked_through_a_proxy(
 def test_others_are_asked_through_the_proxy(registry: conforming.Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", f"http://{registry.host}")
     with connections("registry.example.org").send("GET", "http://registry.example.org/v2/") as response:
-        assert response.status_code == 401
+        assert response.status == 401
     assert registry.asked[0].path == "http://registry.example.org/v2/"
+
+
+class Counted(Quiet):
+    """Counts connections."""
+
+    def setup(self) -> None:
+        self.serves.append(self.client_address)
+        super().setup()
+
+    def serve(self) -> None:
+        self.body()
+        if self.path.startswith("/moved"):
+            self.answer(307, Location="/a")
+        else:
+            self.answer(200, b"{}")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("HEAD", "/here"), ("GET", "/here"), ("GET", "/moved"), ("POST", "/here")]
+)
+def test_a_connection_is_kept_for_the_next_request(method: str, path: str) -> None:
+    with listening(Counted, []) as server:
+        to = connections()
+        for _ in range(5):
+            with to.send(method, f"http://{server.host}{path}", body=b"x" if method == "POST" else None) as response:
+                while response.read(100, seconds=1):
+                    pass
+        assert len(server.serves) == 1
 
 
 def test_an_authority_that_nobody_knows_is_refused(tls_registry: Place, name: str) -> None:
@@ -212,16 +248,15 @@ def test_an_authority_that_nobody_knows_is_refused(tls_registry: Place, name: st
         pytest.raises(CertificateError) as caught,
     ):
         push(client, tls_registry.at(name))
-    assert f"{tls_registry.host}: the certificate or the encryption is refused" in str(caught.value)
+    assert f"{tls_registry.host}: the certificate is not trusted" in str(caught.value)
 
 
 def test_an_authority_does_not_vouch_for_other_hosts(tls_registry: Place, tmp_path: Path, name: str) -> None:
     other = certificates.authority(tmp_path)
     for pair in (
         (tls_registry.host, other.certificate_path),
-        ("example.org", tls_registry.authority(tls_registry.host)),
+        ("example.org", authority_of(tls_registry)),
     ):
-        assert pair[1] is not None
         authority = trust.authorities([(pair[0], pair[1])], directories=())
         find = tls_registry.credentials
         with Client(credentials=find, authority=authority, patience=QUICK) as client, pytest.raises(CertificateError):
@@ -229,8 +264,7 @@ def test_an_authority_does_not_vouch_for_other_hosts(tls_registry: Place, tmp_pa
 
 
 def test_an_authority_in_the_directory_of_docker_counts(tls_registry: Place, tmp_path: Path, name: str) -> None:
-    known = tls_registry.authority(tls_registry.host)
-    assert known is not None
+    known = authority_of(tls_registry)
     (tmp_path / tls_registry.host).mkdir()
     (tmp_path / tls_registry.host / "ca.crt").write_bytes(known.read_bytes())
     authority = trust.authorities(directories=(tmp_path / "none", tmp_path))
@@ -247,8 +281,7 @@ def test_a_file_of_certificates_that_is_not_there_is_named(tls_registry: Place, 
 
 
 def test_a_name_with_a_certificate_of_another_is_refused(tls_registry: Place, name: str) -> None:
-    known = tls_registry.authority(tls_registry.host)
-    assert known is not None
+    known = authority_of(tls_registry)
     host = tls_registry.host.replace("127.0.0.1", "127.0.0.2")
     authority = trust.authorities([(host, known)])
     with Client(authority=authority, patience=QUICK) as client, pytest.raises(FetchError):

@@ -121,6 +121,7 @@ def test_a_list_that_somebody_keeps_rewriting_is_given_up(conforming_registry: c
     tag = fallback_tag(SUBJECT)
     with Client(patience=QUICK) as client:
         push(client, repository)
+        conforming_registry.answers[f"/here/manifests/{tag}."] = []  # the referrer's own tag is served
         conforming_registry.answers[f"/here/manifests/{tag}"] = [
             answer for _ in range(50) for answer in ((200, {"Content_Type": media.INDEX}, empty.raw),)
         ]

@@ -55,7 +55,7 @@ def test_a_next_page_elsewhere_is_asked_for_without_credentials(
 ) -> None:
     more = {"Link": '<http://registry.example.org/v2/here/tags/list?last=2>; rel="next"'}
     conforming_registry.answers["/here/tags"] = [(200, more, b'{"tags": ["v1"]}')]
-    with pytest.raises(RefusedError, match="sends us to a place without TLS"):
+    with pytest.raises(RefusedError, match=r"sends us to registry\.example\.org without TLS"):
         tags(client, Place(conforming_registry.host).at("here"))
 
 

@@ -10,6 +10,7 @@ from builders.trees import Pair, directory, file, symlink
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imgforge.errors import BuildError
 from imgforge.rootfs import owners as module
 from imgforge.rootfs.capture import capture
 from imgforge.rootfs.extract import extract
@@ -165,3 +166,23 @@ def test_the_account_tools_backups_have_the_owners_of_what_they_are_copies_of(tm
     found = told(capture(upper, owners=RecordedOwners("user.overlay."), lowers=[], epoch=0))
     owners = {entry.path: (entry.uid, entry.gid) for entry, _ in found}
     assert owners == {"etc": (0, 0), "etc/gshadow-": (0, 42), "etc/shadow": (0, 42), "etc/shadow-": (0, 42)}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [b"", b"0", b":", b"x:y", b"-1:0", b"0:-1", b"0:0:0", b"1_0:2", b" 1:2", b"1:2\n", b"01:2", b"4294967295:0",
+     b"0:99999999999", b"\xd9\xa1:0", b"9" * 1000 + b":0"],
+)  # fmt: skip
+def test_a_record_that_chown_could_not_have_left_is_refused(tmp_path: Path, record: bytes) -> None:
+    path = tmp_path / "f"
+    path.touch()
+    os.setxattr(path, OWNER, record)
+    with pytest.raises(BuildError, match=r"'user\.imgforge\.owner': expected UID:GID"):
+        owner(RecordedOwners("user.overlay."), path)
+
+
+def test_a_record_is_one_of_any_id_that_chown_takes(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.touch()
+    os.setxattr(path, OWNER, b"4294967294:0")
+    assert owner(RecordedOwners("user.overlay."), path) == (4_294_967_294, 0)

@@ -83,7 +83,7 @@ def test_an_owner_that_a_user_may_not_give_is_the_machine_s_fault(user: accounts
     assert "more subordinate ids" in done.stdout
 
 
-def test_devices_that_a_user_may_not_make_are_left_out_and_told(user: accounts.User) -> None:
+def test_devices_are_left_out_for_a_user_too(user: accounts.User) -> None:
     program = (
         "import sys; from pathlib import Path; from builders import trees;"
         "from imgforge.rootfs.extract import extract; from imgforge.rootfs.owners import owners_for;"

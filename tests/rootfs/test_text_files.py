@@ -7,9 +7,10 @@ import struct
 
 import pytest
 
-from imgforge.rootfs import accounts, facts, ini
+from imgforge.rootfs import accounts, ini
 from imgforge.rootfs.accounts import GROUP, GSHADOW, PASSWD, SHADOW, Account, AccountError
 from imgforge.rootfs.facts import Facts
+from imgforge.rootfs.folding import fold
 from imgforge.rootfs.normalise import date_shadow, normalise_keystore
 from imgforge.tree import Entry, Kind
 
@@ -154,12 +155,12 @@ def layer(*paths: str, **contents: bytes) -> Facts:
     ],
 )
 def test_layers_fold_as_the_specification_says(layers: list[Facts], expected: list[str]) -> None:
-    assert sorted(facts.fold(layers).entries) == expected
+    assert sorted(fold(layers).entries) == expected
 
 
 def test_contents_follow_the_entries() -> None:
     below, above = layer("etc/", "etc/passwd", passwd=b"old"), layer("etc/passwd", passwd=b"new")
-    assert facts.fold([below, above]).text("etc/passwd") == "new"
-    assert facts.fold([below, layer("etc/passwd")]).text("etc/passwd") == ""
-    assert facts.fold([below, layer("etc/.wh.passwd")]).text("etc/passwd") == ""
-    assert facts.fold([below, layer("etc")]).text("etc/passwd") == ""
+    assert fold([below, above]).text("etc/passwd") == "new"
+    assert fold([below, layer("etc/passwd")]).text("etc/passwd") == ""
+    assert fold([below, layer("etc/.wh.passwd")]).text("etc/passwd") == ""
+    assert fold([below, layer("etc")]).text("etc/passwd") == ""

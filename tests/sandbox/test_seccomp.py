@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import errno
-import struct
 
 import pytest
+from builders.filters import decide
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,39 +16,12 @@ ALLOW = 0x7FFF0000
 IDS = st.integers(0, 2**32 - 1)
 
 
-def _decide(program: bytes, architecture: int, number: int, *arguments: int) -> int:
-    """Run a filter as the kernel does (Documentation/userspace-api/seccomp_filter.rst)."""
-    padded = (*arguments, 0, 0, 0, 0, 0, 0)[:6]
-    data = struct.pack("=iIQ6Q", number if number < 2**31 else number - 2**32, architecture, 0, *padded)
-    code = list(struct.iter_unpack("=HBBI", program))
-    accumulator, at = 0, 0
-    while True:
-        operation, if_true, if_false, operand = code[at]
-        at += 1
-        if operation == 0x06:
-            return int(operand)
-        if operation == 0x20:
-            (accumulator,) = struct.unpack_from("=I", data, operand)
-        else:
-            accumulator, at = _step(operation, operand, accumulator, at, (if_true, if_false))
-
-
-def _step(operation: int, operand: int, accumulator: int, at: int, jumps: tuple[int, int]) -> tuple[int, int]:
-    """Do an instruction that computes or jumps."""
-    if operation == 0x54:
-        return accumulator & operand, at
-    if operation == 0x05:
-        return accumulator, at + operand
-    holds = accumulator == operand if operation == 0x15 else accumulator >= operand
-    return accumulator, at + jumps[0 if holds else 1]
-
-
 @pytest.mark.parametrize("machine", MACHINES)
 def test_every_known_call_gets_its_rule(machine: str) -> None:
     program = seccomp.program(ownership.RULES, machine)
     for architecture in MACHINES[machine]:
         actions = {rule.call: rule.action for rule in ownership.RULES}
-        decided = {call: _decide(program, architecture, number) for call, number in NUMBERS[architecture].items()}
+        decided = {call: decide(program, architecture, number) for call, number in NUMBERS[architecture].items()}
         assert decided == {call: actions.get(call, ALLOW) for call in NUMBERS[architecture]}
 
 
@@ -57,16 +30,16 @@ def test_other_calls_pass(machine: str, number: int) -> None:
     program = seccomp.program(ownership.RULES, machine)
     for architecture in MACHINES[machine]:
         if number not in NUMBERS[architecture].values():
-            assert _decide(program, architecture, number) == ALLOW
+            assert decide(program, architecture, number) == ALLOW
 
 
 @given(st.integers(0x40000000, 0xFFFFFFFF))
 def test_calls_of_x32_do_not_exist(number: int) -> None:
-    assert _decide(seccomp.program((), "x86_64"), X86_64, number) == fail(errno.ENOSYS)
+    assert decide(seccomp.program((), "x86_64"), X86_64, number) == fail(errno.ENOSYS)
 
 
 def test_calls_of_other_machines_do_not_exist() -> None:
-    assert _decide(seccomp.program((), "x86_64"), AARCH64, 1) == fail(errno.ENOSYS)
+    assert decide(seccomp.program((), "x86_64"), AARCH64, 1) == fail(errno.ENOSYS)
 
 
 def test_filter_for_an_unknown_machine_is_refused() -> None:
@@ -76,7 +49,7 @@ def test_filter_for_an_unknown_machine_is_refused() -> None:
 
 def test_rule_for_a_call_that_the_machine_has_not_is_no_rule() -> None:
     rules = (Rule("chown", fail(1)),)
-    assert all(_decide(seccomp.program(rules, "aarch64"), AARCH64, number) == ALLOW for number in range(500))
+    assert all(decide(seccomp.program(rules, "aarch64"), AARCH64, number) == ALLOW for number in range(500))
 
 
 @given(IDS, IDS)

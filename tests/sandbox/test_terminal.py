@@ -10,6 +10,7 @@ import pytest
 from builders.stations import ENVIRONMENT, Inside, Station
 
 from imgforge.sandbox import process
+from imgforge.sandbox.command import Command
 
 
 def _talk(station: Station, script: str, typed: list[tuple[str, str]]) -> tuple[str, int]:
@@ -33,7 +34,7 @@ def _talk(station: Station, script: str, typed: list[tuple[str, str]]) -> tuple[
 
 
 def _interact(inside: Inside, script: str) -> int:
-    outcome = process.interact(("sh", "-c", script), root=inside.root, rung=inside.rung, env=ENVIRONMENT)
+    outcome = process.interact(Command(("sh", "-c", script), inside.root, inside.rung, ENVIRONMENT))
     foreground = os.tcgetpgrp(0) == os.getpgrp()
     return outcome.exit_code if foreground else 98
 
@@ -83,7 +84,7 @@ def test_command_without_a_terminal_keeps_its_input(as_root: Station, tmp_path: 
     def call(inside: Inside) -> str:
         os.dup2(os.open(tmp_path / "input", os.O_RDONLY), 0)
         os.dup2(os.open(tmp_path / "output", os.O_WRONLY | os.O_CREAT), 1)
-        process.interact(("cat",), root=inside.root, rung=inside.rung, env=ENVIRONMENT)
+        process.interact(Command(("cat",), inside.root, inside.rung, ENVIRONMENT))
         return (tmp_path / "output").read_text()
 
     assert as_root.inside(call) == "some words\n"

@@ -1,22 +1,21 @@
 """What a build knows of its image, kept when it is made and told when somebody asks.
 
-A record in the cache, named by the image's digest, says what vouched for each package, what else went in, and what the
+A record in the cache, named by the image's digest, says what the lock named, what else went in, and what the
 build that made the image measured. The records of an image and of its bases, and dpkg's list in the image, are all
 that the documents of `attest` are made of.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import itertools
 import json
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import attrs
 
+from imgforge.apt.sources import Source
 from imgforge.attest import cyclonedx, dpkg, report, slsa, spdx
 from imgforge.attest.knowledge import (
     BaseImage,
@@ -25,11 +24,9 @@ from imgforge.attest.knowledge import (
     Knowledge,
     Layer,
     Measurements,
-    Origin,
     ScriptRun,
     Timing,
     Tool,
-    Vouched,
 )
 from imgforge.attest.slsa import InputFile, Invocation
 from imgforge.digest import Digest
@@ -38,11 +35,13 @@ from imgforge.image import TITLE, Image
 from imgforge.lock import PlatformLock
 from imgforge.manifest.files import ManifestFile
 from imgforge.manifest.parts import CopyFiles
+from imgforge.pipeline.attest import proofs
 from imgforge.pipeline.attest.stopwatch import Lap
 from imgforge.pipeline.image import base as bases
 from imgforge.pipeline.image import copyrights, reading
 from imgforge.pipeline.image.base import Base
-from imgforge.pipeline.layer import installed, material
+from imgforge.pipeline.layer import installed
+from imgforge.pipeline.layer.material import Material
 from imgforge.pipeline.lock.locking import Locked
 from imgforge.report import Reporter, Step
 from imgforge.rootfs.facts import OPAQUE, Facts
@@ -77,9 +76,11 @@ class Work:
 
     Attributes:
         file: the manifest.
+        taken: what it copied.
         base: what it stands on; None from scratch.
         locked: where the lock lies.
         packages: what was installed.
+        drawn: the sources of the packages, with their keys.
         options: what the caller asked for.
         started: when the whole run started, in seconds since 1970.
         lap: when in the run this image was made, and its steps.
@@ -87,9 +88,11 @@ class Work:
     """
 
     file: ManifestFile
+    taken: Material
     base: Base | None
     locked: Locked
     packages: PlatformLock
+    drawn: tuple[Source, ...]
     options: tuple[tuple[str, str], ...]
     started: int
     lap: Lap
@@ -154,22 +157,23 @@ def is_known(digest: Digest, *, cache: Cache) -> bool:
 def debs_of(digest: Digest, *, cache: Cache) -> dict[dpkg.Key, Digest]:
     """Return the digest of the ``.deb`` of each package of an image and its bases, as far as builds here know them."""
     records = tuple(_records(digest, cache=cache))
-    known = itertools.chain.from_iterable(_vouched(record) for record in reversed(records))
-    return {key: vouched.digest for key, vouched in known}
+    known = itertools.chain.from_iterable(proofs.locked(record, cache=cache) for record in reversed(records))
+    return {key: locked.digest for key, locked in known}
 
 
 def knowledge(image: Base, *, cache: Cache, reporter: Reporter) -> Knowledge:
-    """Return what is known of an image: what dpkg lists in it, and who vouched for that when it was built.
+    """Return what is known of an image: what dpkg lists in it, and what locks say of that.
+
+    A package is vouched for where this machine has seen a signed index that lists it, or a good signature of its lock.
 
     An image that was not built with this cache has nobody who vouches for its packages.
     """
     facts = reading.facts_of(image, cache=cache, reporter=reporter)
     records = tuple(_records(image.digest, cache=cache))
-    vouched = dict(itertools.chain.from_iterable(_vouched(record) for record in reversed(records)))
-    packages = dpkg.packages(
-        facts.text(_STATUS), vouched=vouched, copyrights=copyrights.of_image(image, facts, cache=cache)
-    )
-    origins = {one.vouched.origin for one in packages if one.vouched}
+    locked = dict(itertools.chain.from_iterable(proofs.locked(record, cache=cache) for record in reversed(records)))
+    texts = copyrights.of_image(image, facts, cache=cache, reporter=reporter)
+    packages = dpkg.packages(facts.text(_STATUS), locked=locked, copyrights=texts)
+    origins = {one.locked.origin for one in packages if one.locked}
     return Knowledge(
         name=dict(image.image.manifest.annotations).get(TITLE, image.name),
         digest=image.digest,
@@ -193,11 +197,14 @@ def _record(image: Image, work: Work) -> dict[str, Any]:
     lock = work.locked.lock.dump().encode()
     return {
         "tool": _version(),
-        "manifest": (work.file.path.name, str(Digest.of(work.file.path.read_bytes()))),
+        "manifest": (work.file.path.name, str(work.file.digest)),
         "lock": (work.locked.path.name, str(Digest.of(lock))),
-        "inputs": list(_inputs(work.file)),
+        "inputs": list(_inputs(work.file, work.taken)),
         "base": (work.base.name, str(work.base.digest)) if work.base else None,
         "below": len(work.base.image.manifest.layers) if work.base else 0,
+        "sources": [
+            (one.name, one.suites, one.components, one.fingerprints) for one in work.drawn if one.name in identities
+        ],
         "packages": [
             (*_key(one), one.size, str(one.digest), one.source, identities[one.source], str(one.path))
             for one in work.packages.packages
@@ -218,20 +225,14 @@ def _key(one: Any) -> tuple[str, str, str]:
     return one.name, one.version, one.architecture
 
 
-def _inputs(file: ManifestFile) -> Iterator[tuple[str, str]]:
+def _inputs(file: ManifestFile, taken: Material) -> Iterator[tuple[str, str]]:
     """Yield what the manifest's directory gave: keys of sources, and regular files."""
     for spec in file.manifest.sources:
         yield str(spec.signed_by), str(Digest.of(file.keys(spec.signed_by, position=spec.position)))
-    copied = (item for item in file.manifest.files if isinstance(item, CopyFiles))
-    walked = ((item, name, path) for item in copied for name, path in material.walk(file, item))
-    for item, name, path in walked:
-        if path.is_file() and not path.is_symlink():
-            yield str(item.source / name), f"sha256:{_sha256(path)}"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    copied = ((file.manifest.files[number], one) for number, copies in taken.copies.items() for one in copies)
+    for item, one in copied:
+        if isinstance(item, CopyFiles) and one.digest is not None:
+            yield str(item.source / one.name), str(one.digest)
 
 
 def _timings(steps: Iterable[tuple[Step, float]]) -> Iterator[Timing]:
@@ -245,8 +246,8 @@ def _timings(steps: Iterable[tuple[Step, float]]) -> Iterator[Timing]:
 
 
 def _read(digest: Digest, *, cache: Cache) -> dict[str, Any] | None:
-    path = cache.get(KIND, digest.hex)
-    found: dict[str, Any] | None = json.loads(path.read_bytes()) if path else None
+    known = cache.read(KIND, digest.hex)
+    found: dict[str, Any] | None = json.loads(known) if known else None
     return found
 
 
@@ -257,11 +258,6 @@ def _records(digest: Digest, *, cache: Cache) -> Iterator[dict[str, Any]]:
         if not found["base"]:
             return
         digest = Digest.parse(found["base"][1])
-
-
-def _vouched(record: dict[str, Any]) -> Iterator[tuple[dpkg.Key, Vouched]]:
-    for name, version, architecture, size, digest, source, identity, path in record["packages"]:
-        yield (name, version, architecture), Vouched(size, Digest.parse(digest), Origin(source, identity, path))
 
 
 def _layers(image: Image, below: int) -> Iterator[Layer]:

@@ -50,6 +50,10 @@ class Stopwatch(Reporter):
         self._steps.append((step, seconds))
         self._listener.finished(step, seconds)
 
+    def stopped(self, step: Step, seconds: float) -> None:
+        """Pass it on."""
+        self._listener.stopped(step, seconds)
+
     def noted(self, text: str) -> None:
         """Pass it on."""
         self._listener.noted(text)

@@ -95,7 +95,7 @@ class Witness:
         """
         where = attrs.evolve(target, digest=digest)
         entry = self._entry(where)
-        if entry is not None and entry <= registries.attached(self._client, where):
+        if entry is not None and entry <= registries.attached(self._client, where, among=entry):
             return ()
         beside, now = registries.Beside(self._client, where), self._settings.now
         beside.sign(self.signer, created=now)
@@ -126,13 +126,13 @@ class Witness:
         """Return what was attached to an image when all had been said; None when that is not known."""
         if self._material is None:
             return None
-        found = self._cache.get(_KIND, self._name(where))
-        return frozenset(json.loads(found.read_bytes())) if found else None
+        found = self._cache.read(_KIND, self._name(where))
+        return frozenset(json.loads(found)) if found else None
 
     def _name(self, where: Reference) -> str:
         """Return what names an entry: the key, the place, and what is known of the image."""
-        known = self._cache.get("evidence", where.digest.hex) if where.digest and self._is_telling else None
+        known = self._cache.read("evidence", where.digest.hex) if where.digest and self._is_telling else None
         hasher = hashlib.sha256(repr((_FORMAT, str(where), known is not None)).encode())
-        for part in (self._material or b"", known.read_bytes() if known else b""):
+        for part in (self._material or b"", known or b""):
             hasher.update(hashlib.sha256(part).digest())
         return hasher.hexdigest()

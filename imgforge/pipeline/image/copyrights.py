@@ -8,14 +8,15 @@ from collections.abc import Mapping
 
 from imgforge import record
 from imgforge.attest import licences
-from imgforge.pipeline.image import reading
+from imgforge.pipeline.image import proving, reading
 from imgforge.pipeline.image.base import Base
+from imgforge.report import Reporter
 from imgforge.rootfs.facts import Facts
 from imgforge.store.cache import Cache
 from imgforge.tar import reader
 from imgforge.tree import Kind
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when other files of a layer are kept."""
 
 _PLACE = re.compile(r"usr/share/doc/([^/]+)/copyright")
@@ -24,17 +25,18 @@ _LINKS = 4
 """Symbolic links that are followed: Policy 12.5 allows one, to the directory of another package."""
 
 
-def of_image(image: Base, facts: Facts, *, cache: Cache) -> dict[str, str]:
+def of_image(image: Base, facts: Facts, *, cache: Cache, reporter: Reporter) -> dict[str, str]:
     """Return the text of ``/usr/share/doc/NAME/copyright`` by NAME, where it is machine-readable.
 
     Args:
         image: whose.
         facts: of its tree.
         cache: keeps what was found in each layer.
+        reporter: hears when a layer must be read.
     """
     contents: dict[str, bytes] = {}
     for number in range(len(image.image.config.diff_ids)):
-        contents.update(_layer(image, number, cache=cache))
+        contents.update(_layer(image, number, cache=cache, reporter=reporter))
     names = (path.split("/")[3] for path in facts.entries if _PLACE.fullmatch(path) or _is_linked(path, facts))
     found = {name: contents.get(_resolved(f"usr/share/doc/{name}/copyright", facts)) for name in names}
     return {name: data.decode("utf-8", "replace") for name, data in found.items() if data}
@@ -64,11 +66,12 @@ def _resolved(path: str, facts: Facts) -> str:
     return path
 
 
-def _layer(image: Base, number: int, *, cache: Cache) -> Mapping[str, bytes]:
-    key = f"{image.image.config.diff_ids[number].hex}-{FORMAT}-{record.VERSION}"
-    found = cache.get("copyrights", key)
+def _layer(image: Base, number: int, *, cache: Cache, reporter: Reporter) -> Mapping[str, bytes]:
+    diff_id = proving.layer(image, number, cache=cache, reporter=reporter)
+    key = f"{diff_id.hex}-{FORMAT}-{record.VERSION}"
+    found = cache.read("copyrights", key)
     if found is not None:
-        loaded: dict[str, bytes] = record.load(found.read_bytes())
+        loaded: dict[str, bytes] = record.load(found)
         return loaded
     contents: dict[str, bytes] = {}
     with reading.open_layer(image, number) as stream:

@@ -1,13 +1,14 @@
 """Reading images: the facts of their trees, the trees that show their layers, and single files.
 
-Each layer is read at most once, ever: what was found is cached by its diff_id.
+Each layer is read at most once, ever: what was found is cached by its diff_id, and used for a blob only when its bytes
+were seen to have that diff_id (`imgforge.pipeline.image.proving`).
 """
 
 from __future__ import annotations
 
-import hashlib
+import functools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,16 +16,17 @@ from imgforge import record
 from imgforge.codec import BombError, decompress
 from imgforge.digest import Digest
 from imgforge.errors import IntegrityError, StoreError
+from imgforge.pipeline.image import proving
 from imgforge.pipeline.image.base import Base, chain_id
 from imgforge.report import Reporter, Step, running
 from imgforge.rootfs import facts
 from imgforge.rootfs.facts import Facts
+from imgforge.rootfs.folding import FoldError, Folding
 from imgforge.store.cache import Cache
 from imgforge.tar import TarError, reader
 from imgforge.tree import Entry, Kind
 from imgforge.workshop.client import Workshop
 
-_CHUNK = 1 << 20
 _LEAST_FREE = 64 << 20
 """Bytes that are left on the disk of the cache: a layer that needs them is refused before others notice."""
 
@@ -33,13 +35,19 @@ def facts_of(base: Base, *, cache: Cache, reporter: Reporter) -> Facts:
     """Return what is known of the base's tree, reading each layer at most once, ever."""
     if not base.image.config.diff_ids:
         return facts.EMPTY
+    proving.prove(base, cache=cache, reporter=reporter)
     key = f"{base.chain_id.replace(':', '-')}-{facts.FORMAT}-{record.VERSION}"
-    found = cache.get("image-facts", key)
+    found = cache.read("image-facts", key)
     if found is not None:
-        return _load(found.read_bytes())
-    folded = facts.fold(
-        layer_facts(base, number, cache=cache, reporter=reporter) for number in range(len(base.image.config.diff_ids))
-    )
+        return _load(found)
+    folding = Folding()
+    for number in range(len(base.image.config.diff_ids)):
+        layer = layer_facts(base, number, cache=cache, reporter=reporter)
+        try:
+            folding.add(layer)
+        except FoldError as error:
+            raise FoldError(f"{base.name}: layer {number + 1}: {error}") from None
+    folded = folding.facts()
     cache.put("image-facts", key, _dump(folded))
     return folded
 
@@ -50,6 +58,7 @@ def trees_of(base: Base, *, cache: Cache, workshop: Workshop, reporter: Reporter
     Raises:
         IntegrityError: a layer is not what the image says, or tries to write outside its tree.
     """
+    proving.prove(base, cache=cache, reporter=reporter)
     trees: list[Path] = []
     unpacked = _Unpacked(base)
     for number in range(len(base.image.config.diff_ids)):
@@ -77,14 +86,9 @@ class _Unpacked:
         """
         self._bytes += tar.stat().st_size
         if self._bytes > self._base.limits.image:
-            raise _explained(
+            raise proving.explained(
                 BombError(f"{self._base.name}: its layers hold more than {self._base.limits.shown('image')}"), "image"
             )
-
-
-def _explained(error: BombError, name: str) -> BombError:
-    error.add_note(f"raise `{name}` below `limits:` in the configuration file if that much is right")
-    return error
 
 
 def _tree_key(base: Base, number: int) -> str:
@@ -95,14 +99,24 @@ def _tree_key(base: Base, number: int) -> str:
 def read_file(base: Base, path: str, *, cache: Cache, reporter: Reporter) -> bytes | None:
     """Return the content of a regular file of the image; None where there is none."""
     for number in reversed(range(len(base.image.config.diff_ids))):
-        entry = layer_facts(base, number, cache=cache, reporter=reporter).entries.get(path)
-        if entry is None:
-            continue
-        wanted = entry.target if entry.kind is Kind.HARDLINK else path
-        with open_layer(base, number) as stream:
-            members = reader.read(stream, what=base.name)
-            return next((content.read() for found, content in members if found.path == wanted), None)
+        layer = layer_facts(base, number, cache=cache, reporter=reporter)
+        entry = layer.entries.get(path)
+        if entry is not None and entry.kind is Kind.HARDLINK:
+            path = entry.target
+            entry = layer.entries.get(path)
+        if entry is not None:
+            return _content(base, number, path, is_once=not layer.stream)
     return None
+
+
+def _content(base: Base, number: int, path: str, *, is_once: bool) -> bytes | None:
+    """Return the content of a layer's last file of a path."""
+    with open_layer(base, number) as stream:
+        members = reader.read(stream, what=base.name)
+        found = (
+            content.read() if entry.kind is Kind.FILE else None for entry, content in members if entry.path == path
+        )
+        return next(found, None) if is_once else functools.reduce(lambda _before, last: last, found, None)
 
 
 def read_files(base: Base, paths: Iterable[str], *, cache: Cache, reporter: Reporter) -> dict[str, bytes]:
@@ -147,7 +161,7 @@ def _unpack(
         target = cache.place(workshop.tree_kind, key)
         if not target.is_dir():
             with cache.scratch() as scratch:
-                tar = _uncompressed(base, number, scratch / "layer.tar")
+                tar = _uncompressed(base, number, scratch / "layer.tar", cache=cache)
                 unpacked.add(tar)
                 _extract(tar, target, workshop=workshop, lowers=lowers, what=f"{base.name}: layer {number + 1}")
     return target
@@ -160,33 +174,16 @@ def _extract(tar: Path, target: Path, *, workshop: Workshop, lowers: tuple[Path,
         raise IntegrityError(f"{what}: {error}") from None
 
 
-def _uncompressed(base: Base, number: int, target: Path) -> Path:
+def _uncompressed(base: Base, number: int, target: Path, *, cache: Cache) -> Path:
     """Write a layer's tar to a file, and make sure that it is the one that the configuration names."""
-    diff_id = base.image.config.diff_ids[number]
-    hasher = hashlib.new(diff_id.algorithm)
-    with open_layer(base, number) as stream, target.open("wb") as file:
-        for chunk in _chunks(stream):
-            _keep_free(target, len(chunk))
-            hasher.update(chunk)
-            file.write(chunk)
-    if hasher.hexdigest() != diff_id.hex:
-        raise IntegrityError(
-            f"{base.name}: layer {number + 1}: expected diff_id {diff_id}, got {diff_id.algorithm}:{hasher.hexdigest()}"
-        )
+
+    def write(chunk: bytes) -> None:
+        _keep_free(target, len(chunk))
+        file.write(chunk)
+
+    with target.open("xb") as file:
+        proving.read(base, number, write, cache=cache)
     return target
-
-
-def _chunks(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield what a layer holds.
-
-    Raises:
-        BombError: it is larger than its limit.
-    """
-    try:
-        while chunk := stream.read(_CHUNK):
-            yield chunk
-    except BombError as error:
-        raise _explained(error, "layer") from None
 
 
 def _keep_free(target: Path, size: int) -> None:
@@ -204,22 +201,25 @@ def open_layer(base: Base, number: int) -> BinaryIO:
 
 def layer_facts(base: Base, number: int, *, cache: Cache, reporter: Reporter) -> Facts:
     """Return what is known of one layer of an image, counted from 0, reading it at most once, ever."""
-    diff_id = base.image.config.diff_ids[number]
-    found = cache.get("layer-facts", _facts_key(diff_id))
+    claimed = base.image.config.diff_ids[number]
+    found = cache.read("layer-facts", _facts_key(claimed))
     if found is not None:
-        return _load(found.read_bytes())
+        proving.layer(base, number, cache=cache, reporter=reporter)
+        return _load(found)
     what = f"{base.name}: layer {number + 1}"
     with (
         running(reporter, Step("read", what, base.image.manifest.layers[number].size)),
         cache.scratch() as scratch,
-        _uncompressed(base, number, scratch / "layer.tar").open("rb") as stream,
+        _uncompressed(base, number, scratch / "layer.tar", cache=cache).open("rb") as stream,
     ):
         try:
             read = facts.scan(reader.read(stream, what=what))
         except TarError as error:
             error.add_note("the base image is damaged or hostile; build or pull it again")
             raise
-    remember(diff_id, read, cache=cache)
+        except IntegrityError as error:
+            raise IntegrityError(f"{what}: {error}") from None
+    remember(claimed, read, cache=cache)
     return read
 
 
@@ -233,9 +233,10 @@ def _facts_key(diff_id: Digest) -> str:
 
 
 def _dump(read: Facts) -> bytes:
-    return record.dump((record.dump(record.rows(read.entries.values())), dict(read.contents)))
+    entries = record.dump(record.rows(read.entries.values()))
+    return record.dump((entries, dict(read.contents), record.rows(read.stream)))
 
 
 def _load(data: bytes) -> Facts:
-    entries, contents = record.load(data)
-    return Facts(record.Entries(entries), contents)  # who only locks asks for no entry
+    entries, contents, stream = record.load(data)
+    return Facts(record.Entries(entries), contents, record.entries(stream))  # who only locks asks for no entry

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import subprocess
+import signal
 from collections.abc import Iterator, Mapping
 
 import attrs
@@ -22,6 +21,7 @@ from imgforge.sandbox.volume import Volume
 from imgforge.store.cache import Cache
 from imgforge.workshop.client import Workshop
 
+_REAL_TIME = re.compile(r"(RTMIN|RTMAX)([+-][0-9]{1,2})?")
 _ID = re.compile(r"[0-9]{1,9}")
 """Below 2**31; the kernel's largest numbers mean "no id" (setresuid(2))."""
 
@@ -72,32 +72,31 @@ def run(
         limits: what the program may use.
         cache: keeps the trees of the image's layers.
         workshop: unpacks those that are missing.
-        reporter: hears of progress.
+        reporter: gets the progress.
 
     Raises:
         UsageError: the image has no command, its user is unknown, or a volume's source is missing.
         SandboxError: the rung has no mounts for a volume.
     """
-    execution, command = image.image.config.execution, _command(image, argv)
+    execution = image.image.config.execution
+    command = _command(image, argv)
     binds.check(options.volumes, workshop.rung)
     facts = reading.facts_of(image, cache=cache, reporter=reporter)
     user, home = user_of(options.user or execution.user, facts)
     trees = reading.trees_of(image, cache=cache, workshop=workshop, reporter=reporter)
+    request = {
+        "argv": command,
+        "rung": workshop.rung.name,
+        "trees": [str(tree) for tree in trees],
+        "user": user,
+        "env": _variables(home, dict(execution.env) | dict(options.env)),
+        "workdir": options.workdir or execution.workdir or "/",
+        "volumes": [(str(one.source), one.target, one.is_writable) for one in options.volumes],
+        "limits": attrs.asdict(limits),
+        "stop_signal": _stop_signal(image, reporter),
+    }
     with cache.scratch(remove=workshop.clear) as scratch:
-        request = {
-            "argv": command,
-            "trees": [str(tree) for tree in trees],
-            "user": user,
-            "env": _variables(home, dict(execution.env) | dict(options.env)),
-            "limits": attrs.asdict(limits),
-            **_changed(options, workdir=execution.workdir),
-        } | {"rung": workshop.rung.name, "work": str(scratch)}
-        return subprocess.run(workshop.session(json.dumps(request)), check=False).returncode
-
-
-def _changed(options: RunOptions, *, workdir: str) -> dict[str, object]:
-    volumes = [(str(one.source), one.target, one.is_writable) for one in options.volumes]
-    return {"workdir": options.workdir or workdir or "/", "volumes": volumes}
+        return workshop.converse({**request, "work": str(scratch)})
 
 
 def _command(image: Base, argv: tuple[str, ...]) -> tuple[str, ...]:
@@ -106,6 +105,30 @@ def _command(image: Base, argv: tuple[str, ...]) -> tuple[str, ...]:
     if not command:
         raise UsageError(f"{image.name}: the image has no command; give one after `--`")
     return command
+
+
+def _stop_signal(image: Base, reporter: Reporter) -> int:
+    text = image.image.config.execution.stop_signal
+    found = signal_of(text) if text else signal.SIGTERM
+    if found is None:
+        reporter.warned(f"{image.name}: stop signal {text!r}: no such signal; SIGTERM is used")
+    return found or signal.SIGTERM
+
+
+def signal_of(text: str) -> int | None:
+    """Return the number of a configuration's ``StopSignal``: a name, with or without ``SIG``, or a number.
+
+    Source: OCI image-spec, config.md: ``SIGNAME``, such as ``SIGKILL`` or ``SIGRTMIN+3``.
+    """
+    name = text.upper().removeprefix("SIG")
+    found = _REAL_TIME.fullmatch(name)
+    if found:
+        number = signal.Signals[f"SIG{found[1]}"] + int(found[2] or 0)
+    elif name.isascii() and name.isdigit():
+        number = int(name[:4])
+    else:
+        number = int(getattr(signal, f"SIG{name}", 0)) if name.isalnum() else 0
+    return number if number in signal.valid_signals() else None
 
 
 def _variables(home: str, given: Mapping[str, str]) -> dict[str, str]:

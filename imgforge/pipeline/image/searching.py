@@ -31,7 +31,6 @@ _PROXY = re.compile(r"(http|https|all|ftp)_proxy", re.IGNORECASE)
 _HOSTS_MAX = 1 << 20
 _CHUNK = 1 << 20
 _BEHIND = "(bytes behind the end of the archive)"
-_UNREAD_SHOWN = 5
 
 
 def image(image: Base, *, layers: Iterable[int], hosts: Hosts, cache: Cache, reporter: Reporter) -> tuple[Finding, ...]:
@@ -42,7 +41,7 @@ def image(image: Base, *, layers: Iterable[int], hosts: Hosts, cache: Cache, rep
         layers: the numbers of those that are searched, counted from 0.
         hosts: what tells on the machine that builds.
         cache: keeps what was found.
-        reporter: hears of each layer that is searched now, and of what could not be searched.
+        reporter: gets each layer that is searched now.
 
     Raises:
         IntegrityError: a layer is not what the image says.
@@ -50,11 +49,6 @@ def image(image: Base, *, layers: Iterable[int], hosts: Hosts, cache: Cache, rep
     found = [scan.config(image.image.config, annotations=image.image.manifest.annotations, hosts=hosts)]
     every = image.image.layers
     found += [_layer(image, every[number], number, hosts=hosts, cache=cache, reporter=reporter) for number in layers]
-    unread = [place for searched in found for place in searched.unread]
-    for place in unread[:_UNREAD_SHOWN]:
-        reporter.warned(f"{image.name}: {place}: is damaged, encrypted or too large to be searched to its end")
-    if len(unread) > _UNREAD_SHOWN:
-        reporter.warned(f"{image.name}: {len(unread) - _UNREAD_SHOWN} more archives could not be searched to their end")
     return tuple(finding for searched in found for finding in searched.findings)
 
 
@@ -84,13 +78,14 @@ def _full_names(name: str) -> tuple[str, ...]:
 def _layer(image: Base, layer: Layer, number: int, *, hosts: Hosts, cache: Cache, reporter: Reporter) -> Searched:
     called = title(number)
     words = [(word.kind, word.text) for word in hosts.words]
-    question = json.dumps([scan.FORMAT, str(layer.descriptor.digest), words])
+    question = json.dumps([scan.VERSION, str(layer.descriptor.digest), words])
     key = hashlib.sha256(question.encode()).hexdigest()
-    known = cache.get("searches", key)
+    known = cache.read("searches", key)
     if known is None:
         with running(reporter, Step("search", f"{image.name} {called}", layer.descriptor.size)):
-            known = cache.put("searches", key, _dump(_search(image, layer, called, hosts)))
-    return _load(known.read_bytes(), called)
+            known = _dump(_search(image, layer, called, hosts))
+        cache.put("searches", key, known)
+    return _load(known, called)
 
 
 def _search(image: Base, layer: Layer, called: str, hosts: Hosts) -> Searched:
@@ -114,17 +109,15 @@ def _dump(searched: Searched) -> bytes:
         (one.kind, one.place.path, one.place.inside, one.sha256, one.shown, one.encoding, one.line)
         for one in searched.findings
     ]
-    return json.dumps([findings, [(place.path, place.inside) for place in searched.unread]]).encode()
+    return json.dumps(findings).encode()
 
 
 def _load(data: bytes, called: str) -> Searched:
-    findings, unread = json.loads(data)
     return Searched(
         tuple(
             Finding(kind, _place(called, path, inside), sha256, shown, encoding, line)
-            for kind, path, inside, sha256, shown, encoding, line in findings
-        ),
-        tuple(_place(called, path, inside) for path, inside in unread),
+            for kind, path, inside, sha256, shown, encoding, line in json.loads(data)
+        )
     )
 
 

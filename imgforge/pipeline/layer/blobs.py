@@ -55,10 +55,10 @@ class LayerBlobs:
 
     def recall(self, key: str) -> LayerBlob | None:
         """Return the layer of a name, if the store still has it."""
-        path = self._cache.get("layers", key)
-        if path is None:
+        known = self._cache.read("layers", key)
+        if known is None:
             return None
-        row = json.loads(path.read_bytes())
+        row = json.loads(known)
         digest, size = Digest.parse(row["digest"]), int(row["size"])
         if not self._store.has(digest, size):
             return None

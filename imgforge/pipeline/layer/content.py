@@ -9,11 +9,11 @@ import attrs
 
 from imgforge.apt import sources as apt_sources
 from imgforge.apt.sources import Source
-from imgforge.errors import BuildError
+from imgforge.errors import BuildError, IntegrityError
 from imgforge.layer.directories import implied, parents
 from imgforge.manifest.files import ManifestFile
-from imgforge.manifest.parts import Account, AppendText, CopyFiles, EditIni, MakeDirectory, MakeLink
-from imgforge.pipeline.layer import material
+from imgforge.manifest.parts import Account, AppendText, CopyFiles, EditIni, MakeDirectory, MakeLink, Pin
+from imgforge.pipeline.layer.material import Copied, Material, problem
 from imgforge.pipeline.layer.view import View
 from imgforge.pipeline.lock import sources
 from imgforge.rootfs import accounts, ini
@@ -24,6 +24,9 @@ from imgforge.tree import Entry, Kind, is_whiteout
 DPKG_RULES = "etc/dpkg/dpkg.cfg.d/imgforge"
 """Where an image keeps its path filters, so that packages installed in it later are filtered, too."""
 
+PREFERENCES = "etc/apt/preferences.d/imgforge.pref"
+"""Where an image keeps its pins and those of its bases: they count in what stands on it (apt_preferences(5))."""
+
 _ACCOUNT_FILES = (PASSWD, GROUP, SHADOW, GSHADOW)
 _CHUNK = 1 << 20
 
@@ -33,24 +36,25 @@ class Piece:
     """One entry of the layer, and where its content is: in memory or in a file of this machine."""
 
     entry: Entry
-    content: bytes | Path = b""
+    content: bytes | Copied = b""
 
 
-def write(file: ManifestFile, view: View, *, target: Path, epoch: int) -> None:
+def write(file: ManifestFile, material: Material, view: View, *, target: Path, epoch: int) -> None:
     """Write the layer's tar.
 
     Args:
         file: the manifest.
+        material: what it copies.
         view: the image so far.
         target: the tar.
         epoch: seconds since 1970, the time of every file.
 
     Raises:
         ManifestError: an account, an owner or an edit does not fit the image.
-        BuildError: a name is one that no layer can hold.
+        BuildError: a name is one that no layer can hold, or a file is not what it was when it was read.
     """
-    pieces = _Layer(file, view, epoch=epoch).pieces()
-    with target.open("wb") as sink:
+    pieces = _Layer(file, material, view, epoch=epoch).pieces()
+    with target.open("xb") as sink:
         tar = writer.Writer(sink)
         for piece in pieces:
             _add(tar, piece)
@@ -58,9 +62,12 @@ def write(file: ManifestFile, view: View, *, target: Path, epoch: int) -> None:
 
 
 def _add(tar: writer.Writer, piece: Piece) -> None:
-    if isinstance(piece.content, Path):
-        with piece.content.open("rb") as content:
-            tar.add(piece.entry, content)
+    if isinstance(piece.content, Copied):
+        with piece.content.open() as content:
+            try:
+                tar.add(piece.entry, content)
+            except IntegrityError:
+                raise piece.content.changed() from None
     else:
         tar.add(piece.entry, piece.content if piece.entry.kind is Kind.FILE else None)
 
@@ -68,8 +75,9 @@ def _add(tar: writer.Writer, piece: Piece) -> None:
 class _Layer:
     """The layer while it is put together: what comes later replaces what came before."""
 
-    def __init__(self, file: ManifestFile, view: View, *, epoch: int) -> None:
+    def __init__(self, file: ManifestFile, material: Material, view: View, *, epoch: int) -> None:
         self._file = file
+        self._material = material
         self._view = view
         self._epoch = epoch
         self._pieces: dict[str, Piece] = {}
@@ -80,12 +88,13 @@ class _Layer:
         manifest = self._file.manifest
         for source, path in _sources(self._file):
             self._add_text(path, source)
+        self._add_pins()
         self._add_rules()
         self._add_accounts(manifest.accounts)
-        for item in manifest.files:
+        for number, item in enumerate(manifest.files):
             match item:
                 case CopyFiles():
-                    self._copy(item)
+                    self._copy(item, self._material.copies[number])
                 case MakeLink():
                     path = self._place(item.path)
                     self._put(Piece(Entry(path, Kind.SYMLINK, mode=0o777, target=str(item.target), mtime=self._epoch)))
@@ -129,6 +138,13 @@ class _Layer:
                 DPKG_RULES, (self._read(DPKG_RULES) or b"") + "".join(f"{line}\n" for line in lines).encode()
             )
 
+    def _add_pins(self) -> None:
+        """Put the pins before those that the base keeps at the same place: APT takes the first that fits."""
+        pins = self._file.manifest.pins
+        if pins:
+            below = self._read(PREFERENCES) or b""
+            self._add_text(PREFERENCES, b"\n".join((*(_record(pin).encode() for pin in pins), *filter(None, [below]))))
+
     def _add_accounts(self, wanted: tuple[Account, ...]) -> None:
         files = {path: data.decode(errors="surrogateescape") for path in _ACCOUNT_FILES if (data := self._read(path))}
         before = dict(files)
@@ -139,7 +155,7 @@ class _Layer:
             try:
                 files = accounts.add(files, new, epoch=self._epoch)
             except AccountError as error:
-                raise material.problem(account.position, f"accounts.{account.name}: {error}") from None
+                raise problem(account.position, f"accounts.{account.name}: {error}") from None
         for path, text in files.items():
             if before.get(path) != text:
                 self._add_text(path, text.encode(errors="surrogateescape"))
@@ -150,8 +166,8 @@ class _Layer:
         piece = self._pieces.get(placed)
         if piece is not None and isinstance(piece.content, bytes) and piece.entry.kind is Kind.FILE:
             return piece.content
-        if piece is not None and isinstance(piece.content, Path):
-            return piece.content.read_bytes()
+        if piece is not None and isinstance(piece.content, Copied):
+            return piece.content.read()
         return self._view.read(placed)
 
     def _owner(self, item: CopyFiles | MakeDirectory) -> tuple[int, int]:
@@ -163,7 +179,7 @@ class _Layer:
         elif item.owner == "root":
             own = (0, 0)
         else:
-            raise material.problem(item.position, f"owner: the image has no user {item.owner!r}")
+            raise problem(item.position, f"owner: the image has no user {item.owner!r}")
         if item.group is None:
             return own
         if item.group.isdigit():
@@ -171,7 +187,7 @@ class _Layer:
         if item.group == "root":
             return own[0], 0
         if item.group not in groups:
-            raise material.problem(item.position, f"group: the image has no group {item.group!r}")
+            raise problem(item.position, f"group: the image has no group {item.group!r}")
         return own[0], groups[item.group][1]
 
     def _make_directory(self, item: MakeDirectory) -> None:
@@ -179,19 +195,18 @@ class _Layer:
         path = self._place(item.path)
         self._put(Piece(Entry(path, Kind.DIRECTORY, mode=item.mode, uid=uid, gid=gid, mtime=self._epoch)))
 
-    def _copy(self, item: CopyFiles) -> None:
+    def _copy(self, item: CopyFiles, copies: tuple[Copied, ...]) -> None:
         uid, gid = self._owner(item)
-        for name, path in material.walk(self._file, item):
-            placed = self._place(f"{item.path}/{name}" if name else item.path)
-            entry = Entry(placed, Kind.FILE, uid=uid, gid=gid, mtime=self._epoch)
-            if path.is_symlink():
-                target = str(path.readlink())
-                self._put(Piece(attrs.evolve(entry, kind=Kind.SYMLINK, mode=0o777, target=target)))
-            elif path.is_dir():
-                self._put(Piece(attrs.evolve(entry, kind=Kind.DIRECTORY, mode=_directory_mode(item.mode))))
+        for one in copies:
+            placed = self._place(f"{item.path}/{one.name}" if one.name else item.path)
+            entry = Entry(placed, one.kind, uid=uid, gid=gid, mtime=self._epoch)
+            if one.kind is Kind.SYMLINK:
+                self._put(Piece(attrs.evolve(entry, mode=0o777, target=one.target)))
+            elif one.kind is Kind.DIRECTORY:
+                self._put(Piece(attrs.evolve(entry, mode=_directory_mode(item.mode))))
             else:
-                mode = material.own_mode(path) if item.mode is None else item.mode
-                self._put(Piece(attrs.evolve(entry, mode=mode, size=path.stat().st_size), path))
+                mode = one.mode if item.mode is None else item.mode
+                self._put(Piece(attrs.evolve(entry, mode=mode, size=one.size), one))
 
     def _edit(self, edit: EditIni | AppendText) -> None:
         path = self._view.resolve(str(edit.path).lstrip("/"))
@@ -200,7 +215,7 @@ class _Layer:
             self._add_text(path, (before or b"") + edit.text.encode())
             return
         if before is None:
-            raise material.problem(edit.position, f"ini: the image has no file {str(edit.path)!r}")
+            raise problem(edit.position, f"ini: the image has no file {str(edit.path)!r}")
         text = before.decode(errors="surrogateescape")
         changed = ini.set_values(text, edit.values, section=edit.section)
         self._add_text(path, changed.encode(errors="surrogateescape"))
@@ -212,7 +227,13 @@ def _sources(file: ManifestFile) -> Iterator[tuple[bytes, str]]:
         is_armored = source.keys.lstrip().startswith(b"-----BEGIN")
         keyring = f"etc/apt/keyrings/{source.name}.{'asc' if is_armored else 'gpg'}"
         yield source.keys, keyring
-        yield _stanza(source, keyring).encode(), f"etc/apt/sources.list.d/{source.name}.sources"
+        yield _stanza(source, keyring).encode(), sources.path_of(source.name)
+
+
+def _record(pin: Pin) -> str:
+    """Return a pin as a record of apt_preferences(5)."""
+    packages = " ".join(pin.packages)
+    return f"Package: {packages}\nPin: {pin.kind} {pin.value}\nPin-Priority: {pin.priority}\n"
 
 
 def _stanza(source: Source, keyring: str) -> str:

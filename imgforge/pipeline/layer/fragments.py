@@ -193,10 +193,10 @@ class Fragments:
 
     def _found(self, package: LockedPackage) -> Made | None:
         key = key_of(package.digest, self._rules)
-        path = self._cache.get("fragments", self._record_key(key))
-        if path is None:
+        known = self._cache.read("fragments", self._record_key(key))
+        if known is None:
             return None
-        fragment = _load(path.read_bytes())
+        fragment = _load(known)
         _expect(fragment, package)
         return Made(key, package, fragment)
 

@@ -68,10 +68,10 @@ def load(data: bytes) -> Installed:
 
 def recall(key: str, *, cache: Cache, store: Layout) -> Installed | None:
     """Return what installing a wish of this key gave, if the store still has all of its layers."""
-    path = cache.get("installs", key)
-    if path is None:
+    known = cache.read("installs", key)
+    if known is None:
         return None
-    installed = load(path.read_bytes())
+    installed = load(known)
     if all(store.has(layer.descriptor.digest, layer.descriptor.size) for layer in installed.layers):
         return attrs.evolve(installed, reused=len(installed.layers))
     return None
@@ -84,5 +84,5 @@ def remember_runs(diff_id: Digest, runs: tuple[ScriptRun, ...], *, cache: Cache)
 
 def runs_of(diff_id: Digest, *, cache: Cache) -> tuple[ScriptRun, ...]:
     """Return what ran when a layer was made here; nothing for layers of packages, and of others."""
-    path = cache.get("scripts", diff_id.hex)
-    return tuple(ScriptRun(*row) for row in record.load(path.read_bytes())) if path else ()
+    known = cache.read("scripts", diff_id.hex)
+    return tuple(ScriptRun(*row) for row in record.load(known)) if known else ()

@@ -15,7 +15,7 @@ from imgforge.digest import Digest
 from imgforge.layer.directories import above
 from imgforge.layer.group import Group
 from imgforge.oci.descriptor import Descriptor
-from imgforge.pipeline.image import reading
+from imgforge.pipeline.image import proving, reading
 from imgforge.pipeline.layer.blobs import LayerBlob, LayerBlobs
 from imgforge.pipeline.layer.compress import Compression
 from imgforge.pipeline.layer.fragments import Fragments, Made
@@ -129,6 +129,7 @@ class LayerWriter:
             Descriptor(self._compression.media_type, sink.blob.digest, sink.blob.size),
             Digest("sha256", hasher.hexdigest()),
         )
+        proving.remember(blob.descriptor.digest, blob.diff_id, cache=self._cache)
         reading.remember(blob.diff_id, known(), cache=self._cache)
         self._blobs.remember(key, blob)
         return blob

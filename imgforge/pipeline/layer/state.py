@@ -70,10 +70,10 @@ def key_of(*, chain_id: str, installation: Installation, job_text: str, epoch: i
 
 def find(key: str, *, cache: Cache) -> State | None:
     """Return a state that was configured before, if the cache still has it."""
-    tar, runs = cache.get("states", f"{key}.tar"), cache.get("states", f"{key}.runs")
+    tar, runs = cache.get("states", f"{key}.tar"), cache.read("states", f"{key}.runs")
     if tar is None or runs is None:
         return None
-    return State(key, tar, tuple(ScriptRun(*row) for row in record.load(runs.read_bytes())), was_cached=True)
+    return State(key, tar, tuple(ScriptRun(*row) for row in record.load(runs)), was_cached=True)
 
 
 def configured(

@@ -7,31 +7,42 @@ Connections are opened only when something must be fetched.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from imgforge.apt import hosts, mirrors, pins
+import attrs
+
+from imgforge.apt import hosts, listings, mirrors, pins
 from imgforge.apt.acquire import acquire
 from imgforge.apt.hosts import Host
 from imgforge.apt.index import Index
 from imgforge.apt.opening import open_index
+from imgforge.apt.package import Package
 from imgforge.apt.pins import Pin
 from imgforge.apt.pool import fetch_packages
 from imgforge.apt.release import Waived
 from imgforge.apt.sources import Source
-from imgforge.apt.universe import Universe
+from imgforge.apt.universe import Universe, Withhold
 from imgforge.apt.values import IndexFile
 from imgforge.digest import Digest
-from imgforge.errors import FetchError
+from imgforge.errors import FetchError, ImgforgeError
 from imgforge.fetch.http import Fetcher
 from imgforge.lock import LockedPackage
 from imgforge.manifest.files import ManifestFile
 from imgforge.rootfs.facts import Facts
 from imgforge.settings import Settings
 from imgforge.store.cache import Cache
+
+Withholding = Callable[[tuple[Source, ...]], Withhold | None]
+"""Returns what of sources does not exist for a resolve (`apt.universe.Withhold`); None where all does."""
+
+
+def _nothing(_sources: tuple[Source, ...]) -> Withhold | None:
+    return None
 
 
 class Archive:
@@ -40,11 +51,13 @@ class Archive:
     Args:
         settings: mirrors, offline, how many transfers at once.
         cache: keeps indices and packages.
+        withhold: returns what of sources no resolve may see.
     """
 
-    def __init__(self, *, settings: Settings, cache: Cache) -> None:
+    def __init__(self, *, settings: Settings, cache: Cache, withhold: Withholding = _nothing) -> None:
         self._settings = settings
         self._cache = cache
+        self._withhold = withhold
         self._indices: dict[tuple[Source, str], tuple[Index, ...]] = {}
         self._universes: dict[tuple[tuple[int, ...], str, tuple[Pin, ...]], Universe] = {}
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="hosts")
@@ -80,11 +93,12 @@ class Archive:
         """
         indices = tuple(index for source in wanted for index in self._opened(source, architecture))
         pins = tuple(preferences)
+        withhold = self._withhold(wanted)
         if prefer:
-            return Universe(indices, architecture=architecture, pins=pins, prefer=prefer)
+            return Universe(indices, architecture=architecture, pins=pins, prefer=prefer, withhold=withhold)
         key = (tuple(map(id, indices)), architecture, pins)
         if key not in self._universes:
-            self._universes[key] = Universe(indices, architecture=architecture, pins=pins)
+            self._universes[key] = Universe(indices, architecture=architecture, pins=pins, withhold=withhold)
         return self._universes[key]
 
     def _opened(self, source: Source, architecture: str) -> tuple[Index, ...]:
@@ -94,6 +108,26 @@ class Archive:
             files = self._acquired(source, architecture)
             self._indices[key] = tuple(open_index(file, cache=self._cache) for file in files)
         return self._indices[key]
+
+    def remember(self, packages: Iterable[Package]) -> None:
+        """Keep that signed indices list these packages, for a time when they do so no more."""
+        listings.remember(packages, cache=self._cache)
+
+    def seen(self, source: Source, architecture: str) -> Iterator[tuple[str, tuple[Index, ...] | ImgforgeError]]:
+        """Yield indices as evidence of what a source lists, suite by suite, or why there are none; before that, where.
+
+        First those of the mirrors as a resolve would take them; then, as an old Release lists what it listed, whatever
+        their age; then those of each dated copy (`settings.snapshots`). Signatures count all the same.
+        """
+        suites = [attrs.evolve(source, suites=(suite,)) for suite in source.suites]
+        dated = ((Waived.AGE, uri.rstrip("/")) for uri in self._settings.snapshots)
+        ways = ((None, ""), (Waived.AGE, ""), *dated)
+        for (waived, only), one in itertools.product(ways, suites):
+            try:
+                files = self._acquired(one, architecture, waived=waived, only=only)
+                yield only, tuple(open_index(file, cache=self._cache) for file in files)
+            except ImgforgeError as error:
+                yield only, error
 
     def successors(
         self, names: Iterable[str], wanted: tuple[Source, ...], *, architecture: str, preferences: Iterable[Pin]
@@ -129,16 +163,27 @@ class Archive:
             snapshots=self._settings.snapshots,
         )
 
-    def _acquired(self, source: Source, architecture: str) -> tuple[IndexFile, ...]:
-        """Return a source's indices; overdue ones only where this machine's own APT takes them, and never silently."""
+    def _acquired(
+        self, source: Source, architecture: str, *, waived: Waived | None = None, only: str = ""
+    ) -> tuple[IndexFile, ...]:
+        """Return a source's indices; overdue ones only where this machine's own APT takes them, and never silently.
+
+        Args:
+            source: with its keys.
+            architecture: as Debian names it.
+            waived: times that do not count, instead of what this machine says.
+            only: the dated copy to read, instead of the mirrors.
+        """
+        own = Waived.NOTHING if self._host.check_valid_until else Waived.VALID_UNTIL
         return acquire(
             source,
             architecture=architecture,
             cache=self._cache,
             fetcher=self._fetcher,
-            bases_of=self._bases_of,
+            bases_of=(lambda _source, _suite: (only,)) if only else self._bases_of,
             now=self._settings.now,
-            waived=Waived.NOTHING if self._host.check_valid_until else Waived.VALID_UNTIL,
+            waived=waived or own,
+            is_dated=bool(only),
         )
 
     def _bases_of(self, source: Source, suite: str) -> tuple[str, ...]:
@@ -159,6 +204,8 @@ class Archive:
             reporter=self._settings.reporter,
             proxies=self._host.proxies,
             credentials=self._host.credentials,
+            unreadable=self._host.unreadable,
+            access=self._settings.access,
         )
 
 

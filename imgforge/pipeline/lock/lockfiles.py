@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from imgforge.access import Access
+from imgforge.document import disk
 from imgforge.errors import ImgforgeError, UsageError
 from imgforge.manifest import files
 from imgforge.manifest.files import ManifestFile
@@ -20,8 +22,12 @@ _BYTES_MAX = 64 << 10
 """How far into a broken manifest its name is looked for."""
 
 
-def below(directory: Path) -> Iterator[tuple[Path, ManifestFile | ImgforgeError]]:
+def below(directory: Path, *, access: Access) -> Iterator[tuple[Path, ManifestFile | ImgforgeError]]:
     """Yield the manifests with a lock, in the order of their paths, or why one cannot be read.
+
+    Args:
+        directory: where to look.
+        access: what may be opened for them.
 
     Raises:
         UsageError: there is no such directory.
@@ -30,7 +36,7 @@ def below(directory: Path) -> Iterator[tuple[Path, ManifestFile | ImgforgeError]
         raise UsageError(f"{directory}: expected a directory of manifests")
     for path in files.manifests(directory):
         try:
-            file = files.read(path)
+            file = files.read(path, access=access)
         except ImgforgeError as error:
             if _has_lock(path):
                 yield path, error
@@ -48,8 +54,8 @@ def _has_lock(path: Path) -> bool:
 def _names(path: Path) -> Iterator[str]:
     yield path.parent.name if path.stem == "manifest" else path.stem
     try:
-        with path.open("rb") as stream:
+        with disk.open_file(path) as stream:
             text = stream.read(_BYTES_MAX)
-    except OSError:
+    except (OSError, UsageError):
         return
     yield from (name.decode() for name in _NAME.findall(text))

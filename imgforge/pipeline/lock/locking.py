@@ -8,13 +8,14 @@ from pathlib import Path
 import attrs
 
 from imgforge.digest import Digest
+from imgforge.document import disk
 from imgforge.errors import StaleLockError, StoreError, UsageError
 from imgforge.lock import Lock, PlatformLock, differences
 from imgforge.manifest import question
 from imgforge.manifest.files import ManifestFile
 from imgforge.pipeline.lock import sources
 
-_CHARACTERS_MAX = 16 << 20
+_BYTES_MAX = 64 << 20
 """A longer text is refused as a lock when it is parsed."""
 
 
@@ -62,13 +63,12 @@ def read(file: ManifestFile) -> Lock | None:
         UsageError: it is no file.
         StoreError: it cannot be read.
     """
-    if not file.lock.exists():
-        return None
-    if not file.lock.is_file():  # of a pipe or a device nobody would ever see the end
-        raise UsageError(f"{file.lock}: expected a file, got a directory, pipe or device")
     try:
-        with file.lock.open(encoding="utf-8") as stream:
-            text = stream.read(_CHARACTERS_MAX + 1)
+        real = file.access.path(file.lock, what=str(file.lock))
+        with disk.open_steady(real) as stream:
+            text = stream.read(_BYTES_MAX + 1).decode()
+    except UsageError:
+        raise UsageError(f"{file.lock}: expected a file, got a directory, pipe or device") from None
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:

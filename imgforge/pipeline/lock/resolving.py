@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from imgforge.apt.sources import Source
 from imgforge.apt.status import parse_status
-from imgforge.errors import ResolveError, StoreError
+from imgforge.errors import ResolveError
 from imgforge.lock import Lock, LockedPackage, LockedSource, PlatformLock, changes
 from imgforge.manifest.model import debian_architecture
 from imgforge.pipeline.lock import archive as archives
@@ -19,8 +19,12 @@ from imgforge.report import Reporter, Step, running
 from imgforge.rootfs.facts import Facts
 from imgforge.solver.solve import solve
 from imgforge.solver.values import Request, Solution
+from imgforge.store import output
 
 _Resolved = tuple[Solution, tuple[Source, ...]]
+
+Judge = Callable[[Lock, PlatformLock], object]
+"""Raises an error where a lock, and the part of it that is used, must not be."""
 
 STATUS = "var/lib/dpkg/status"
 
@@ -32,6 +36,7 @@ def make(
     upgrade: tuple[str, ...] | None,
     facts: Facts,
     archive: Archive,
+    judge: Judge,
     reporter: Reporter,
 ) -> Locked:
     """Resolve a manifest and write its lock.
@@ -42,14 +47,17 @@ def make(
         upgrade: names of packages whose versions are free; empty for all, None for none.
         facts: of the base.
         archive: the sources.
+        judge: refuses a lock that must not be written.
         reporter: hears of progress.
 
     Raises:
         ResolveError: no packages answer.
+        RefusedError: `judge` does.
         FetchError, IntegrityError: the sources cannot be had or trusted.
     """
     with running(reporter, Step("solve", asked.file.manifest.name)):
         locked = propose(asked, before=before, upgrade=upgrade, facts=facts, archive=archive)
+    judge(locked.lock, locked.lock.platforms[asked.platform])
     if locked.lock != before:
         _write(locked.path, locked.lock, reporter)
     return locked
@@ -62,6 +70,7 @@ def propose(
     old = before.platforms.get(asked.platform) if before else None
     kept = _kept_versions(old, upgrade)
     solution, drawn = answer(asked, kept=kept, facts=facts, archive=archive)
+    archive.remember(solution.install)
     locked = PlatformLock(
         platform=asked.platform,
         asked=asked.lines,
@@ -177,11 +186,5 @@ def _write(path: Path, lock: Lock, reporter: Reporter) -> None:
     if not os.access(path.parent, os.W_OK):
         reporter.warned(f"{path}: the directory is not writable: the lock is used and not kept")
         return
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_text(lock.dump(), encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise StoreError(f"{path}: cannot be written: {error.strerror}") from error
+    output.write(path, lock.dump().encode())
     reporter.noted(f"wrote {path}")

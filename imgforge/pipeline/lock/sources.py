@@ -1,7 +1,9 @@
-"""The sources of an image: those that its manifest names, or those that its base carries in itself."""
+"""The sources of an image: those that its manifest names, and those that its base carries in itself."""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Collection, Iterable
 from pathlib import PurePosixPath
 
 import attrs
@@ -30,8 +32,12 @@ def of_manifest(file: ManifestFile) -> tuple[Source, ...]:
     )
 
 
-def of_base(facts: Facts) -> tuple[Source, ...]:
-    """Return the sources that a base carries in itself: the limit of what an image on it draws from.
+def of_base(facts: Facts, *, without: Collection[str] = ()) -> tuple[Source, ...]:
+    """Return the sources that a base carries in itself.
+
+    Args:
+        facts: of the base.
+        without: names of sources that a manifest on the base replaces: their files of the same name are left out.
 
     Raises:
         IntegrityError: a file of sources is malformed, or a keyring is missing.
@@ -41,7 +47,10 @@ def of_base(facts: Facts) -> tuple[Source, ...]:
         ("etc/apt/sources.list", facts.contents.get("etc/apt/sources.list", b"")),
         *facts.below("etc/apt/sources.list.d"),
     ]
+    replaced = {path_of(name) for name in without}
     for path, data in files:
+        if path in replaced:
+            continue
         if path.endswith((".list", ".sources")):
             found += sources.parse(data.decode("utf-8", "surrogateescape"), file="/" + path)
 
@@ -57,15 +66,42 @@ def of_base(facts: Facts) -> tuple[Source, ...]:
     return tuple(sources.with_keys(source, read, default=trusted) for source in _with_own_names(found))
 
 
-def _with_own_names(found: list[Source]) -> tuple[Source, ...]:
-    names: dict[str, int] = {}
-    unique = []
+def _with_own_names(found: Iterable[Source], *, taken: Iterable[str] = ()) -> tuple[Source, ...]:
+    """Return sources each with a name that no other has: a lock means a source by its name."""
+    names, unique = set(taken), []
     for source in found:
-        count = names[source.name] = names.get(source.name, 0) + 1
-        unique.append(source if count == 1 else attrs.evolve(source, name=f"{source.name}-{count}"))
+        numbered = (f"{source.name}-{number}" for number in itertools.count(2))
+        name = next(name for name in itertools.chain((source.name,), numbered) if name not in names)
+        names.add(name)
+        unique.append(attrs.evolve(source, name=name))
     return tuple(unique)
 
 
+def path_of(name: str) -> str:
+    """Return where an image keeps a source of its manifest."""
+    return f"etc/apt/sources.list.d/{name}.sources"
+
+
 def for_image(file: ManifestFile, facts: Facts) -> tuple[Source, ...]:
-    """Return the sources that an image draws from: the manifest's own, else those that its base carries."""
-    return of_manifest(file) or of_base(facts)
+    """Return the sources that the packages of an image come from."""
+    own = of_manifest(file)
+    if own and not file.manifest.base_sources:
+        return own
+    return joined(own, of_base(facts, without={source.name for source in own}))
+
+
+def joined(own: tuple[Source, ...], carried: tuple[Source, ...]) -> tuple[Source, ...]:
+    """Return the sources of a manifest with those of its base before them, as they stand in the image.
+
+    A source of the base gives way to one of the manifest that is the same by suites, components and keys. The base's
+    come first: APT takes the first of two equal packages.
+    """
+    identities = {source.identity for source in own}
+    below = (source for source in carried if source.identity not in identities)
+    return (*_with_own_names(below, taken=(source.name for source in own)), *own)
+
+
+def replaced(file: ManifestFile, facts: Facts) -> tuple[Source, ...]:
+    """Return the sources of the base that packages do not come from because of what the manifest says."""
+    kept = {source.identity for source in for_image(file, facts)}
+    return tuple(source for source in of_base(facts) if source.identity not in kept)

@@ -70,7 +70,7 @@ def _refusals(found: PolicyFile, leaving: Exit, *, settings: Settings, client: C
     if not any(refusal.rule == "publish.signed-by" for refusal in refusals):
         return refusals
     there = attrs.evolve(target, digest=leaving.image.digest)
-    signers |= vouching.signers(among, reference=there, client=client, now=settings.now)
+    signers |= frozenset(vouching.signers(among, reference=there, client=client, now=settings.now))
     return publish.refusals(policy, target, signers=signers, taints=taints)
 
 

@@ -16,10 +16,11 @@ from typing import Any
 
 from imgforge import late
 from imgforge.image import TITLE
-from imgforge.lock import PlatformLock
+from imgforge.lock import Lock, PlatformLock
 from imgforge.manifest.files import ManifestFile
 from imgforge.manifest.parts import CopyFiles
 from imgforge.pipeline.image.base import Base
+from imgforge.pipeline.lock import signers
 from imgforge.pipeline.policy import marks
 from imgforge.pipeline.policy.marks import Marks
 from imgforge.settings import Settings
@@ -29,8 +30,8 @@ judging = late.module("imgforge.pipeline.policy.judging")
 policies = late.module("imgforge.policy.files")
 refusals = late.module("imgforge.policy.refusal")
 
-FORMATS = (1, 1)
-"""Of the rules, and `privacy.scan.FORMAT`; raise the first when a rule of the same policy judges otherwise."""
+FORMATS = (2, "2.fa2771827911")
+"""Of the rules, and `privacy.scan.VERSION`; raise the first when a rule of the same policy judges otherwise."""
 
 _KIND = "verdicts"
 _PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
@@ -71,19 +72,24 @@ class Governor:
         Raises:
             RefusedError: the policy does not allow it.
         """
-        if self.is_there:
+        if self.is_there or _has_own_sources(file):
             refusals.refuse(judging.drawn(self.found, file, facts=facts()))
 
+    def withhold(self, drawn: tuple[Any, ...]) -> Any:
+        """Return what of sources a resolve may not see, an `apt.universe.Withhold`; None for nothing."""
+        return judging.withhold(self.found, drawn) if self.is_there else None
+
     def manifest(
-        self, file: ManifestFile, *, locked: PlatformLock, base: Base | None, facts: Callable[[], Any]
+        self, file: ManifestFile, *, lock: Lock, locked: PlatformLock, base: Base | None, forge: Callable[[], Any]
     ) -> Marks:
         """Judge a manifest and its lock, and return what its image has to say of private inputs.
 
         Args:
             file: the manifest.
-            locked: the part of its lock that is built.
+            lock: the whole lock.
+            locked: the part of it that is built.
             base: what it stands on; None from scratch.
-            facts: returns those of the base, when they are needed.
+            forge: returns what knows the base and reads indices, when that is needed.
 
         Raises:
             RefusedError: the policy does not allow it.
@@ -94,13 +100,29 @@ class Governor:
             hashlib.sha256(file.keys(PurePosixPath(spec.signed_by), position=spec.position)).hexdigest()
             for spec in file.manifest.sources
         )
-        key = self._key("manifest", repr(file.manifest), *keyrings, str(base.digest if base else ""), repr(locked))
-        known = self._cache.get(_KIND, key)
-        if known is not None:
-            return marks.load(known.read_bytes())
-        made: Marks = judging.manifest(self.found, file, facts=facts(), locked=locked, base=base)
-        self._cache.put(_KIND, key, marks.dump(made))
+        signed = (repr(lock), *self._signature(file)) if self.is_there else ()
+        about = (repr(file.manifest), *keyrings, str(base.digest if base else ""), repr(locked), *signed)
+        key = self._key("manifest", *about)
+        known = self._cache.read(_KIND, key)
+        remembered = marks.load(known, now=self._settings.now) if known is not None else None
+        if remembered is not None:
+            return remembered
+        facts, seek, now = forge().facts(base), forge().seek, self._settings.now
+        asked = judging.Locking(file=file, lock=lock, locked=locked, facts=facts, base=base, seek=seek, now=now)
+        made: Marks
+        made, held = judging.manifest(self.found, asked)
+        self._cache.put(_KIND, key, marks.dump(made, until=held.until))
+        if held.signer is not None:
+            signers.remember(lock, held.signer.fingerprint, cache=self._cache)
         return made
+
+    def _signature(self, file: ManifestFile) -> tuple[str, ...]:
+        """Return what names the signature of a manifest's lock and the keys that it may be by; nothing without one."""
+        raw = signers.read(file)
+        if raw is None:
+            return ()
+        keys = (self.found.key(name) for name in self.found.policy.locks.names)
+        return tuple(hashlib.sha256(part).hexdigest() for part in (raw, *keys))
 
     def image(self, image: Base, *, name: str, file: ManifestFile | None = None) -> None:
         """Judge an image before it gets a name or leaves: what it is like, and what is found in its layers.
@@ -148,11 +170,16 @@ class Governor:
             return str(self.found.path)  # which says what is wrong
 
 
+def _has_own_sources(file: ManifestFile) -> bool:
+    """Tell whether a manifest names sources beside those of its base."""
+    return bool(file.manifest.sources) and not file.manifest.is_from_scratch
+
+
 def _asks(file: ManifestFile) -> bool:
     """Tell whether a manifest has what only a policy can allow, or what is private."""
     manifest = file.manifest
     return (
-        (bool(manifest.sources) and not manifest.is_from_scratch)
+        _has_own_sources(file)
         or any(spec.private for spec in manifest.sources)
         or any(isinstance(item, CopyFiles) and item.private for item in manifest.files)
     )

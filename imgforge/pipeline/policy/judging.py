@@ -7,8 +7,10 @@ from collections.abc import Iterable
 
 import attrs
 
+from imgforge.apt.sources import Source
+from imgforge.apt.universe import Withhold
 from imgforge.image import packages_of_step
-from imgforge.lock import PlatformLock
+from imgforge.lock import Lock, PlatformLock
 from imgforge.manifest.files import ManifestFile
 from imgforge.manifest.model import Manifest
 from imgforge.oci.reference import DOCKER, Reference
@@ -16,6 +18,7 @@ from imgforge.pipeline.image import reading, searching
 from imgforge.pipeline.image.base import Base
 from imgforge.pipeline.lock import sources
 from imgforge.pipeline.policy import vouching
+from imgforge.pipeline.policy.holding import Held, Seek, hold
 from imgforge.pipeline.policy.marks import Marks
 from imgforge.policy import bases, check, images, privacy, taint
 from imgforge.policy import sources as source_rules
@@ -34,7 +37,7 @@ def ground(
 ) -> tuple[Refusal, ...]:
     """Judge an image that no manifest describes, as a base; its signatures are looked for where it comes from.
 
-    A good signature of a digest stays one: a registry is asked only for what is not remembered.
+    A good signature of a digest counts until it expires: a registry is asked only for what is not remembered.
 
     Args:
         found: the policy.
@@ -56,42 +59,81 @@ def ground(
     if not among or not any(refusal.rule == "bases.signed-by" for refusal in refusals):
         return refusals
     signers = vouching.signers(among, reference=reference, client=client, now=now)
-    if judged(signers) and given.transport == DOCKER:
-        signers |= vouching.signers_of_index(among, reference=given, digest=base.digest, client=client, now=now)
+    if judged(frozenset(signers)) and given.transport == DOCKER:
+        of_index = vouching.signers_of_index(among, reference=given, digest=base.digest, client=client, now=now)
+        signers = {**of_index, **signers}
     vouching.remember(signers, among, reference, cache=cache)
-    return judged(signers)
+    return judged(frozenset(signers))
+
+
+def withhold(found: PolicyFile, drawn: tuple[Source, ...]) -> Withhold | None:
+    """Return what of sources the policy keeps from the resolver; None for nothing."""
+    reason = source_rules.withhold(found.policy, tuple(map(SourceUse.of, drawn)))
+    if reason is None:
+        return None
+    return lambda file, name: reason(file.source, (file.requested_suite, file.component), name)
 
 
 def drawn(found: PolicyFile, file: ManifestFile, *, facts: Facts) -> tuple[Refusal, ...]:
-    """Judge the sources that a manifest draws from: its own, else those that its base carries."""
-    uses = tuple(map(SourceUse.of, sources.for_image(file, facts)))
+    """Judge the sources that the packages of a manifest come from: its own, and those that its base carries."""
+    return _source_faults(found, file, sources.for_image(file, facts))
+
+
+def _source_faults(found: PolicyFile, file: ManifestFile, drawn: tuple[Source, ...]) -> tuple[Refusal, ...]:
+    uses = tuple(map(SourceUse.of, drawn))
     own = check.own_sources(found.policy, file.manifest)
     return (*own, *source_rules.refusals(found.policy, uses, places=Places(file.manifest)))
 
 
-def manifest(found: PolicyFile, file: ManifestFile, *, facts: Facts, locked: PlatformLock, base: Base | None) -> Marks:
-    """Judge a manifest and its lock, and return what its image has to say of private inputs.
+@attrs.frozen(kw_only=True)
+class Locking:
+    """A manifest with its lock, to be judged.
 
-    Args:
-        found: the policy.
+    Attributes:
         file: the manifest.
-        facts: of its base.
-        locked: the part of its lock that is built.
+        lock: the whole lock.
+        locked: the part of it that is built.
+        facts: of the base.
         base: what it stands on; None from scratch.
+        seek: looks packages up in signed indices.
+        now: seconds since the epoch.
+    """
+
+    file: ManifestFile
+    lock: Lock
+    locked: PlatformLock
+    facts: Facts
+    base: Base | None
+    seek: Seek
+    now: int
+
+
+def manifest(found: PolicyFile, asked: Locking) -> tuple[Marks, Held]:
+    """Judge a manifest and its lock; return what its image has to say of private inputs, and what vouches for the lock.
 
     Raises:
         RefusedError: the policy does not allow it.
     """
-    drawn = sources.for_image(file, facts)
-    refuse(
-        (
-            *from_scratch(found, file),
-            *check.own_sources(found.policy, file.manifest),
-            *check.manifest(found.policy, file.manifest, drawn=drawn, locked=locked, below=None),
-        )
-    )
-    below = marks_of(base) if base else {}
+    file, locked = asked.file, asked.locked
+    drawn = sources.for_image(file, asked.facts)
+    faults = _source_faults(found, file, drawn)
+    below = marks_of(asked.base) if asked.base else {}
     private = taint.private_sources(found.policy, drawn, manifest=file.manifest, base=below)
+    held = Held()
+    if not faults and is_held(found, private):
+        held = hold(found, file, lock=asked.lock, locked=locked, drawn=drawn, seek=asked.seek, now=asked.now)
+    judged = check.manifest(found.policy, file.manifest, drawn=drawn, locked=locked, below=None, parts=held.parts)
+    own = check.own_sources(found.policy, file.manifest)
+    refuse((*from_scratch(found, file), *own, *held.refusals, *judged))
+    return _marks(file, locked, private, below), held
+
+
+def is_held(found: PolicyFile, private: tuple[Source, ...]) -> bool:
+    """Tell whether locks are held against signed indices: under a policy that names sources or has private ones."""
+    return found.policy.sources is not None or (found.path is not None and bool(private))
+
+
+def _marks(file: ManifestFile, locked: PlatformLock, private: tuple[Source, ...], below: dict[str, str]) -> Marks:
     by_source = {source.name for source in private}
     packages = tuple((one.name, one.source) for one in locked.packages if one.source in by_source)
     held = taint.of_image(file.manifest, locked.packages, private, base=below)

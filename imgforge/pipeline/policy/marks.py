@@ -67,14 +67,16 @@ def is_marked(image: Image) -> bool:
     return any(name.startswith(PREFIX) for name, _ in (*pairs, *layers))
 
 
-def dump(marks: Marks) -> bytes:
-    """Return marks as JSON."""
-    return json.dumps(attrs.astuple(marks)).encode()
+def dump(marks: Marks, *, until: int | None = None) -> bytes:
+    """Return marks as JSON, with the last second in which they count; None for ever."""
+    return json.dumps((until, attrs.astuple(marks))).encode()
 
 
-def load(data: bytes) -> Marks:
-    """Return what `dump` wrote."""
-    image, files, packages, state = json.loads(data)
+def load(data: bytes, *, now: int) -> Marks | None:
+    """Return what `dump` wrote; None where it does not count any more."""
+    until, (image, files, packages, state) = json.loads(data)
+    if until is not None and now > until:
+        return None
     return Marks(_pairs(image), _pairs(files), _pairs(packages), _pairs(state))
 
 

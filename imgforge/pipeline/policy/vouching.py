@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 from collections.abc import Iterable
 
 from imgforge.digest import Digest
@@ -23,6 +24,9 @@ from imgforge.signing.verify import Trust, Verified
 from imgforge.store.cache import Cache
 
 _KIND = "signers"
+
+Signers = dict[str, int | None]
+"""Names of a policy's keys, and until when their signatures count, in seconds since 1970; None for ever."""
 
 
 def keys(found: PolicyFile, names: Iterable[str]) -> dict[str, PublicKey]:
@@ -57,8 +61,18 @@ def signatures(beside: Beside, among: dict[str, PublicKey], *, now: int, what: s
     return ()
 
 
-def signers(among: dict[str, PublicKey], *, reference: Reference, client: Client, now: int) -> frozenset[str]:
-    """Return the names of the keys that have signed an image, as its registry tells; none where it is not there.
+def lasting(among: dict[str, PublicKey], good: Iterable[Verified]) -> Signers:
+    """Return the names of those keys that made good signatures, and how long the longest of each counts."""
+    found: Signers = {}
+    for one in good:
+        for name in named(among, [one.key]):
+            known, expires = found.get(name, 0), one.claims.expires
+            found[name] = None if known is None or expires is None else max(known, expires)
+    return found
+
+
+def signers(among: dict[str, PublicKey], *, reference: Reference, client: Client, now: int) -> Signers:
+    """Return the names of the keys that have signed an image, as its registry lists; none where it is not there.
 
     Args:
         among: the keys that count.
@@ -67,18 +81,17 @@ def signers(among: dict[str, PublicKey], *, reference: Reference, client: Client
         now: seconds since 1970.
     """
     if reference.transport != DOCKER or not among:
-        return frozenset()  # signatures are kept beside an image in its registry
+        return {}  # signatures are kept beside an image in its registry
     try:
         beside = registries.Beside(client, reference)
     except NotFoundError:
-        return frozenset()
-    good = signatures(beside, among, now=now, what=str(reference))
-    return named(among, (one.key for one in good))
+        return {}
+    return lasting(among, signatures(beside, among, now=now, what=str(reference)))
 
 
 def signers_of_index(
     among: dict[str, PublicKey], *, reference: Reference, digest: Digest, client: Client, now: int
-) -> frozenset[str]:
+) -> Signers:
     """Return the names of the keys that have signed an index which names an image: who signs a tag signs the index.
 
     Args:
@@ -91,31 +104,42 @@ def signers_of_index(
     try:
         beside = registries.Beside(client, reference)
     except NotFoundError:
-        return frozenset()
+        return {}
     top = beside.document(beside.digest)
     if not isinstance(top, Index) or digest not in {one.digest for one in top.manifests}:
-        return frozenset()
-    good = signatures(beside, among, now=now, what=str(reference))
-    return named(among, (one.key for one in good))
+        return {}
+    return lasting(among, signatures(beside, among, now=now, what=str(reference)))
 
 
-def remember(names: Iterable[str], among: dict[str, PublicKey], reference: Reference, *, cache: Cache) -> None:
-    """Keep who has signed an image; see `remembered`."""
-    for name in names:
-        cache.put(_KIND, _key(among[name], reference), b"")
+def remember(found: Signers, among: dict[str, PublicKey], reference: Reference, *, cache: Cache) -> None:
+    """Keep who has signed an image, and until when that counts; see `remembered`."""
+    for name, expires in found.items():
+        cache.put(_KIND, _key(among[name], reference), json.dumps({"expires": expires}).encode())
 
 
 def remembered(among: dict[str, PublicKey], reference: Reference, *, cache: Cache, now: int) -> frozenset[str]:
-    """Return the names of the keys that are known to have signed an image, and have not expired.
+    """Return the names of the keys that are known to have signed an image with signatures that count now.
+
+    What is remembered is what was signed, not that it counts: the validity of the key and the expiry of the signature
+    are compared with the time, each time.
 
     Args:
-        among: the keys that count.
+        among: the keys that count, as the policy names them now.
         reference: of the image, by digest.
         cache: has what `remember` put there.
         now: seconds since 1970.
     """
-    valid = {name: key for name, key in among.items() if key.not_after is None or now <= key.not_after}
-    return frozenset(name for name, key in valid.items() if cache.get(_KIND, _key(key, reference)) is not None)
+    valid = {name: key for name, key in among.items() if key.is_valid(now)}
+    return frozenset(name for name, key in valid.items() if _counts(cache.read(_KIND, _key(key, reference)), now))
+
+
+def _counts(record: bytes | None, now: int) -> bool:
+    """Tell whether a remembered signature counts; one without its expiry, as older versions kept them, does not."""
+    try:
+        expires = json.loads(record)["expires"] if record is not None else 0
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
+    return expires is None or (type(expires) is int and now <= expires)
 
 
 def _key(key: PublicKey, reference: Reference) -> str:

@@ -62,13 +62,13 @@ def recall(reference: Reference, *, name: str, cache: Cache) -> Image | None:
     """
     if reference.digest is None or reference.transport != DOCKER:
         return None
-    kept = cache.get(KIND, reference.digest.hex)
+    kept = cache.read(KIND, reference.digest.hex)
     if kept is None:
         return None
-    manifest, config = record.load(kept.read_bytes())
+    manifest, config = record.load(kept)
     image = Image(Manifest.parse(manifest, what=name), ImageConfig.parse(config, what=name))
     if image.digest != reference.digest:
-        raise IntegrityError(f"{kept}: expected {reference.digest}, got {image.digest}")
+        raise IntegrityError(f"{name}: cached manifest: expected {reference.digest}, got {image.digest}")
     return image
 
 

@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 import attrs
 
+from imgforge.access import ANYTHING, Access
 from imgforge.errors import UsageError
 from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.manifest import Index, Manifest, parse
@@ -27,6 +28,7 @@ from imgforge.store.layout import Layout
 from imgforge.transport import layout as layouts
 from imgforge.transport import registry, table
 from imgforge.transport.place import Opened
+from imgforge.transport.restricted import checked
 from imgforge.transport.table import Table
 
 
@@ -66,13 +68,17 @@ class Joiner:
         store: whose images have names without a transport.
         client: for registries.
         resources: keeps places open for as long as blobs are read.
+        access: which places may be used.
     """
 
-    def __init__(self, store: Layout, client: Client, resources: contextlib.ExitStack) -> None:
+    def __init__(
+        self, store: Layout, client: Client, resources: contextlib.ExitStack, *, access: Access = ANYTHING
+    ) -> None:
         self._store = store
         self._client = client
         self._resources = resources
-        self.table: Table = table.transports(store, client)
+        self.table: Table = table.transports(store, client, access=access)
+        self._access = access
 
     def join(self, images: Iterable[Reference]) -> Joined:
         """Return an index of images in the order of their platforms, whatever order they are given in.
@@ -124,7 +130,7 @@ class Joiner:
 
     def _layout(self, reference: Reference) -> Layout | None:
         if reference.transport == OCI:
-            return Layout(Path(reference.location))
+            return Layout(Path(checked(reference, self._access).location))
         return self._store if reference.transport == STORE else None
 
     def _index(self, reference: Reference) -> Index | None:

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
 from imgforge.digest import Digest
-from imgforge.errors import UsageError
+from imgforge.errors import IntegrityError, UsageError
 from imgforge.fetch import parallel
 from imgforge.fetch.request import NotFoundError
+from imgforge.oci import media
 from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.manifest import Index, Manifest
 from imgforge.oci.reference import DOCKER, DOCKER_ARCHIVE, OCI, OCI_ARCHIVE, Reference
@@ -24,10 +25,19 @@ from imgforge.settings import Settings
 from imgforge.signing import bundle, cosign_tag, sign, verify
 from imgforge.signing.attachment import Attachment
 from imgforge.signing.claims import Claims
-from imgforge.signing.errors import SignatureError, UnsignedError
+from imgforge.signing.errors import AbsentError, SignatureError, UnsignedError
 from imgforge.signing.keys import KeyService
 from imgforge.signing.statement import Statement
 from imgforge.signing.verify import Found, Trust, Verified
+
+_REFERRER = 256 * 1024
+"""Bytes of a referrer's manifest; those of bundles have about 1000."""
+
+_MOST = 256
+"""Signed statements about one image that are held in memory."""
+
+_BUNDLES = frozenset({bundle.MEDIA_TYPE, media.EMPTY, ""})
+"""What lists give as the type of a bundle: see `bundle.is_one`."""
 
 
 def client(settings: Settings) -> Client:
@@ -37,6 +47,7 @@ def client(settings: Settings) -> Client:
         plain=frozenset(settings.plain),
         offline=settings.offline,
         reporter=settings.reporter,
+        access=settings.access,
     )
 
 
@@ -53,19 +64,22 @@ def in_registry(text: str) -> Reference:
     return reference
 
 
-def attached(talker: Client, reference: Reference) -> frozenset[str]:
-    """Return the digests of what is attached to an image: its referrers, and what the tag of its signatures names.
+def attached(talker: Client, reference: Reference, *, among: frozenset[str] | None = None) -> frozenset[str]:
+    """Return the digests of what is attached to an image: referrers that are there, and what its signatures' tag names.
 
     Args:
         talker: to ask with.
         reference: of the image, by digest.
+        among: the referrers that are looked for; None for all.
     """
     repository, digest = Repository.of(reference), reference.digest
     if digest is None:
         raise UsageError(f"{reference}: expected a digest")
-    listed = referrers.referrers(talker, repository, digest=digest)
+    every = (one.digest for one in referrers.referrers(talker, repository, digest=digest))
+    listed = tuple(one for one in every if among is None or str(one) in among)
+    there = referrers.present(talker, repository, listed)
     signatures = pull.find(talker, repository, tag=cosign_tag.tag(digest))
-    return frozenset(str(one) for one in (*(one.digest for one in listed), signatures) if one is not None)
+    return frozenset(str(one) for one in (*there, signatures) if one is not None)
 
 
 class Beside:
@@ -81,6 +95,7 @@ class Beside:
         self.repository = Repository.of(reference)
         self.subject = pull.manifest(talker, self.repository, name=reference.digest or reference.tag).descriptor
         self._known: Found | None = None
+        self._absent: frozenset[Digest] = frozenset()
 
     def sign(self, key: KeyService, *, created: int, annotations: tuple[tuple[str, str], ...] = ()) -> bool:
         """Sign the image in both of cosign's formats, unless the key has said the same before; tell whether it was new.
@@ -177,7 +192,11 @@ class Beside:
     def _unverified(self, predicate_type: str, *, what: str) -> Iterator[Statement]:
         for manifest in self._found().referrers:
             if bundle.is_one(manifest) and bundle.predicate_type(manifest) == predicate_type:
-                one, _raw = bundle.detach(manifest, digest=self.digest, read=self.read, what=what)
+                try:
+                    one, _raw = bundle.detach(manifest, digest=self.digest, read=self.read, what=what)
+                except AbsentError as error:
+                    self._client.reporter.warned(str(error))
+                    continue
                 said = Statement.parse(one.envelope.payload, what=what)
                 said.claims(self.digest, what=what)
                 yield said
@@ -190,15 +209,33 @@ class Beside:
 
     def _looked_up(self) -> Found:
         digest = self.subject.digest
-        listed = referrers.referrers(self._client, self.repository, digest=digest)
-        places = enumerate(one.digest for one in listed)
-        found = dict(parallel.each(lambda place: (place[0], self.document(place[1])), places, jobs=self._client.jobs))
+        every = referrers.referrers(self._client, self.repository, digest=digest)
+        listed = tuple(one.digest for one in every if one.artifact_type in _BUNDLES and one.size <= _REFERRER)
+        if len(listed) > _MOST:
+            raise UsageError(
+                f"{self.repository}@{digest}: expected at most {_MOST} signed statements, got {len(listed)}"
+            )
+        places = enumerate(listed)
+        found = dict(parallel.each(lambda place: (place[0], self._listed(place[1])), places, jobs=self._client.jobs))
+        self._absent = frozenset(listed[number] for number, one in found.items() if one is None)
         manifests = (found[number] for number in sorted(found))
         return Found(
             signatures=self._tagged(cosign_tag.tag(digest)),
             attestations=self._tagged(cosign_tag.tag(digest, "att")),
             referrers=tuple(one for one in manifests if isinstance(one, Manifest)),
         )
+
+    def _listed(self, digest: Digest) -> Manifest | Index | None:
+        """Return a referrer; None, with a warning, where the list names what is gone or is not a manifest.
+
+        Nothing is lost by that: what is signed is verified, and whoever can list a wrong one can list nothing.
+        """
+        try:
+            return pull.manifest(self._client, self.repository, name=digest, cap=_REFERRER)
+        except (NotFoundError, IntegrityError) as error:
+            why = "is listed, and gone" if isinstance(error, NotFoundError) else f"is not used: {error}"
+            self._client.reporter.warned(f"{self.repository}: referrer {digest.short} of {self.digest.short} {why}")
+            return None
 
     def _tagged(self, tag: str) -> Manifest | None:
         try:
@@ -212,8 +249,15 @@ class Beside:
         return pull.manifest(self._client, self.repository, name=digest)
 
     def read(self, blob: Descriptor) -> bytes:
-        """Return a small blob of the repository."""
-        return pull.read_blob(self._client, self.repository, digest=blob.digest, cap=blob.size)
+        """Return a small blob of the repository.
+
+        Raises:
+            AbsentError: it is gone.
+        """
+        try:
+            return pull.read_blob(self._client, self.repository, digest=blob.digest, cap=blob.size)
+        except NotFoundError as error:
+            raise AbsentError(str(error)) from None
 
     def _attach(self, attachment: Attachment) -> Pushed:
         self._known = None
@@ -224,7 +268,7 @@ class Beside:
 
         target = Target(self._client, self.repository, open_blob)
         if attachment.manifest.subject is not None:
-            return referrers.attach(attachment.manifest, target=target)
+            return referrers.attach(attachment.manifest, target=target, absent=self._absent)
         return push(attachment.manifest, target=target, tag=attachment.tag)
 
     def _stream(self, blob: Descriptor) -> BinaryIO:

@@ -24,9 +24,9 @@ def recall(manifest: Manifest, target: Reference, *, client: Client, cache: Cach
         return
     host = Repository.of(target).host
     for layer in manifest.layers:
-        found = cache.get(_KIND, _key(host, layer.digest))
+        found = cache.read(_KIND, _key(host, layer.digest))
         if found is not None:
-            client.seen.remember(Repository(host, found.read_text(encoding="utf-8")), (layer.digest,))
+            client.seen.remember(Repository(host, found.decode()), (layer.digest,))
 
 
 def remember(manifest: Manifest, target: Reference, *, cache: Cache) -> None:

@@ -1,0 +1,65 @@
+r"""Text with characters written as escapes: `\u002d` of JSON, `\x2d` of programs, `%2D` of URLs, `&#45;` of HTML.
+
+Only escapes of characters that keys and tokens are made of count; those of quotes and of other languages do not. What
+surrounds an escape is read once: every byte is in one stretch at most, so the time is linear.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from imgforge.privacy.hidden import Hidden
+
+_ESCAPE = re.compile(
+    rb"\\+(?:u00|x|U000000|u\{)(?:2[bBdDeEfF]|3[0-9adAD]|4[0-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])\}?"
+    rb"|%(?:25)?(?:2[bBdDfF]|3[0-9adAD]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])"
+    rb"|&\#(?:4[35-9]|5[0-8]|6[15-9]|[78][0-9]|9[057-9]|1[01][0-9]|12[0-2]);"
+    rb"|&\#[xX]0{0,2}(?:2[bBdDeEfF]|3[0-9adAD]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA]);"
+)
+_BEGINS = (
+    re.compile(rb"\\(?=(?:u00|x|U000000|u\{)[2-7])"),
+    re.compile(rb"%(?=(?:25)?[2-7][0-9a-fA-F])"),
+    re.compile(rb"&(?=#(?:[xX]0{0,2}[2-7]|[4-9][0-9];|1[012][0-9];))"),
+)
+_EVERY = re.compile(
+    rb"\\+(?:u00|x|U000000|u\{)(?P<code>[0-7][0-9a-fA-F])\}?|%(?:25)?(?P<url>[0-7][0-9a-fA-F])"
+    rb"|&#(?P<dec>\d{2,3});|&#[xX]0{0,2}(?P<hex>[0-7][0-9a-fA-F]);|\\+n|\\/"
+)
+_BEFORE = 256
+_AFTER = 512
+_KEY = 16 << 10
+"""Bytes after an escape that are read when a key begins: of 8192 bits of RSA."""
+
+
+def find(data: bytes) -> Iterator[Hidden]:
+    """Yield the text around escapes, without them."""
+    end = 0
+    for at in _places(data):
+        if at < end:
+            continue
+        start = max(end, at - _BEFORE)
+        end = _end(data, at)
+        yield Hidden(start, end, _EVERY.sub(_character, data[start:end]), "escaped")
+
+
+def _places(data: bytes) -> Iterator[int]:
+    """Yield where escapes are, in order."""
+    found = (match.start() for begin in _BEGINS for match in begin.finditer(data) if _ESCAPE.match(data, match.start()))
+    yield from sorted(found)
+
+
+def _end(data: bytes, at: int) -> int:
+    """Return the end of a stretch: a little after its last escape, and more when a key begins in it."""
+    end = min(len(data), at + _AFTER)
+    text = _EVERY.sub(_character, data[at:end])
+    return min(len(data), end + _KEY) if b"-----BEGIN" in text or b"PRIVATE" in text else end
+
+
+def _character(match: re.Match[bytes]) -> bytes:
+    digits = match["code"] or match["url"] or match["hex"]
+    if digits:
+        return bytes((int(digits, 16),))
+    if match["dec"]:
+        return bytes((int(match["dec"]) & 0xFF,))
+    return b"/" if match[0] == b"\\/" else b"\n"

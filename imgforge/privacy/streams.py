@@ -1,0 +1,169 @@
+"""Compressed streams: their content, and what else they carry: names, comments, frames to skip, bytes after the end."""
+
+from __future__ import annotations
+
+import bz2
+import io
+import lzma
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from imgforge.codec import gzip, xz, zstd
+from imgforge.codec.source import Source, member
+from imgforge.privacy import forms
+from imgforge.privacy.forms import Chained, Limits, Pieces, UnsearchableError, Visit
+
+HEADER = "(header)"
+AFTER = "(after its end)"
+
+_SUFFIXES = (".gz", ".xz", ".zst", ".bz2", ".tgz", ".txz", ".lz", ".lzma")
+_HEADER_MAX = 128 << 10
+_ASIDE_MAX = 16 << 20
+_BZIP2 = (b"1AY&SY", b"\x17rE8P\x90")
+_EXTRA, _NAME, _COMMENT = 4, 8, 16
+
+
+def visit(begin: bytes, stream: BinaryIO, *, name: str, visit: Visit, limits: Limits) -> None:
+    """Hand the content of a compressed stream to a function, then what else is in it.
+
+    Args:
+        begin: its first bytes, which were read from the stream already.
+        stream: the rest.
+        name: of the file, for that of its content.
+        visit: takes them.
+        limits: see `Limits`.
+
+    Raises:
+        FAILURES: it is damaged, or more comes out of it than is searched.
+    """
+    source = Source(Chained(begin, stream), what="stream")
+    aside = Aside()
+    content = Pieces(members(source, aside), cap=limits.archive)
+    try:
+        visit(_without_suffix(name), content)
+        while content.read(1 << 20):
+            pass  # what the visitor left
+    finally:
+        if aside.parts:
+            visit(HEADER, io.BytesIO(b"\n".join(aside.parts)))
+    after = source.take(1 << 20)
+    if after:
+        visit(AFTER, Chained(after, Pieces(iter(lambda: source.take(1 << 20), b""), cap=limits.archive)))
+
+
+class Aside:
+    """What a stream carries that is no content: gzip's names and comments, zstd's frames to skip."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self._size = 0
+
+    def keep(self, part: bytes) -> None:
+        """Keep a part.
+
+        Raises:
+            UnsearchableError: there is too much of it.
+        """
+        if part:
+            self.parts.append(part)
+            self._size += len(part)
+        if self._size > _ASIDE_MAX:
+            raise UnsearchableError("too much beside its content")
+
+
+def members(source: Source, aside: Aside) -> Iterator[bytes]:
+    """Yield the content of all streams in a row, and leave what follows them.
+
+    Args:
+        source: compressed bytes.
+        aside: gets the rest (RFC 1952, section 2.3; RFC 8878, section 3.1.2).
+    """
+    is_first = True
+    while begin := source.peek(16):
+        pieces = _pieces(source, begin, aside, is_first=is_first)
+        if pieces is None:
+            return
+        is_first = False
+        yield from pieces
+        source.skip_zeros()
+
+
+def _pieces(source: Source, begin: bytes, aside: Aside, *, is_first: bool) -> Iterator[bytes] | None:
+    """Return the content of the stream that begins here; None when none does."""
+    if begin.startswith(gzip.MAGIC):
+        aside.keep(_fields(source.peek(_HEADER_MAX)) if begin[3:4].strip(b"\0") else b"")
+        return member(source, gzip.Inflater())
+    if begin.startswith(zstd.MAGIC):
+        return zstd.frame(source, zstd.decompressor())
+    if zstd.is_skippable(begin):
+        return _skipped(source, aside)
+    return _other(source, begin, is_first=is_first)
+
+
+def _other(source: Source, begin: bytes, *, is_first: bool) -> Iterator[bytes] | None:
+    if begin.startswith(xz.MAGIC):
+        return member(source, xz.decompressor())
+    if begin.startswith(b"BZh") and begin[4:10] in _BZIP2:
+        return member(source, bz2.BZ2Decompressor())
+    if begin.startswith(b"LZIP\1"):
+        return _lzip(source)
+    if is_first and forms.is_weak(begin):
+        weak = gzip.Inflater(zlib.MAX_WBITS) if begin[0] == ord("x") else _lzma()
+        return member(source, weak)
+    return None
+
+
+def _lzma() -> lzma.LZMADecompressor:
+    return lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=xz.MEMORY)
+
+
+def _fields(header: bytes) -> bytes:
+    """Return what a gzip header holds besides numbers: extra fields, a name, a comment."""
+    if len(header) < 10 or not header[3] & (_EXTRA | _NAME | _COMMENT):
+        return b""
+    at = 10
+    if header[3] & _EXTRA:
+        at += 2 + int.from_bytes(header[10:12], "little")
+    for flag in (_NAME, _COMMENT):
+        if header[3] & flag:
+            end = header.find(b"\0", at)
+            if end < 0:
+                raise UnsearchableError("too long a header")
+            at = end + 1
+    return header[10:at].replace(b"\0", b"\n")
+
+
+def _skipped(source: Source, aside: Aside) -> Iterator[bytes]:
+    size = int.from_bytes(source.exactly(8)[4:], "little")
+    if size > _ASIDE_MAX:
+        raise UnsearchableError("too much beside its content")
+    aside.keep(source.exactly(size))
+    yield b""
+
+
+def _lzip(source: Source) -> Iterator[bytes]:
+    """Yield the content of a member of lzip: an LZMA stream with fixed settings between a header and a trailer."""
+    coded = source.exactly(6)[5]
+    size = 1 << (coded & 0x1F)
+    size -= (size >> 4) * (coded >> 5)
+    inner = _lzma()
+    inner.decompress(b"\x5d" + size.to_bytes(4, "little") + b"\xff" * 8)
+    yield from member(source, inner)
+    source.exactly(20)
+
+
+def _without_suffix(name: str) -> str:
+    last = name.rpartition("/")[2]
+    for suffix in _SUFFIXES:
+        if last.endswith(suffix):
+            return last.removesuffix(suffix)
+    return last or "content"
+
+
+def begins_well(sample: bytes) -> bool:
+    """Tell whether something comes out of a sample of what begins like a stream."""
+    try:
+        return any(members(Source(io.BytesIO(sample), what="sample"), Aside()))
+    except forms.FAILURES:
+        return False
