@@ -50,6 +50,7 @@ def run(  # noqa: PLR0913 - one for each option of the command
     options = running.RunOptions(env=variables, volumes=volumes, user=user, workdir=workdir)
     limits = attrs.evolve(settings.limits, time=timeout)
     with Builder(settings) as builder:
+        builder.forge.workshop.start()  # while the image is opened
         opened = builder.open(image, platform=own_platform())
         where = {"cache": builder.cache, "workshop": builder.forge.workshop, "reporter": settings.reporter}
         code: int = running.run(opened, argv, options=options, limits=limits, **where)

@@ -11,7 +11,7 @@ import attrs
 
 from imgforge.errors import UsageError
 from imgforge.limits import Limits
-from imgforge.pipeline.image import reading
+from imgforge.pipeline.image import unpacking
 from imgforge.pipeline.image.base import Base
 from imgforge.report import Reporter
 from imgforge.rootfs.accounts import GROUP, PASSWD
@@ -81,9 +81,9 @@ def run(
     execution = image.image.config.execution
     command = _command(image, argv)
     binds.check(options.volumes, workshop.rung)
-    facts = reading.facts_of(image, cache=cache, reporter=reporter)
-    user, home = user_of(options.user or execution.user, facts)
-    trees = reading.trees_of(image, cache=cache, workshop=workshop, reporter=reporter)
+    trees = unpacking.trees_of(image, cache=cache, workshop=workshop, reporter=reporter)
+    accounts = workshop.read(trees, (PASSWD, GROUP))
+    user, home = user_of(options.user or execution.user, Facts({}, accounts))
     request = {
         "argv": command,
         "rung": workshop.rung.name,
