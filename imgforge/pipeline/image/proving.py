@@ -27,7 +27,7 @@ KIND = "diff-ids"
 Sink: TypeAlias = Callable[[bytes], object]
 
 _FORMAT = 1
-_CHUNK = 1 << 20
+_CHUNK = 256 << 10  # larger ones cost a page fault for each page, in every thread
 
 
 def layer(image: Base, number: int, *, cache: Cache, reporter: Reporter) -> Digest:

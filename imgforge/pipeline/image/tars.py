@@ -1,8 +1,8 @@
 """The layers of an image as tars: each is decompressed once, several at once, and proven while it is.
 
 One pass gives the proof of the diff_id (`imgforge.pipeline.image.proving`) and, where it is wanted, the tar for the
-facts or the tree. zlib, zstd and hashlib release the interpreter's lock, so threads are enough. The tars come in the order of
-the layers, because a layer's tree depends on those below it.
+facts or the tree. zlib, zstd and hashlib release the interpreter's lock, so threads are enough. The tars come in the
+order of the layers, because a layer's tree depends on those below it.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ _AHEAD = 128 << 20
 
 _LEAST_FREE = 64 << 20
 """Bytes that are left on the disk of the cache: a layer that needs them is refused before others notice."""
+
+
+_CHECKED = 4 << 20
+"""Bytes that a thread writes between two looks at the disk."""
 
 
 class Tars:
@@ -131,9 +135,15 @@ class Tars:
         return path
 
     def _writer(self, file: BinaryIO) -> proving.Sink:
+        unchecked = 0
+
         def write(chunk: bytes) -> None:
+            nonlocal unchecked
             self._budget.add(chunk)
-            _keep_free(self._scratch, len(chunk))
+            unchecked -= len(chunk)
+            if unchecked < 0:
+                _keep_free(self._scratch)
+                unchecked = _CHECKED
             file.write(chunk)
 
         return write
@@ -178,7 +188,7 @@ class _Budget:
             raise concurrent.futures.CancelledError
 
 
-def _keep_free(directory: Path, size: int) -> None:
+def _keep_free(directory: Path) -> None:
     status = os.statvfs(directory)
-    if status.f_bavail * status.f_frsize - size < _LEAST_FREE:
+    if status.f_bavail * status.f_frsize < _LEAST_FREE + _JOBS * _CHECKED:
         raise StoreError(f"{directory}: disk full: a layer of an image needs more than is left")
