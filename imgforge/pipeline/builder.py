@@ -29,7 +29,7 @@ from imgforge.pipeline import expecting, overrides
 from imgforge.pipeline.attest.stopwatch import Stopwatch
 from imgforge.pipeline.chain import Chain
 from imgforge.pipeline.image import base as bases
-from imgforge.pipeline.image import proving
+from imgforge.pipeline.image import reading
 from imgforge.pipeline.image.base import Base
 from imgforge.pipeline.image.meant import explained
 from imgforge.pipeline.layer import installed as remembered
@@ -310,7 +310,9 @@ class Builder:
         if self.governor.is_there:
             refusals.refuse(self.ground_faults(chain, base))
         grounds.bring(base, store=self.store)
-        proving.prove(base, cache=self.cache, reporter=self.reporter)  # its chain id names what is made on it
+        reading.facts_of(
+            base, cache=self.cache, reporter=self.reporter
+        )  # proven: its chain id names what is made on it
         return base
 
     def ground_of(self, chain: Chain, mode: Mode | None = None) -> Base:

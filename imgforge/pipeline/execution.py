@@ -16,6 +16,7 @@ from imgforge.settings import Settings
 
 environment = late.module("imgforge.pipeline.image.environment")
 running = late.module("imgforge.pipeline.image.running")
+workshops = late.module("imgforge.workshop.client")
 
 
 def run(  # noqa: PLR0913 - one for each option of the command
@@ -50,8 +51,13 @@ def run(  # noqa: PLR0913 - one for each option of the command
     variables = environment.resolved(*map(environment.read, env_files), env or {})
     options = running.RunOptions(env=variables, volumes=volumes, user=user, workdir=workdir)
     limits = attrs.evolve(settings.limits, time=timeout)
-    with readable.cache(settings) as cache, Builder(settings, cache=cache) as builder:
+    with (
+        readable.cache(settings) as cache,
+        Builder(settings, cache=cache) as builder,
+        workshops.Workshop(settings.sandbox, settings.limits) as workshop,
+    ):
+        workshop.start()  # while the image is opened
         opened = builder.open(image, platform=own_platform())
-        where = {"cache": builder.cache, "workshop": builder.forge.workshop, "reporter": settings.reporter}
+        where = {"cache": builder.cache, "workshop": workshop, "reporter": settings.reporter}
         code: int = running.run(opened, argv, options=options, limits=limits, **where)
         return code

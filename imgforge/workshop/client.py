@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -137,6 +137,16 @@ class Workshop:
         """
         most = self._limits.layer
         self._ask("extract", tars=_texts(tars), target=str(target), lowers=_texts(lowers), most=most)
+
+    def read(self, trees: tuple[Path, ...], paths: Iterable[str]) -> dict[str, bytes]:
+        """Return the content of files in an image that is made of trees, lowest first; what is no file is left out.
+
+        Args:
+            trees: that `extract` made, each on top of those before it.
+            paths: as they are in the image; no symlink is followed.
+        """
+        found = self._ask("read", trees=_texts(trees), paths=list(paths))["files"]
+        return {path: text.encode("utf-8", "surrogateescape") for path, text in found.items()}
 
     def configure(
         self, steps: tuple[Step, ...], *, base: tuple[Path, ...], work: Path, output: Path, epoch: int

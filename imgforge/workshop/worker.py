@@ -12,6 +12,7 @@ import gc
 import json
 import os
 import signal
+import stat
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -20,18 +21,20 @@ from typing import Any, BinaryIO
 
 import attrs
 
-from imgforge.errors import BuildError, ImgforgeError, LimitError, SandboxError
+from imgforge.errors import BuildError, ImgforgeError, IntegrityError, LimitError, SandboxError
 from imgforge.limits import Limits
 from imgforge.rootfs import extract
+from imgforge.rootfs.facts import CONTENT_LIMIT
 from imgforge.rootfs.inroot import ImageRoot
 from imgforge.rootfs.normalise import SHADOWS, normalise
 from imgforge.rootfs.owners import RecordedOwners, owners_for
+from imgforge.rootfs.stack import Stack
 from imgforge.sandbox import probe, process, sealed
 from imgforge.sandbox.enter import enter
 from imgforge.sandbox.rung import Rung
 from imgforge.sandbox.watch import Bounds
 from imgforge.tar import reader, writer
-from imgforge.tree import Entry
+from imgforge.tree import Entry, reserved
 from imgforge.workshop import edits, steps
 from imgforge.workshop.clock import Clock
 from imgforge.workshop.root import Changes, CopiedRoot, OverlayRoot, Root, clear
@@ -80,6 +83,12 @@ class Worker:
             if not Path(target).is_dir():
                 raise
         return {}
+
+    def read(self, *, trees: list[str], paths: list[str]) -> dict[str, Any]:
+        """Read files of the image that trees make, lowest first; no symlink is followed."""
+        stack = Stack(tuple(map(Path, trees)), mark=self.owners.mark)
+        found = ((path, stack.find(os.fsencode(path))) for path in paths)
+        return {"files": {path: _text(place.disk) for path, place in found if place and _is_small(place.status)}}
 
     def configure(
         self, *, base: list[str], steps_text: str, work: str, output: str, epoch: int, limits: dict[str, Any]
@@ -167,10 +176,21 @@ class Worker:
         return error
 
 
+def _is_small(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode) and status.st_size <= CONTENT_LIMIT
+
+
+def _text(disk: bytes) -> str:
+    return Path(os.fsdecode(disk)).read_bytes().decode("utf-8", "surrogateescape")
+
+
 def _members(tars: list[str], *, most: int) -> Iterator[tuple[Entry, BinaryIO]]:
     for path in tars:
         with Path(path).open("rb") as stream:
-            yield from reader.read(stream, what=path, limits=attrs.evolve(reader.LIMITS, total=most))
+            for entry, content in reader.read(stream, what=path, limits=attrs.evolve(reader.LIMITS, total=most)):
+                if name := reserved(entry):
+                    raise IntegrityError(f"{entry.path!r}: attribute {name!r}: no layer may bring it")
+                yield entry, content
 
 
 def _add(tar: writer.Writer, entry: Entry, opener: Callable[[], BinaryIO] | None) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import attrs
 from oracle.draw import POPULAR
 
-from bench import clock, many, peers, pushing, renewed, shares
+from bench import clock, many, peers, pulling, pushing, renewed, shares
 from bench.clock import Lap
 from bench.desk import BASE, Desk, Place, status_of
 from bench.peers import Buildah, Resolver
@@ -180,6 +180,14 @@ class Bench:
         with self._round():
             place = self.desk.clone("warm")
             yield from pushing.rows(place, self.images[0].name, count=self.count, log=self.desk.log, say=self.say)
+
+    def pulls(self) -> Iterator[Row]:
+        """Pull an image and run its first command; nothing where there is no docker-registry."""
+        if shutil.which("docker-registry") is None:
+            return
+        with self._round():
+            place = self.desk.clone("warm")
+            yield from pulling.rows(place, self.images[0].name, count=self.count, log=self.desk.log, say=self.say)
 
     def memory(self) -> Iterator[str]:
         """Watch the memory of a cold build of each image: all processes together, and files on tmpfs."""

@@ -21,7 +21,7 @@ from bench.rows import Row
 _MEMORY = 400
 """MiB of memory that a build may have at most."""
 
-CASES = ("cold", "changed", "same", "base", "locks", "pushes", "memory")
+CASES = ("cold", "changed", "same", "base", "locks", "pushes", "pulls", "memory")
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from imgforge import late
 from imgforge.codec import BombError
@@ -24,18 +24,10 @@ codec = late.module("imgforge.codec")
 KIND = "diff-ids"
 """The kind of cache entry; its key is the digest of a layer's bytes as they are stored, and the algorithm."""
 
+Sink: TypeAlias = Callable[[bytes], object]
+
 _FORMAT = 1
-_CHUNK = 1 << 20
-
-
-def prove(image: Base, *, cache: Cache, reporter: Reporter) -> None:
-    """Make sure that every layer of an image is the one that its config claims, reading each at most once, ever.
-
-    Raises:
-        IntegrityError: a layer is another one, or damaged.
-    """
-    for number in range(len(image.image.config.diff_ids)):
-        layer(image, number, cache=cache, reporter=reporter)
+_CHUNK = 256 << 10  # larger ones cost a page fault for each page, in every thread
 
 
 def layer(image: Base, number: int, *, cache: Cache, reporter: Reporter) -> Digest:
@@ -45,13 +37,21 @@ def layer(image: Base, number: int, *, cache: Cache, reporter: Reporter) -> Dige
         IntegrityError: the config claims another one, or the layer is damaged.
     """
     if (seen := _recall(image, number, cache)) is None:
-        what = f"{image.name} layer {number + 1}"
-        with running(reporter, Step("read", what, image.image.manifest.layers[number].size)):
-            return read(image, number, _drop, cache=cache)
+        return read(image, number, _drop, cache=cache, reporter=reporter)
     return _expect(image, number, seen)
 
 
-def read(image: Base, number: int, sink: Callable[[bytes], object], *, cache: Cache) -> Digest:
+def is_known(image: Base, number: int, *, cache: Cache) -> bool:
+    """Tell whether a layer's bytes have been seen to have the diff_id that the config claims.
+
+    Raises:
+        IntegrityError: they have been seen to have another one.
+    """
+    seen = _recall(image, number, cache)
+    return seen is not None and bool(_expect(image, number, seen))
+
+
+def read(image: Base, number: int, sink: Sink, *, cache: Cache, reporter: Reporter) -> Digest:
     """Give a layer's tar to a sink and return its diff_id, which is the one that the config claims.
 
     Raises:
@@ -60,7 +60,10 @@ def read(image: Base, number: int, sink: Callable[[bytes], object], *, cache: Ca
     descriptor, claimed = image.image.manifest.layers[number], image.image.config.diff_ids[number]
     hasher = hashlib.new(claimed.algorithm)
     blob: BinaryIO
-    with image.open_blob(descriptor) as blob:
+    with (
+        running(reporter, Step("read", f"{image.name} layer {number + 1}", descriptor.size)),
+        image.open_blob(descriptor) as blob,
+    ):
         tar = codec.decompress(blob, what=_what(image, number), cap=image.limits.unpacked(descriptor.size))
         for chunk in _chunks(tar):
             hasher.update(chunk)

@@ -1,4 +1,4 @@
-"""Reading images: the facts of their trees, the trees that show their layers, and single files.
+"""Reading images: the facts of their trees, and single files.
 
 Each layer is read at most once, ever: what was found is cached by its diff_id, and used for a blob only when its bytes
 were seen to have that diff_id (`imgforge.pipeline.image.proving`).
@@ -7,93 +7,53 @@ were seen to have that diff_id (`imgforge.pipeline.image.proving`).
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 from imgforge import record
-from imgforge.codec import BombError, decompress
+from imgforge.codec import decompress
 from imgforge.digest import Digest
-from imgforge.errors import IntegrityError, StoreError
-from imgforge.pipeline.image import proving
-from imgforge.pipeline.image.base import Base, chain_id
-from imgforge.report import Reporter, Step, running
+from imgforge.errors import IntegrityError
+from imgforge.pipeline.image.base import Base
+from imgforge.pipeline.image.tars import Tars, prove
+from imgforge.report import Reporter
 from imgforge.rootfs import facts
 from imgforge.rootfs.facts import Facts
 from imgforge.rootfs.folding import FoldError, Folding
 from imgforge.store.cache import Cache
 from imgforge.tar import TarError, reader
 from imgforge.tree import Entry, Kind
-from imgforge.workshop.client import Workshop
-
-_LEAST_FREE = 64 << 20
-"""Bytes that are left on the disk of the cache: a layer that needs them is refused before others notice."""
 
 
 def facts_of(base: Base, *, cache: Cache, reporter: Reporter) -> Facts:
     """Return what is known of the base's tree, reading each layer at most once, ever."""
     if not base.image.config.diff_ids:
         return facts.EMPTY
-    proving.prove(base, cache=cache, reporter=reporter)
     key = f"{base.chain_id.replace(':', '-')}-{facts.FORMAT}-{record.VERSION}"
     found = cache.read("image-facts", key)
     if found is not None:
+        prove(base, cache=cache, reporter=reporter)
         return _load(found)
-    folding = Folding()
-    for number in range(len(base.image.config.diff_ids)):
-        layer = layer_facts(base, number, cache=cache, reporter=reporter)
-        try:
-            folding.add(layer)
-        except FoldError as error:
-            raise FoldError(f"{base.name}: layer {number + 1}: {error}") from None
-    folded = folding.facts()
+    folded = _folded(base, cache=cache, reporter=reporter)
     cache.put("image-facts", key, _dump(folded))
     return folded
 
 
-def trees_of(base: Base, *, cache: Cache, workshop: Workshop, reporter: Reporter) -> tuple[Path, ...]:
-    """Return a tree for each layer of the base, lowest first, unpacking those that the cache lacks.
-
-    Raises:
-        IntegrityError: a layer is not what the image says, or tries to write outside its tree.
-    """
-    proving.prove(base, cache=cache, reporter=reporter)
-    trees: list[Path] = []
-    unpacked = _Unpacked(base)
-    for number in range(len(base.image.config.diff_ids)):
-        tree = cache.get(workshop.tree_kind, _tree_key(base, number))
-        if tree is None:
-            tree = _unpack(
-                base, number, tuple(trees), unpacked=unpacked, cache=cache, workshop=workshop, reporter=reporter
-            )
-        trees.append(tree)
-    return tuple(trees)
-
-
-class _Unpacked:
-    """How much of an image was unpacked so far, against its limit."""
-
-    def __init__(self, base: Base) -> None:
-        self._base = base
-        self._bytes = 0
-
-    def add(self, tar: Path) -> None:
-        """Count a layer.
-
-        Raises:
-            BombError: the image is larger than its limit.
-        """
-        self._bytes += tar.stat().st_size
-        if self._bytes > self._base.limits.image:
-            raise proving.explained(
-                BombError(f"{self._base.name}: its layers hold more than {self._base.limits.shown('image')}"), "image"
-            )
-
-
-def _tree_key(base: Base, number: int) -> str:
-    """Return the name of a layer's tree: what lies below decides about hard links, whiteouts and directories in it."""
-    return chain_id(base.image.config.diff_ids[: number + 1]).replace(":", "-")
+def _folded(base: Base, *, cache: Cache, reporter: Reporter) -> Facts:
+    """Put the facts of all layers together; those that are not known come from the pass that proves the layer."""
+    folding = Folding()
+    known = [_known(diff_id, cache) for diff_id in base.image.config.diff_ids]
+    missing = [number for number, found in enumerate(known) if not found]
+    with Tars(base, missing, cache=cache, reporter=reporter) as tars:
+        for number, found in enumerate(known):
+            with tars.take(number) as tar:
+                layer = _load(found) if tar is None else _scan(base, number, tar, cache=cache)
+            try:
+                folding.add(layer)
+            except FoldError as error:
+                raise FoldError(f"{base.name}: layer {number + 1}: {error}") from None
+    return folding.facts()
 
 
 def read_file(base: Base, path: str, *, cache: Cache, reporter: Reporter) -> bytes | None:
@@ -143,55 +103,6 @@ def _is_file(entry: Entry, wanted: set[str]) -> bool:
     return entry.kind is Kind.FILE and entry.path in wanted
 
 
-def _unpack(
-    base: Base,
-    number: int,
-    lowers: tuple[Path, ...],
-    *,
-    unpacked: _Unpacked,
-    cache: Cache,
-    workshop: Workshop,
-    reporter: Reporter,
-) -> Path:
-    descriptor, key = base.image.manifest.layers[number], _tree_key(base, number)
-    with (
-        running(reporter, Step("extract", f"{base.name} layer {number + 1}", descriptor.size)),
-        cache.lock(workshop.tree_kind, key),
-    ):
-        target = cache.place(workshop.tree_kind, key)
-        if not target.is_dir():
-            with cache.scratch() as scratch:
-                tar = _uncompressed(base, number, scratch / "layer.tar", cache=cache)
-                unpacked.add(tar)
-                _extract(tar, target, workshop=workshop, lowers=lowers, what=f"{base.name}: layer {number + 1}")
-    return target
-
-
-def _extract(tar: Path, target: Path, *, workshop: Workshop, lowers: tuple[Path, ...], what: str) -> None:
-    try:
-        workshop.extract((tar,), target, lowers=lowers)
-    except IntegrityError as error:
-        raise IntegrityError(f"{what}: {error}") from None
-
-
-def _uncompressed(base: Base, number: int, target: Path, *, cache: Cache) -> Path:
-    """Write a layer's tar to a file, and make sure that it is the one that the configuration names."""
-
-    def write(chunk: bytes) -> None:
-        _keep_free(target, len(chunk))
-        file.write(chunk)
-
-    with target.open("xb") as file:
-        proving.read(base, number, write, cache=cache)
-    return target
-
-
-def _keep_free(target: Path, size: int) -> None:
-    status = os.statvfs(target.parent)
-    if status.f_bavail * status.f_frsize - size < _LEAST_FREE:
-        raise StoreError(f"{target.parent}: disk full: a layer of an image needs more than is left")
-
-
 def open_layer(base: Base, number: int) -> BinaryIO:
     """Open a layer of an image, counted from 0, as its tar."""
     descriptor = base.image.manifest.layers[number]
@@ -201,17 +112,19 @@ def open_layer(base: Base, number: int) -> BinaryIO:
 
 def layer_facts(base: Base, number: int, *, cache: Cache, reporter: Reporter) -> Facts:
     """Return what is known of one layer of an image, counted from 0, reading it at most once, ever."""
-    claimed = base.image.config.diff_ids[number]
-    found = cache.read("layer-facts", _facts_key(claimed))
-    if found is not None:
-        proving.layer(base, number, cache=cache, reporter=reporter)
-        return _load(found)
+    found = _known(base.image.config.diff_ids[number], cache)
+    wanted = () if found else (number,)
+    with Tars(base, wanted, among=(number,), cache=cache, reporter=reporter) as tars, tars.take(number) as tar:
+        return _load(found) if tar is None else _scan(base, number, tar, cache=cache)
+
+
+def _known(diff_id: Digest, cache: Cache) -> bytes:
+    return cache.read("layer-facts", _facts_key(diff_id)) or b""
+
+
+def _scan(base: Base, number: int, tar: Path, *, cache: Cache) -> Facts:
     what = f"{base.name}: layer {number + 1}"
-    with (
-        running(reporter, Step("read", what, base.image.manifest.layers[number].size)),
-        cache.scratch() as scratch,
-        _uncompressed(base, number, scratch / "layer.tar", cache=cache).open("rb") as stream,
-    ):
+    with tar.open("rb") as stream:
         try:
             read = facts.scan(reader.read(stream, what=what))
         except TarError as error:
@@ -219,7 +132,7 @@ def layer_facts(base: Base, number: int, *, cache: Cache, reporter: Reporter) ->
             raise
         except IntegrityError as error:
             raise IntegrityError(f"{what}: {error}") from None
-    remember(claimed, read, cache=cache)
+    remember(base.image.config.diff_ids[number], read, cache=cache)
     return read
 
 

@@ -12,7 +12,7 @@ import attrs
 
 from imgforge.errors import UsageError
 from imgforge.limits import Limits
-from imgforge.pipeline.image import reading
+from imgforge.pipeline.image import unpacking
 from imgforge.pipeline.image.base import Base
 from imgforge.report import Reporter
 from imgforge.rootfs.accounts import GROUP, PASSWD
@@ -80,9 +80,8 @@ def run(
     """
     command = _command(image, argv)
     binds.check(options.volumes, workshop.rung)
-    facts = reading.facts_of(image, cache=cache, reporter=reporter)
-    asked = _asked(image, options, facts)
-    trees = reading.trees_of(image, cache=cache, workshop=workshop, reporter=reporter)
+    trees = unpacking.trees_of(image, cache=cache, workshop=workshop, reporter=reporter)
+    asked = _asked(image, options, Facts({}, workshop.read(trees, (PASSWD, GROUP))))
     request = {
         "argv": command,
         "rung": workshop.rung.name,

@@ -17,7 +17,7 @@ from imgforge.digest import Digest
 from imgforge.image import Layer, packages_step
 from imgforge.layer.directories import decide
 from imgforge.layer.group import Group
-from imgforge.pipeline.image import reading
+from imgforge.pipeline.image import reading, unpacking
 from imgforge.pipeline.layer import installed as records
 from imgforge.pipeline.layer import state as states
 from imgforge.pipeline.layer.blobs import LayerBlob
@@ -176,7 +176,7 @@ class Installer:
             skeleton=str(top) if top else "",
         )
         base = (
-            reading.trees_of(wish.base, cache=self._cache, workshop=self._workshop, reporter=self._reporter)
+            unpacking.trees_of(wish.base, cache=self._cache, workshop=self._workshop, reporter=self._reporter)
             if wish.base
             else ()
         )
