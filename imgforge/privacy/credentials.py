@@ -10,7 +10,7 @@ import json
 import re
 
 from imgforge.privacy import keys
-from imgforge.privacy.judgement import is_placeholder, is_reserved_host
+from imgforge.privacy.judgement import is_placeholder, is_placeholder_of_url, is_reserved_host
 from imgforge.privacy.rule import Rule
 
 _JSON_MAX = 8 << 10
@@ -80,7 +80,7 @@ def _url(_data: bytes, match: re.Match[bytes]) -> bytes | None:
     if parts is None or is_reserved_host(parts["host"]) or b"[" in parts["user"]:
         return None
     user, password = parts["user"], parts["password"]
-    is_made_up = is_placeholder(password.removeprefix(user)) or is_placeholder(password.replace(b":", b""))
+    is_made_up = any(map(is_placeholder_of_url, (password.removeprefix(user), password.replace(b":", b""))))
     return None if is_made_up or (user, password) in _ANONYMOUS else match[0]
 
 

@@ -23,7 +23,7 @@ from imgforge.privacy.known import KNOWN
 from imgforge.privacy.search import ARCHIVE, SEPARATOR, UNSEARCHABLE, owner, search
 from imgforge.tree import Entry, Kind, raw
 
-FORMAT = 2
+FORMAT = 3
 """Raise it when the same layer gives other findings because the code changed."""
 
 VERSION = f"{FORMAT}.{digest(repr((patterns.digest(), names.digest(), sorted(KNOWN))).encode())[:12]}"
@@ -265,7 +265,7 @@ class _Scanner:
                 self.refuse(place, hit.secret.decode())
                 continue
             sha256 = digest(hit.secret)
-            if sha256 in KNOWN:
+            if sha256 in KNOWN or names.is_shown(hit.kind, place.path, hit.secret):
                 continue
             path = place.inside[-1] if place.inside else place.path
             kind = names.renamed(hit.kind, path)
