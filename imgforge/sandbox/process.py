@@ -190,10 +190,11 @@ def _start(command: Command, opened: contextlib.ExitStack) -> _First:
         # Nothing may end the first process before it listens, or the command before it is executed.
         signal.pthread_sigmask(signal.SIG_BLOCK, _RELAYED if command.interactive else {signal.SIGTERM})
         own = _begin_pid_namespace(command.rung)
+        group = watches.enclosed(command.bounds.limits, opened, own_processes=own)
         process = os.fork()
         if process == 0:
             gc.disable()  # a collection would touch, and so copy, every page of the parent's heap
-            watches.settle(command.bounds.limits)
+            watches.settle(command.bounds.limits, group)
             sandboxed = attrs.evolve(command, own_processes=own)
             supervisor.supervise(sandboxed, supervisor.Channels(telling, writing), life=life)
         return process, own

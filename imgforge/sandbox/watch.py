@@ -20,7 +20,7 @@ from pathlib import Path
 import attrs
 
 from imgforge.limits import Limits
-from imgforge.sandbox import family
+from imgforge.sandbox import cgroup, family
 
 FIRST, INTERVAL, SLOWEST = 0.02, 0.2, 1.0
 """Seconds until the first look; between two, to which the first ones approach; and where looking itself takes long."""
@@ -67,17 +67,46 @@ def _lower(what: int, value: int) -> None:
     resource.setrlimit(what, (value, value))
 
 
-def settle(limits: Limits | None) -> None:
+def enclosed(limits: Limits | None, opened: contextlib.ExitStack, *, own_processes: bool) -> Path | None:
+    """Return a new cgroup for a sandbox whose number of processes nothing else bounds; None where it needs none.
+
+    Args:
+        limits: `Limits.processes` comes from it.
+        opened: removes the cgroup when it closes, which is when the sandbox's processes have ended.
+        own_processes: whether the sandbox has a pid namespace of its own.
+    """
+    if limits is None or (own_processes and _has_own_pid_max()):
+        return None
+    group = cgroup.begin(_most_processes(limits))
+    if group is not None:
+        opened.callback(cgroup.end, group)
+    return group
+
+
+def _most_processes(limits: Limits) -> int:
+    return 2 * limits.processes + _RESERVED_IDS
+
+
+def settle(limits: Limits | None, group: Path | None) -> None:
     """Prepare the first process of a sandbox, while it sees this machine's /proc (proc(5)).
 
-    The kernel ends it and its children first when the machine runs out of memory. And it has no more process ids to
-    give than a small multiple of its limit: a fork bomb is faster than any watch.
+    The kernel ends it and its children first when the machine runs out of memory. And there are no more processes in
+    it than a small multiple of its limit: a fork bomb is faster than any watch.
+
+    Args:
+        limits: `Limits.processes` comes from it.
+        group: of `enclosed`.
+
+    Raises:
+        OSError: the cgroup refuses this process.
     """
+    if group is not None:
+        cgroup.join(group)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_bytes(b"600")
     if limits is not None and os.getpid() == 1 and _has_own_pid_max():
         with contextlib.suppress(OSError):
-            Path("/proc/sys/kernel/pid_max").write_text(str(2 * limits.processes + _RESERVED_IDS))
+            Path("/proc/sys/kernel/pid_max").write_text(str(_most_processes(limits)))
 
 
 def _has_own_pid_max() -> bool:
