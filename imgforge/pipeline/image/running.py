@@ -79,13 +79,11 @@ def run(
         UsageError: the image has no command, its user is unknown, or a volume's source is missing.
         SandboxError: the rung has no mounts for a volume.
     """
-    command = _command(image, argv)
     binds.check(options.volumes, workshop.rung)
     facts = reading.facts_of(image, cache=cache, reporter=reporter)
-    asked = _asked(image, options, facts)
+    asked = _asked(image, argv, options, facts)
     trees = reading.trees_of(image, cache=cache, workshop=workshop, reporter=reporter)
     request = {
-        "argv": command,
         "rung": workshop.rung.name,
         "trees": [str(tree) for tree in trees],
         **asked,
@@ -97,10 +95,11 @@ def run(
         return workshop.converse({**request, "work": str(scratch)})
 
 
-def _asked(image: Base, options: RunOptions, facts: Facts) -> dict[str, Any]:
+def _asked(image: Base, argv: tuple[str, ...], options: RunOptions, facts: Facts) -> dict[str, Any]:
     execution = image.image.config.execution
     user, home = user_of(options.user or execution.user, facts)
     return {
+        "argv": _command(image, argv),
         "user": user,
         "env": _variables(home, dict(execution.env) | dict(options.env)),
         "workdir": options.workdir or execution.workdir or "/",
