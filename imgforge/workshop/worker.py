@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 
 import attrs
 
+from imgforge import printable
 from imgforge.errors import BuildError, ImgforgeError, LimitError, SandboxError
 from imgforge.limits import Limits
 from imgforge.rootfs import extract
@@ -222,6 +223,7 @@ def main() -> None:
     """Enter the first argument's rung, or the best; say which, and serve requests until there are no more."""
     for number in (signal.SIGINT, signal.SIGTERM):  # the caller ends this process, by SIGKILL or the end of its input
         signal.signal(number, signal.SIG_IGN)
+    printable.escape_errors()
     os.umask(0o022)
     sys.setrecursionlimit(_FRAMES_MAX)
     gc.disable()  # nothing here makes cycles that matter before the worker's end
