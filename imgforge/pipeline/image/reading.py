@@ -6,6 +6,7 @@ were seen to have that diff_id (`imgforge.pipeline.image.proving`).
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 from collections.abc import Iterable
@@ -189,7 +190,8 @@ def _uncompressed(base: Base, number: int, target: Path, *, cache: Cache) -> Pat
 def _keep_free(target: Path, size: int) -> None:
     status = os.statvfs(target.parent)
     if status.f_bavail * status.f_frsize - size < _LEAST_FREE:
-        raise StoreError(f"{target.parent}: disk full: a layer of an image needs more than is left")
+        text = f"{target.parent}: disk full: a layer of an image needs more than is left"
+        raise StoreError(text).because(errno.ENOSPC)
 
 
 def open_layer(base: Base, number: int) -> BinaryIO:
