@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 import attrs
 
 from imgforge import printable
-from imgforge.errors import BuildError, ImgforgeError, LimitError, SandboxError
+from imgforge.errors import BuildError, ImgforgeError, LimitError, SandboxError, StoreError
 from imgforge.limits import Limits
 from imgforge.rootfs import extract
 from imgforge.rootfs.inroot import ImageRoot
@@ -202,11 +202,13 @@ def _answer(worker: Worker, request: Mapping[str, Any]) -> dict[str, Any]:
         return dict(getattr(worker, request["verb"])(**request["arguments"]))
     except ImgforgeError as error:
         return _failure(error)
+    except OSError as error:
+        return _failure(StoreError(f"{type(error).__name__}: {error}").because(error.errno))
     except Exception as error:  # noqa: BLE001 -- a worker's answer carries every failure to its caller
         return {
-            "error": "StoreError" if isinstance(error, OSError) else "",
+            "error": "",
             "text": f"{type(error).__name__}: {error}",
-            "notes": [traceback.format_exc()] if not isinstance(error, OSError) else [],
+            "notes": [traceback.format_exc()],
         }
 
 
