@@ -7,6 +7,9 @@ A hint for the reader goes to `error.add_note()`: the command line prints notes 
 
 from __future__ import annotations
 
+import errno
+from typing import Self
+
 import attrs
 
 
@@ -108,3 +111,9 @@ class StoreError(ImgforgeError):
     """The store or the cache on this disk cannot be read or written."""
 
     exit_code = 10
+
+    def because(self, number: int | None) -> Self:
+        """Return this error, with the hint for a full disk if its `errno` is that of one."""
+        if number in (errno.ENOSPC, errno.EDQUOT):
+            self.add_note("`imgforge gc` removes what no image needs; --store and --cache name other places")
+        return self

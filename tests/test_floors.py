@@ -18,7 +18,7 @@ import pytest
 REPOSITORY = Path(__file__).parents[1]
 
 FLOORS = (
-    ("errors", "report", "late", "interruption"),
+    ("errors", "report", "late", "interruption", "printable"),
     ("access", "digest", "tree", "limits"),
     ("record", "tar", "codec", "oci", "document"),
     ("deb", "store", "fetch", "sandbox"),
@@ -175,7 +175,7 @@ def test_modules_of_one_room_import_each_other_in_one_direction() -> None:
 
 
 def test_the_command_line_sees_the_facade_only() -> None:
-    allowed = {"imgforge", "imgforge.cli", "imgforge.interruption", "imgforge.late"}
+    allowed = {"imgforge", "imgforge.cli", "imgforge.interruption", "imgforge.late", "imgforge.printable"}
     wrong = [
         f"{_where(path, line)}: {module}"
         for path in _files("imgforge/cli")

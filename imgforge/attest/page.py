@@ -191,11 +191,16 @@ def _package(place: int, one: Entry) -> str:
     return (
         f'<tr id="p{place}"><td class="name">{_text(name)}</td>'
         f'<td class="amount">{_size(lenient.number(one, "installed_size"))}</td>'
-        f"{_rest('', _text(lenient.text(one, 'version')))}"
-        f"{_rest('vouched for by', _text(vouched or lenient.text(one, 'checked')) or 'nothing known')}"
-        f"{_rest('licence', _text(lenient.text(one, 'licence')))}"
+        f"{_rest('', _clipped(lenient.text(one, 'version')))}"
+        f"{_rest('vouched for by', _clipped(vouched or lenient.text(one, 'checked')) or 'nothing known')}"
+        f"{_rest('licence', _clipped(lenient.text(one, 'licence')))}"
         f"{_rest('', _digest(lenient.text(one, 'digest')))}</tr>"
     )
+
+
+def _clipped(text: str) -> str:
+    """Return a text of any length, which takes no more than its share of a table and scrolls where it is longer."""
+    return f'<div class="clip">{_text(text)}</div>' if text else ""
 
 
 def _evidence(report: Entry) -> str:

@@ -57,6 +57,7 @@ th.amount:last-child, td.amount:last-child { padding-right: 0; }
 td > details { margin-top: 0; }
 td > details > summary { color: inherit; }
 td.name { min-width: 9em; }
+.clip { max-width: 16em; max-height: 6em; overflow: hidden auto; }
 .amount { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 tr:target td { background: var(--track); }
 .bar { height: 6px; border-radius: 3px; background: var(--track); margin-top: 5px; }
@@ -78,6 +79,8 @@ summary { cursor: pointer; color: var(--quiet); }
   tr:last-child { border-bottom: 0; }
   td, td.amount { border: 0; padding: 0; min-width: 0; }
   td.rest { grid-column: 1 / -1; font-size: 13px; color: var(--quiet); }
+  .clip { max-width: none; }
+  td.rest[data-label] .clip { display: inline-block; vertical-align: top; }
   td.rest:empty { display: none; }
   td.rest[data-label]::before { content: attr(data-label) " "; }
 }

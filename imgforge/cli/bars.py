@@ -38,6 +38,8 @@ class Bars(progress.Quiet):
 
     def advanced(self, step: imgforge.Step, amount: int) -> None:
         """Make a bar longer."""
+        with self._lock:
+            self._courses[id(step)].done += amount
         self._display.advance(self._bars[id(step)], amount)
 
     def finished(self, step: imgforge.Step, seconds: float) -> None:
@@ -59,6 +61,10 @@ class Bars(progress.Quiet):
 
     def noted(self, text: str) -> None:
         """Say a fact above the bars."""
+        self.write(text)
+
+    def summed(self, text: str) -> None:
+        """Say what a command did."""
         self.write(text)
 
     def last_words(self, text: str, exit_code: int) -> str:

@@ -6,6 +6,7 @@ import argparse
 
 import imgforge
 from imgforge.cli import options, rendering
+from imgforge.cli.summary import Summary
 
 EXAMPLES = """\
 Between registries the image's signatures, SBOMs, provenance and what else is attached to it go with it; with an index
@@ -32,6 +33,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     """Copy, and print where the image is."""
+    summary = Summary(settings.reporter)
     done = imgforge.copy(
         arguments.source,
         arguments.target,
@@ -39,5 +41,12 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
         platform=arguments.platform,
         attach=not arguments.no_evidence,
     )
+    summary.show(f"{done.reference}: copied", moved=_moved(arguments))
     rendering.say(f"{done.reference}@{done.digest}")
     return 0
+
+
+def _moved(arguments: argparse.Namespace) -> str:
+    if arguments.target.startswith("docker://"):
+        return "push sent"
+    return "pull fetched" if arguments.source.startswith("docker://") else ""

@@ -6,6 +6,7 @@ import argparse
 
 import imgforge
 from imgforge.cli import options, rendering
+from imgforge.cli.summary import Summary
 
 EXAMPLES = """\
 Blobs that no image in the store names, entries of the cache that were not used for long, and what killed builds left.
@@ -23,7 +24,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     """Collect, and print what was freed."""
+    summary = Summary(settings.reporter)
     freed = imgforge.gc(settings=settings)
+    summary.show("collected", f"{rendering.size(freed.store + freed.cache)} freed")
     if arguments.json:
         rendering.say_json(freed)
         return 0

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import imgforge
 from imgforge.cli import options, rendering
 from imgforge.cli.several import Failures
+from imgforge.cli.summary import Summary
 
 EXAMPLES = """\
 The lock names every package by version and SHA-256, and goes beside the manifest as NAME.lock.json: commit it.
@@ -46,17 +47,22 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
         raise imgforge.UsageError("--key: expected a lock to write, got --check, which writes none")
     if arguments.check:
         return _check(arguments, settings)
+    summary, done, packages = Summary(settings.reporter), list[str](), 0
     found, failures = list[dict[str, object]](), Failures(settings.reporter, "is not locked")
     made = imgforge.lock_each(
         arguments.manifest, settings=settings, upgrade=options.upgraded(arguments), key=arguments.key
     )
     for manifest, locked in failures.sifted(made):
+        packages += max((len(part.packages) for part in locked.lock.locked), default=0)
+        done.append(str(locked.path))
         if arguments.json:
             found.append({"manifest": manifest, "path": locked.path, "changes": locked.changes})
         else:
             _tell(locked, settings)
     _say_json(found, arguments)
     failures.refuse()
+    what = done[0] if len(done) == 1 else f"{len(done)} manifests"
+    summary.show(f"{what}: locked", f"{packages} packages", moved="fetch fetched")
     return 0
 
 

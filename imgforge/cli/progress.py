@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
@@ -39,6 +40,8 @@ class Tally(imgforge.Reporter):
         self._stream = stream
         self._lock = threading.Lock()
         self._courses: dict[int, _Course] = {}
+        self.moved: Counter[str] = Counter()
+        """Bytes of the steps that ended, by stage."""
 
     def started(self, step: imgforge.Step) -> None:
         """Begin to count."""
@@ -60,6 +63,7 @@ class Tally(imgforge.Reporter):
         """Stop counting, and say how much it was."""
         with self._lock:
             course = self._courses.pop(id(step))
+            self.moved[step.stage] += course.done if step.unit == "bytes" else 0
         self.ended(step, course.done, seconds)
 
     def stopped(self, step: imgforge.Step, seconds: float) -> None:
@@ -79,6 +83,9 @@ class Tally(imgforge.Reporter):
 
     def logged(self, text: str) -> None:
         """Say what the library logged."""
+
+    def summed(self, text: str) -> None:
+        """Say what a command did that succeeded: on a terminal."""
 
     def failed(
         self,
@@ -160,6 +167,10 @@ class Verbose(Lines):
         """Say that a step begins."""
         super().started(step)
         self.write(f"{step.stage:>10}  {rendering.line(step.subject)} …")
+
+    def summed(self, text: str) -> None:
+        """Say what a command did."""
+        self.noted(text)
 
     def logged(self, text: str) -> None:
         """Say what the library logged."""

@@ -6,6 +6,7 @@ import argparse
 
 import imgforge
 from imgforge.cli import options, rendering
+from imgforge.cli.summary import Summary
 
 EXAMPLES = """\
 Every blob is checked against its digest; one that the store has is not fetched.
@@ -27,6 +28,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     """Pull, and print the name and the digest."""
+    summary = Summary(settings.reporter)
     done = imgforge.pull(arguments.reference, arguments.name, settings=settings, platform=arguments.platform)
+    summary.show(f"{done.reference}: pulled", moved="pull fetched")
     rendering.say(f"{done.reference}@{done.digest}")
     return 0

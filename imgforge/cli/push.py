@@ -6,6 +6,7 @@ import argparse
 
 import imgforge
 from imgforge.cli import options, rendering
+from imgforge.cli.summary import Summary
 
 EXAMPLES = """\
 Layers that the registry has are neither read nor sent; the tag moves last, and what the registry then serves is
@@ -31,7 +32,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     """Push, and print where the image is."""
+    summary = Summary(settings.reporter)
     attach = not arguments.no_evidence
     done = imgforge.push(arguments.image, arguments.reference, settings=settings, key=arguments.key, attach=attach)
+    summary.show(f"{done.reference}: pushed", moved="push sent")
     rendering.say(f"{done.reference}@{done.digest}")
     return 0

@@ -117,7 +117,7 @@ class Builder:
         """
         expecting.files(chain.files)
         if mode.locked:
-            expecting.locked(chain.files[-1])
+            expecting.locked(reversed(chain.files))
         self._probe.before_pulling(chain, platform=platform_of(chain.files[0]), upgrade=mode.upgrade)
         base = self._ground(chain, mode)
         for file in chain.files[:-1]:

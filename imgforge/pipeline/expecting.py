@@ -7,13 +7,17 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
+import attrs
+
 from imgforge import late
 from imgforge.errors import ManifestError, Position, Problem, StaleLockError, UsageError
-from imgforge.lock import Lock
+from imgforge.lock import Lock, differences
 from imgforge.manifest.files import ManifestFile
 from imgforge.manifest.parts import CopyFiles, MakeDirectory, MakeLink
 from imgforge.pipeline.lock import locking
+from imgforge.pipeline.lock.platforms import platform_of
 from imgforge.rootfs.facts import Facts
+from imgforge.settings import shipped_manifests
 
 running = late.module("imgforge.pipeline.image.running")
 
@@ -25,16 +29,23 @@ _FILES = frozenset(
 """What is a file in every Debian image: nothing works with a directory there."""
 
 
-def locked(file: ManifestFile) -> None:
-    """Return if a manifest has a lock.
+def locked(manifests: Iterable[ManifestFile]) -> None:
+    """Return if the locks of a chain answer its manifests, as far as that is known before a base is opened or built.
+
+    A shipped manifest may have no lock; the digest of its image is in the lock above it.
 
     Raises:
-        StaleLockError: it has none.
+        StaleLockError: a lock is missing, has nothing for the platform, or answers another manifest.
     """
-    if locking.read(file) is None:
-        error = StaleLockError(f"{file.lock}: no such lock")
-        error.add_note(f"run `{locking.command(file.path)}` to make it")
-        raise error
+    for file in manifests:
+        lock, asked = locking.read(file), locking.Question(file, platform_of(file), None)
+        part = lock.platforms.get(asked.platform) if lock else None
+        if lock is None and not file.path.is_relative_to(shipped_manifests()):
+            error = StaleLockError(f"{file.lock}: no such lock")
+            error.add_note(f"run `{locking.command(file.path)}` to make it")
+            raise error
+        if lock is not None and (part is None or differences(part, asked=asked.lines, base=part.base)):
+            locking.refuse_stale(lock, attrs.evolve(asked, base=part.base if part else None))
 
 
 def files(manifests: Iterable[ManifestFile]) -> None:

@@ -96,7 +96,7 @@ def _told(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(f"{root}: cannot be unpacked into: {error.strerror}") from error
+        raise StoreError(f"{root}: cannot be unpacked into: {error.strerror}").because(error.errno) from error
 
 
 class _Extraction:
@@ -133,7 +133,8 @@ class _Extraction:
             if ".wh." not in entry.path or not self._whiteouts.take(entry):
                 self._add[entry.kind](entry, content)
         except OSError as error:
-            raise StoreError(f"{entry.path!r}: cannot be unpacked: {error.strerror}") from error
+            text = f"{entry.path!r}: cannot be unpacked: {error.strerror}"
+            raise StoreError(text).because(error.errno) from error
 
     def finish(self) -> None:
         """Set the directories' times, which changed with every entry in them."""

@@ -38,10 +38,7 @@ _NUMBERS = itertools.count()
 
 def refused(path: Path, error: OSError) -> StoreError:
     """Return the error that says what this disk would not do with a path."""
-    refusal = StoreError(f"{path}: {error.strerror or error}")
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        refusal.add_note("`imgforge gc` removes what no image needs; --store and --cache name other places")
-    return refusal
+    return StoreError(f"{path}: {error.strerror or error}").because(error.errno)
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from itertools import starmap
 from pathlib import Path
 from typing import Any
 
+from imgforge import printable
 from imgforge.errors import ImgforgeError
 from imgforge.limits import Limits
 from imgforge.rootfs.owners import owners_for
@@ -75,6 +76,7 @@ def _ended(outcome: Outcome, limits: Limits) -> int:
 
 def main() -> int:
     """Serve the request in the descriptor that the first argument names, and return the exit code of this process."""
+    printable.escape_errors()
     os.umask(0o022)
     with os.fdopen(int(sys.argv[1]), "rb") as stream:
         request = json.load(stream)
@@ -82,5 +84,5 @@ def main() -> int:
     try:
         return serve(request)
     except ImgforgeError as error:
-        sys.stderr.write(f"imgforge: error: {error}\n")
+        sys.stderr.write(f"imgforge: error: {printable.paragraph(str(error))}\n")
         return REFUSED

@@ -21,7 +21,8 @@ from typing import Any, BinaryIO
 
 import attrs
 
-from imgforge.errors import BuildError, ImgforgeError, IntegrityError, LimitError, SandboxError
+from imgforge import printable
+from imgforge.errors import BuildError, ImgforgeError, IntegrityError, LimitError, SandboxError, StoreError
 from imgforge.limits import Limits
 from imgforge.rootfs import extract
 from imgforge.rootfs.facts import CONTENT_LIMIT
@@ -221,11 +222,13 @@ def _answer(worker: Worker, request: Mapping[str, Any]) -> dict[str, Any]:
         return dict(getattr(worker, request["verb"])(**request["arguments"]))
     except ImgforgeError as error:
         return _failure(error)
+    except OSError as error:
+        return _failure(StoreError(f"{type(error).__name__}: {error}").because(error.errno))
     except Exception as error:  # noqa: BLE001 -- a worker's answer carries every failure to its caller
         return {
-            "error": "StoreError" if isinstance(error, OSError) else "",
+            "error": "",
             "text": f"{type(error).__name__}: {error}",
-            "notes": [traceback.format_exc()] if not isinstance(error, OSError) else [],
+            "notes": [traceback.format_exc()],
         }
 
 
@@ -242,6 +245,7 @@ def main() -> None:
     """Enter the first argument's rung, or the best; say which, and serve requests until there are no more."""
     for number in (signal.SIGINT, signal.SIGTERM):  # the caller ends this process, by SIGKILL or the end of its input
         signal.signal(number, signal.SIG_IGN)
+    printable.escape_errors()
     os.umask(0o022)
     sealed.open_standard()
     sys.setrecursionlimit(_FRAMES_MAX)

@@ -190,7 +190,7 @@ def test_every_hint_that_names_a_command_is_provoked_here() -> None:
         "pipeline/lock/vanished.py",  # tests/pipeline/test_vanished.py
         "pipeline/registry/ground.py",  # tests/pipeline/test_ground.py
         "policy/images.py",
-        "store/atomic.py",  # tests/store/test_full_disk.py
+        "errors.py",  # tests/pipeline/test_full_disk_hint.py
         "store/cache.py",
         "store/guard.py",
         "store/layout.py",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from builders.worlds import World
 
+import imgforge
 from imgforge.errors import ManifestError, StaleLockError, UsageError
 
 pytestmark = pytest.mark.root
@@ -63,6 +64,39 @@ def test_locked_without_a_lock_fails_before_anything_is_built(cold_world: World)
     assert str(path) in caught.value.__notes__[0]
     assert cold_world.layout.names() == ()
     assert not path.with_name("ground.lock.json").exists()
+
+
+@pytest.mark.parametrize("how", ["missing", "stale", "other platform"])
+@pytest.mark.parametrize("which", ["ground", "middle", "image"])
+def test_locked_finds_a_lock_that_does_not_answer_before_any_work(cold_world: World, how: str, which: str) -> None:
+    cold_world.manifest("middle", packages=["passwd"])
+    cold_world.manifest(base="middle", packages=["passwd"])
+    for name in ("ground", "middle", "image"):
+        imgforge.lock(cold_world.path_of(name), settings=cold_world.settings)
+    lock = cold_world.manifests / f"{which}.lock.json"
+    if how == "missing":
+        lock.unlink()
+    elif how == "stale":
+        path = cold_world.path_of(which)
+        path.write_text(path.read_text().replace("passwd", "dash"))
+    else:
+        lock.write_text(lock.read_text().replace('"linux/amd64"', '"linux/s390x"'))
+    fresh = cold_world.at(cold_world.path / "fresh")
+    done = fresh.command("build", "--locked")
+    assert done.returncode == StaleLockError.exit_code, done.stderr
+    assert f"error: {lock}: " in done.stderr
+    assert f"imgforge lock --store={fresh.settings.store}" in done.stderr
+    assert fresh.layout.names() == ()
+    assert not list(fresh.settings.cache.glob("*/??/*"))
+    assert lock.exists() == (how != "missing")
+
+
+def test_a_stale_lock_on_an_image_of_a_registry_is_found_before_it_is_asked(cold_world: World) -> None:
+    base = f"docker://127.0.0.1:9/none@sha256:{'0' * 64}"
+    cold_world.manifest(base=base)
+    done = cold_world.command("build", "--locked")
+    assert done.returncode == StaleLockError.exit_code, done.stderr
+    assert "no such lock" in done.stderr
 
 
 def test_an_upgrade_of_a_package_that_is_not_locked_is_an_error(world: World) -> None:

@@ -97,7 +97,7 @@ def test_a_stale_lock_is_refused_under_locked_and_told_why(pair: World) -> None:
     for words in (
         "no longer asked: package pear",
         "newly asked: package plum",
-        f"hint: run `imgforge lock {pair.path_of()}`",
+        f" {pair.path_of()}` to refresh it",
     ):
         assert words in done.stderr
     assert pair.path_of().with_suffix(".lock.json").read_bytes() == lock

@@ -33,6 +33,9 @@ _PROBE = """<script>addEventListener("load", () => {
     inner: innerWidth, scroll: document.documentElement.scrollWidth, wide: wide.map(one => one.outerHTML.slice(0, 120)),
     tall: shown("svg.tall"), tiles: document.querySelectorAll("svg.wide .tile").length,
     ground: getComputedStyle(document.body).backgroundColor, text: getComputedStyle(document.body).color,
+    columns: [...document.querySelectorAll("#packages tbody tr:first-child td")].map(
+      one => [one.getBoundingClientRect().width, one.getBoundingClientRect().height]),
+    clipped: Math.max(...[...document.querySelectorAll(".clip")].map(one => one.getBoundingClientRect().width)),
     scripts: document.scripts.length, images: document.images.length,
   });
 });</script>"""
@@ -133,6 +136,31 @@ def test_texts_of_a_stranger_stay_texts_and_do_not_widen_the_page(browser: str, 
     assert seen["scripts"] == 1  # the one that looks
     assert seen["images"] == 0
     assert (seen["scroll"], seen["wide"]) == (PHONE[0], [])
+
+
+_LICENCE = 4
+LONG = {"words": "GPL-2+ with exceptions " * 87, "one word": "x" * 200, "a long word": "x" * 2000}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [PHONE, SCREEN], ids=["phone", "screen"])
+@pytest.mark.parametrize("licence", LONG.values(), ids=LONG)
+def test_a_long_licence_does_not_squeeze_the_other_columns(
+    browser: str, tmp_path: Path, licence: str, size: tuple[int, int]
+) -> None:
+    told = json.loads(json.dumps(report.document(known(packages=3), MEASURED)))
+    plain = look(browser, written(told), tmp_path, size=size)
+    for one in told["packages"]:
+        one["licence"] = licence
+    seen = look(browser, written(told), tmp_path, size=size)
+    assert (seen["scroll"], seen["wide"]) == (size[0], [])
+    assert len(seen["columns"]) == len(plain["columns"]) == 6
+    others = [(now[0], was[0]) for now, was in zip(seen["columns"], plain["columns"], strict=True)]
+    licence_width = others.pop(_LICENCE)[0]
+    assert all(now >= 0.75 * was for now, was in others), (others, licence_width)
+    assert licence_width <= size[0] / 3 if size == SCREEN else licence_width <= size[0]
+    assert max(height for _, height in seen["columns"]) <= 130
+    assert seen["clipped"] <= size[0]
 
 
 def poisoned(value: Any, evil: str) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders import images
 from builders.archives import Archive
 from builders.trees import directory
 from builders.worlds import World
@@ -16,6 +17,7 @@ from builders.worlds import World
 import imgforge
 from imgforge.cli.main import main
 from imgforge.errors import UsageError
+from imgforge.oci.config import Overrides
 from imgforge.tree import Entry, Kind
 
 pytestmark = pytest.mark.root
@@ -328,3 +330,22 @@ def test_the_facade_takes_the_same(built: World, shared: Path, capfd: pytest.Cap
 )
 def test_a_volume_is_read_from_text(text: str, source: str, target: str, is_writable: bool) -> None:  # noqa: FBT001
     assert imgforge.Volume.parse(text) == imgforge.Volume(Path(source), target, is_writable)
+
+
+@pytest.mark.parametrize(
+    ("user", "says"),
+    [
+        ("stranger", "user 'stranger': the image has no such user"),
+        ("0:strangers", "group 'strangers': the image has no such group"),
+        ("\x1b[2J", "the image has no such user"),
+    ],
+)
+def test_an_unknown_user_of_a_foreign_image_is_an_error_and_nothing_runs(world: World, user: str, says: str) -> None:
+    made = images.build_image({"etc/passwd": b"root:x:0:0::/root:/bin/sh\n"}, changes=Overrides(user=user, cmd=("sh",)))
+    images.put(made, world.layout, "foreign")
+    done = world.command("run", "foreign")
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert says in done.stderr
+    assert "\x1b" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert world.command("run", "-u", "0", "foreign", "--", "none").returncode in (125, 126, 127)

@@ -102,6 +102,7 @@ def test_members_are_all_that_descend_from_a_process() -> None:
         if os.fork() == 0:
             os.write(writing, b"1")
             os.read(reading, 1)
+            os._exit(0)
         os.wait()
         os._exit(0)
     os.read(reading, 1)

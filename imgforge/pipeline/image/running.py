@@ -78,12 +78,10 @@ def run(
     Raises:
         UsageError, SandboxError: no command, an unknown user, no source of a volume; a rung without mounts.
     """
-    command = _command(image, argv)
     binds.check(options.volumes, workshop.rung)
     trees = unpacking.trees_of(image, cache=cache, workshop=workshop, reporter=reporter)
-    asked = _asked(image, options, Facts({}, workshop.read(trees, (PASSWD, GROUP))))
+    asked = _asked(image, argv, options, Facts({}, workshop.read(trees, (PASSWD, GROUP))))
     request = {
-        "argv": command,
         "rung": workshop.rung.name,
         "trees": [str(tree) for tree in trees],
         **asked,
@@ -95,10 +93,11 @@ def run(
         return workshop.converse({**request, "work": str(scratch)})
 
 
-def _asked(image: Base, options: RunOptions, facts: Facts) -> dict[str, Any]:
+def _asked(image: Base, argv: tuple[str, ...], options: RunOptions, facts: Facts) -> dict[str, Any]:
     execution = image.image.config.execution
     user, home = user_of(options.user or execution.user, facts)
     return {
+        "argv": _command(image, argv),
         "user": user,
         "env": _variables(home, dict(execution.env) | dict(options.env)),
         "workdir": options.workdir or execution.workdir or "/",

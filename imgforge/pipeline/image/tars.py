@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import errno
 import os
 import threading
 from collections import deque
@@ -191,4 +192,5 @@ class _Budget:
 def _keep_free(directory: Path) -> None:
     status = os.statvfs(directory)
     if status.f_bavail * status.f_frsize < _LEAST_FREE + _JOBS * _CHECKED:
-        raise StoreError(f"{directory}: disk full: a layer of an image needs more than is left")
+        text = f"{directory}: disk full: a layer of an image needs more than is left"
+        raise StoreError(text).because(errno.ENOSPC)
