@@ -73,8 +73,8 @@ def rows(place: Place, image: str, *, count: int, log: Path, say: Callable[[str]
         for number in range(count):
             say(f"pull and run {image} {number + 1}/{count}")
             fresh = Place(place.path / f"pulled-{number}")
-            pulled = clock.measured(fresh.command("pull", Path(reference), image), log=log)
-            run = fresh.command("run", Path(image), "--", _COMMAND)
+            pulled = clock.measured(fresh.command("pull", Path(reference)), log=log)
+            run = fresh.command("run", Path(f"{image}:1"), "--", _COMMAND)
             first.append(pulled + clock.measured(run, log=log))
             again.append(clock.measured(run, log=log))
             if Podman.is_there():
