@@ -24,7 +24,6 @@ import attrs
 from imgforge.errors import BuildError, ImgforgeError, IntegrityError, LimitError, SandboxError
 from imgforge.limits import Limits
 from imgforge.rootfs import extract
-from imgforge.rootfs.facts import CONTENT_LIMIT
 from imgforge.rootfs.inroot import ImageRoot
 from imgforge.rootfs.normalise import SHADOWS, normalise
 from imgforge.rootfs.owners import RecordedOwners, owners_for
@@ -54,6 +53,9 @@ ENVIRONMENT = {
 
 _FRAMES_MAX = 3 * 4096 // 2 + 1000
 """Three for each directory that a path of Linux (PATH_MAX) has room for: a script may dig as deep."""
+
+_READ_MAX = 4 << 20
+"""Bytes of a file that is handed over: 40,000 accounts."""
 
 
 class Worker:
@@ -177,7 +179,7 @@ class Worker:
 
 
 def _is_small(status: os.stat_result) -> bool:
-    return stat.S_ISREG(status.st_mode) and status.st_size <= CONTENT_LIMIT
+    return stat.S_ISREG(status.st_mode) and status.st_size <= _READ_MAX
 
 
 def _text(disk: bytes) -> str:

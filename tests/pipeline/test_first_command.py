@@ -211,6 +211,22 @@ def test_tars_come_in_order_and_no_more_than_may_wait(
     assert _kept(settings) == []
 
 
+def test_a_layer_is_proven_whichever_was_taken_before(
+    place: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = made(BELOW, ABOVE, GOOD)
+    images.put(made(BELOW, ABOVE, EVIL, claiming=good), Layout(place / "made"), "base")
+    monkeypatch.setattr(tars, "_AHEAD", 0)
+    with Builder(settings) as builder:
+        base = builder.open(f"oci:{place / 'made'}:base")
+        with (
+            pytest.raises(IntegrityError, match="layer 3: expected diff_id"),
+            tars.Tars(base, (), cache=builder.cache, reporter=Reporter()) as taken,
+            taken.take(2),
+        ):
+            pass
+
+
 def test_a_disk_without_room_ends_all_threads(place: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     layouts.write(place / "made", [trees.archive(pairs) for pairs in (BELOW, ABOVE, GOOD)])
     monkeypatch.setattr(tars, "_LEAST_FREE", 1 << 60)
