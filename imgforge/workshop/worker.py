@@ -189,10 +189,13 @@ def _text(disk: bytes) -> str:
 def _members(tars: list[str], *, most: int) -> Iterator[tuple[Entry, BinaryIO]]:
     for path in tars:
         with Path(path).open("rb") as stream:
-            for entry, content in reader.read(stream, what=path, limits=attrs.evolve(reader.LIMITS, total=most)):
-                if name := reserved(entry):
-                    raise IntegrityError(f"{entry.path!r}: attribute {name!r}: no layer may bring it")
-                yield entry, content
+            yield from map(_checked, reader.read(stream, what=path, limits=attrs.evolve(reader.LIMITS, total=most)))
+
+
+def _checked(member: tuple[Entry, BinaryIO]) -> tuple[Entry, BinaryIO]:
+    if name := reserved(member[0]):
+        raise IntegrityError(f"{member[0].path!r}: attribute {name!r}: no layer may bring it")
+    return member
 
 
 def _add(tar: writer.Writer, entry: Entry, opener: Callable[[], BinaryIO] | None) -> None:

@@ -78,25 +78,32 @@ def run(
         UsageError: the image has no command, its user is unknown, or a volume's source is missing.
         SandboxError: the rung has no mounts for a volume.
     """
-    execution = image.image.config.execution
     command = _command(image, argv)
     binds.check(options.volumes, workshop.rung)
     trees = unpacking.trees_of(image, cache=cache, workshop=workshop, reporter=reporter)
-    accounts = workshop.read(trees, (PASSWD, GROUP))
-    user, home = user_of(options.user or execution.user, Facts({}, accounts))
+    accounts = Facts({}, workshop.read(trees, (PASSWD, GROUP)))
     request = {
         "argv": command,
         "rung": workshop.rung.name,
         "trees": [str(tree) for tree in trees],
+        "limits": attrs.asdict(limits),
+        "stop_signal": _stop_signal(image, reporter),
+        **_changed(image, options, accounts),
+    }
+    with cache.scratch(remove=workshop.clear) as scratch:
+        return workshop.converse({**request, "work": str(scratch)})
+
+
+def _changed(image: Base, options: RunOptions, accounts: Facts) -> dict[str, object]:
+    """Return the parts of the request that the options decide together with the image."""
+    execution = image.image.config.execution
+    user, home = user_of(options.user or execution.user, accounts)
+    return {
         "user": user,
         "env": _variables(home, dict(execution.env) | dict(options.env)),
         "workdir": options.workdir or execution.workdir or "/",
         "volumes": [(str(one.source), one.target, one.is_writable) for one in options.volumes],
-        "limits": attrs.asdict(limits),
-        "stop_signal": _stop_signal(image, reporter),
     }
-    with cache.scratch(remove=workshop.clear) as scratch:
-        return workshop.converse({**request, "work": str(scratch)})
 
 
 def _command(image: Base, argv: tuple[str, ...]) -> tuple[str, ...]:
