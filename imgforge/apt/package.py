@@ -33,6 +33,7 @@ _FIELDS = (
 )  # fmt: skip
 _FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
 _CANONICAL = {name.lower().encode(): name for name in _FIELDS}
+_STATED = re.compile(rb"^installed-size[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _SPELLING = re.compile(r"0:|[\s=]")  # dpkg writes relations anew: other blanks, `<=` for `<`
 _NAME = re.compile(r"[a-z0-9A-Z][a-zA-Z0-9+.-]*")
 _ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -90,6 +91,12 @@ class Package:
     installed_size: int = attrs.field(default=0, eq=False)
     index: IndexFile | None = attrs.field(default=None, eq=False, repr=False)
     control: bytes = attrs.field(default=b"", repr=False)
+
+    @property
+    def installed_bytes(self) -> int | None:
+        """Bytes when it is installed, as the package states; None where it does not."""
+        is_stated = self.installed_size or _STATED.search(self.control)
+        return self.installed_size * 1024 if is_stated else None
 
     def __str__(self) -> str:
         """Return ``name:architecture=version``, as APT's command line writes it."""

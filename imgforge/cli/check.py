@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 import imgforge
-from imgforge.cli import options, rendering
+from imgforge.cli import hints, options, rendering, verbs
 
 EXAMPLES = """\
 Of a manifest: its bases, sources, packages (those of its lock, if there is one) and configuration. Of an image: what
@@ -40,8 +40,9 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
         return rendering.REFUSED if checked.refusals else 0
     for refusal in checked.refusals:
         rendering.say(rendering.paragraph(refusal.line))
+    completed = hints.Completion(arguments, verbs.load)
     for hint in dict.fromkeys(refusal.hint for refusal in checked.refusals if refusal.hint):
-        rendering.say(f"hint: {hint}")
+        rendering.say(f"hint: {completed(hint)}")
     for held in checked.private:
         settings.reporter.noted(f"{checked.name}: holds {held}: it goes to private repositories only")
     count = len(checked.refusals)

@@ -72,11 +72,16 @@ def _described(seen: imgforge.Inspection, *, count: int | None) -> str:
 
 def _packages(layer: Any, *, count: int | None) -> Iterator[str]:
     """Yield the packages of a layer, the largest first, indented."""
-    largest = sorted(layer.packages, key=lambda package: (-package.size, package.name))
-    rows = [(f"  {one.name}", one.version, rendering.size(one.size)) for one in largest[:count]]
+    largest = sorted(layer.packages, key=lambda package: (-(package.size or 0), package.name))
+    rows = [(f"  {one.name}", one.version, _size(one.size)) for one in largest[:count]]
     yield from rendering.table(rows).split("\n") if rows else ()
     rest = largest[len(rows) :]
     if rest:
-        yield f"  and {len(rest)} more ({rendering.size(sum(one.size for one in rest))})"
+        known = [one.size for one in rest if one.size is not None]
+        yield f"  and {len(rest)} more ({_size(sum(known) if known else None)})"
     if layer.removed:
         yield rendering.shortened(f"  without {', '.join(layer.removed)}")
+
+
+def _size(count: int | None) -> str:
+    return "unknown" if count is None else rendering.size(count)

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Sequence
 
 from imgforge import interruption
-from imgforge.cli import bars, options, parser, progress, rendering, verbs
+from imgforge.cli import bars, hints, options, parser, progress, rendering, verbs
 
 INTERRUPTED = 130
 """What a shell reports of a program that SIGINT ended: 128 and the signal's number."""
@@ -72,6 +72,7 @@ def _perform(words: Sequence[str], argv: Sequence[str], *, reporter: progress.Ta
         options.pass_on(arguments, argv, parser=of_verb)
     except parser.HelpGiven:
         return 0
+    reporter.complete = hints.Completion(arguments, load)
     if arguments.verbose:
         log = logging.getLogger("imgforge")
         log.addHandler(_Log(reporter))

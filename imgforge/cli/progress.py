@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
 import attrs
@@ -35,6 +35,7 @@ class Tally(imgforge.Reporter):
 
     def __init__(self, stream: TextIO) -> None:
         """Say everything to a stream."""
+        self.complete: Callable[[str], str] = str
         self._stream = stream
         self._lock = threading.Lock()
         self._courses: dict[int, _Course] = {}
@@ -99,7 +100,7 @@ class Tally(imgforge.Reporter):
             self.write(line)
         for text in texts:
             self.write(f"imgforge: error: {text}")
-        for hint in hints:
+        for hint in map(self.complete, hints):
             self.write(f"hint: {hint}")
 
     def last_words(self, text: str, exit_code: int) -> str:  # noqa: ARG002 - as above
@@ -201,7 +202,7 @@ class Events(Tally):
 
     def failed(self, texts: Sequence[str], hints: Sequence[str], *, exit_code: int, trace: str = "") -> None:
         """Say why nothing came of it."""
-        self.say("failed", texts=list(texts), hints=list(hints), exit_code=exit_code, trace=trace)
+        self.say("failed", texts=list(texts), hints=list(map(self.complete, hints)), exit_code=exit_code, trace=trace)
 
     def last_words(self, text: str, exit_code: int) -> str:
         """Return the event that says why nothing came of it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -122,11 +122,11 @@ def lines(difference: Difference, *, changelogs: bool = True, every_file: bool =
 def _packages(difference: Difference, *, changelogs: bool) -> Iterator[str]:
     if not difference.packages:
         return
-    growth = sum(change.growth for change in difference.packages)
-    yield f"packages: {_counted(change.kind for change in difference.packages)}, {signed(growth)}"
+    kinds = _counted(change.kind for change in difference.packages)
+    yield f"packages: {kinds}, {_sum([change.growth for change in difference.packages])}"
     for change in difference.packages:
         held = [held.version for held in (change.before, change.after) if held]
-        yield f"  {_SIGNS[change.kind]} {change.name} {' → '.join(dict.fromkeys(held))} ({signed(change.growth)})"
+        yield f"  {_SIGNS[change.kind]} {change.name} {' → '.join(dict.fromkeys(held))} ({_growth(change.growth)})"
         for entry in change.entries if changelogs else ():
             yield f"      {entry.version} ({entry.urgency})"
             yield from (f"      {line}" for line in entry.text.split("\n") if line.strip())
@@ -155,6 +155,18 @@ def _files(difference: Difference, *, every_file: bool) -> Iterator[str]:
         yield f"  {_SIGNS[change.kind]} /{change.path}{f' ({aspects})' if aspects else ''}"
     if len(shown) < len(difference.files):
         yield f"  and {len(difference.files) - len(shown)} more"
+
+
+def _growth(count: int | None) -> str:
+    return "size unknown" if count is None else signed(count)
+
+
+def _sum(growths: Sequence[int | None]) -> str:
+    known = [growth for growth in growths if growth is not None]
+    missing = len(growths) - len(known)
+    if not known:
+        return "sizes unknown"
+    return f"{signed(sum(known))}, {missing} of unknown size" if missing else signed(sum(known))
 
 
 def _counted(kinds: Iterator[str]) -> str:

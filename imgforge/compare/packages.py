@@ -14,8 +14,6 @@ from imgforge.lock import PlatformLock
 
 ADDED, REMOVED, UPGRADED, DOWNGRADED, REBUILT = "added", "removed", "upgraded", "downgraded", "rebuilt"
 
-_KIB = 1024
-
 
 @attrs.frozen
 class Held:
@@ -24,7 +22,7 @@ class Held:
     Attributes:
         source: its source package's name; empty when unknown, as in a lock.
         source_version: of the source package.
-        size: bytes: installed, or of the ``.deb`` in a lock.
+        size: bytes: installed, or of the ``.deb`` in a lock; None when unknown.
         identity: what tells two builds of one version apart: the digest of the ``.deb``; empty when unknown.
     """
 
@@ -33,7 +31,7 @@ class Held:
     version: str
     source: str = ""
     source_version: str = ""
-    size: int = 0
+    size: int | None = None
     identity: str = ""
 
 
@@ -50,7 +48,7 @@ def of_status(packages: Iterable[Package]) -> Holding:
             package.version,
             package.source_name,
             package.source_version,
-            package.installed_size * _KIB,
+            package.installed_bytes,
         )
         for package in packages
     )
@@ -104,9 +102,10 @@ class PackageChange:
         return held
 
     @property
-    def growth(self) -> int:
-        """Bytes by which the second side is larger."""
-        return (self.after.size if self.after else 0) - (self.before.size if self.before else 0)
+    def growth(self) -> int | None:
+        """Bytes by which the second side is larger; None when a size is unknown."""
+        before, after = (held.size if held else 0 for held in (self.before, self.after))
+        return None if before is None or after is None else after - before
 
 
 ReadChangelog = Callable[[Held, bool], str]

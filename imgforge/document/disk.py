@@ -41,7 +41,7 @@ def open_steady(path: Path) -> BinaryIO:
         UsageError: it is no regular file, or a part of the path is a symlink.
         OSError: it cannot be opened.
     """
-    *above, name = path.parts[1:] or ("",)
+    *above, name = path.parts[1:] or (".",)
     directory = os.open("/", _ENTER)
     try:
         for part in above:

@@ -64,22 +64,26 @@ COMPRESSOR = "org.wikimedia.imgforge.compressor"
 
 
 class Builder:
-    """Builds images for one caller; close it when done (it is a context manager)."""
+    """Builds images for one caller; close it when done (it is a context manager).
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: places, mirrors, sandbox.
+        cache: instead of the settings' one.
+    """
+
+    def __init__(self, settings: Settings, *, cache: Cache | None = None) -> None:
         self._watch = Stopwatch(settings.reporter)
         self.reporter: Reporter = self._watch
         self._settings = attrs.evolve(settings, reporter=self._watch)
         self.access = settings.access
         self.store = Layout(settings.store, is_own=True)
-        self.cache = Cache(settings.cache)
+        self.cache = cache or Cache(settings.cache)
         self.governor = Governor(self._settings, cache=self.cache)
         self._resources = contextlib.ExitStack()
         self._bases: dict[tuple[Path, ...], Base] = {}
         self._probe = Probe(self.cache, lambda: self.forge.workshop)
 
     def __enter__(self) -> Self:
-        self.store.create()
         self._resources.enter_context(self.store.using())
         self._resources.enter_context(self.cache.using())
         return self

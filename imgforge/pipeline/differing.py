@@ -227,7 +227,7 @@ class Comparison:
 
 def _unsized(holding: Holding) -> Holding:
     """Return packages without sizes: a lock counts bytes of the ``.deb``, an image what is installed."""
-    return {key: attrs.evolve(held, size=0) for key, held in holding.items()}
+    return {key: attrs.evolve(held, size=None) for key, held in holding.items()}
 
 
 def _text(packed: bytes, name: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import attrs
 
 from imgforge import late
+from imgforge.pipeline import readable
 from imgforge.pipeline.builder import Builder
 from imgforge.pipeline.image.machine import own_platform
 from imgforge.sandbox.volume import Volume
@@ -50,7 +51,11 @@ def run(  # noqa: PLR0913 - one for each option of the command
     variables = environment.resolved(*map(environment.read, env_files), env or {})
     options = running.RunOptions(env=variables, volumes=volumes, user=user, workdir=workdir)
     limits = attrs.evolve(settings.limits, time=timeout)
-    with Builder(settings) as builder, workshops.Workshop(settings.sandbox, settings.limits) as workshop:
+    with (
+        readable.cache(settings) as cache,
+        Builder(settings, cache=cache) as builder,
+        workshops.Workshop(settings.sandbox, settings.limits) as workshop,
+    ):
         workshop.start()  # while the image is opened
         opened = builder.open(image, platform=own_platform())
         where = {"cache": builder.cache, "workshop": workshop, "reporter": settings.reporter}

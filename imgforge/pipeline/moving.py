@@ -53,7 +53,6 @@ class Carrier:
 
     def __enter__(self) -> Self:
         store = Layout(self._settings.store, is_own=True)
-        store.create()
         client: Client = self._resources.enter_context(registries.client(self._settings))
         self._resources.enter_context(store.using())
         self._client = client

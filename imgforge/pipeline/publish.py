@@ -155,7 +155,7 @@ def tag(image: str, name: str, *, settings: Settings) -> Published:
         StoreError: there is no such image.
     """
     if Reference.parse(name).transport != Reference.parse("x").transport:
-        raise UsageError(f"{name}: expected a name in the store; to copy elsewhere there is `imgforge copy`")
+        raise UsageError(f"{name}: expected a name in the store; the verb copy writes elsewhere")
     return copy(image, name, settings=settings)
 
 

@@ -37,7 +37,7 @@ def rm(*images: str, settings: Settings) -> tuple[Removed, ...]:
     """
     if not images:
         raise UsageError("rm: expected an image of the store, got none")
-    store = Layout(settings.store)
+    store = Layout(settings.store, is_own=True)
     if not store.descriptors():
         raise StoreError(f"{store.path}: expected image {images[0]!r}, got a store without images")
     found = store.remove(*(_target(text, store) for text in images))

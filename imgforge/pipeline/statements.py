@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from imgforge import late
 from imgforge.errors import UsageError
+from imgforge.oci import document
 from imgforge.oci.reference import DOCKER, Reference
+from imgforge.pipeline import readable
 from imgforge.pipeline.builder import Builder
 from imgforge.settings import Settings
 from imgforge.store import output
@@ -73,11 +76,17 @@ def report(image: str, *, settings: Settings, keys: tuple[str, ...] = (), html: 
 
 
 def _told(kind: str, image: str, *, settings: Settings, keys: tuple[str, ...]) -> dict[str, Any]:
-    if Reference.parse(image).transport == DOCKER:
-        return _attached(kind, image, settings=settings, keys=keys)
+    """Return a document with its members in the order in which a signed statement has them, wherever it comes from."""
+    is_attached = Reference.parse(image).transport == DOCKER
+    told = (_attached if is_attached else _known)(kind, image, settings=settings, keys=keys)
+    canonical: dict[str, Any] = json.loads(document.dump(told))
+    return canonical
+
+
+def _known(kind: str, image: str, *, settings: Settings, keys: tuple[str, ...]) -> dict[str, Any]:
     if keys:
         raise UsageError(f"{image}: expected docker://… with keys: what is not attached in a registry is not signed")
-    with Builder(settings) as builder:
+    with readable.cache(settings) as cache, Builder(settings, cache=cache) as builder:
         told: dict[str, Any] = evidence.document(
             kind, builder.open(image), cache=builder.cache, reporter=settings.reporter
         )

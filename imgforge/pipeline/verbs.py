@@ -17,7 +17,7 @@ from imgforge.manifest.files import ManifestFile
 from imgforge.oci.platform import Platform
 from imgforge.oci.reference import STORE, Reference
 from imgforge.pipeline import chain as chains
-from imgforge.pipeline import expecting
+from imgforge.pipeline import expecting, readable
 from imgforge.pipeline.builder import Builder
 from imgforge.pipeline.layer import installed
 from imgforge.pipeline.layer.planning import Plan
@@ -270,7 +270,7 @@ def inspect(reference: str, *, settings: Settings, platform: str = "") -> Inspec
         settings: places, and how registries are reached.
         platform: which image of an index; the only one unless given.
     """
-    with Builder(settings) as builder:
+    with readable.cache(settings) as cache, Builder(settings, cache=cache) as builder:
         found = builder.open(reference, platform=Platform.parse(platform) if platform else None)
         layers = inspecting.layers(found, cache=builder.cache, reporter=builder.reporter)
         scripts = tuple(  # by diff_ids that `layers` has proved
@@ -293,7 +293,7 @@ def diff(before: str, after: str, *, settings: Settings, platform: str = "") -> 
         StoreError, FetchError, IntegrityError: an image cannot be had.
     """
     wanted = Platform.parse(platform) if platform else None
-    with Builder(settings) as builder:
+    with readable.cache(settings) as cache, Builder(settings, cache=cache) as builder:
         sides = [differing.find(text, builder=builder, platform=wanted) for text in (before, after)]
         return differing.Comparison(*sides, builder=builder).difference()
 
@@ -304,8 +304,7 @@ def images(*, settings: Settings) -> tuple[Stored, ...]:
     Args:
         settings: places.
     """
-    with Builder(settings) as builder:
-        return listing.images(builder.store)
+    return listing.images(Layout(settings.store, is_own=True))
 
 
 @attrs.frozen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from collections.abc import Iterable, Iterator
 
 from imgforge.errors import Position
@@ -78,7 +79,8 @@ def _labels(rule: ImageRule, image: ImageUse, places: Places) -> Iterator[Refusa
 def _size(rule: ImageRule, image: ImageUse, places: Places) -> Iterator[Refusal]:
     if rule.max_size is not None and image.size is not None and image.size > rule.max_size.bytes:
         text = f"image {image.name!r}: layers: expected at most {rule.max_size}, got {megabytes(image.size)}"
-        hint = f"`imgforge inspect {image.name}` shows what takes the space"
+        words = ("plan", places.file_name) if places.file_name else ("inspect", image.name)
+        hint = f"`{shlex.join(('imgforge', *words))}` shows what takes the space"
         yield Refusal("image.max-size", places.at("name"), text, rule.position, hint)
 
 
@@ -86,7 +88,8 @@ def _packages(rule: ImageRule, image: ImageUse, places: Places) -> Iterator[Refu
     for package in image.packages:
         if matches_any(rule.forbidden, package.name):
             text = f"image {image.name!r}: package {package.name!r} ({package.version}) is forbidden"
-            hint = f"`imgforge why {image.name} {package.name}` says what brings it in" if places.manifest else ""
+            command = shlex.join(("imgforge", "why", places.file_name, package.name))
+            hint = f"`{command}` says what brings it in" if places.file_name else ""
             where = places.package(package.name, package.source)
             yield Refusal("image.forbidden", where, text, rule.position, hint)
 

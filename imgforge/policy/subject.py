@@ -28,6 +28,12 @@ class Places:
 
     manifest: Manifest | None = None
 
+    @property
+    def file_name(self) -> str:
+        """The manifest's path, for commands; empty where nothing has a place."""
+        known = self.manifest.positions if self.manifest else {}
+        return next((position.file for position in known.values()), "")
+
     def at(self, *paths: str) -> Position | None:
         """Return the position of the first path (``config.user``) at which something stands."""
         known = self.manifest.positions if self.manifest else {}

@@ -52,7 +52,9 @@ def visit(begin: bytes, stream: BinaryIO, *, name: str, visit: Visit, limits: Li
 
 def may_embed(data: bytes) -> bool:
     """Tell whether an archive may begin somewhere in bytes."""
-    return any(pattern.search(data) for pattern in forms.EMBEDDED)
+    if data.isascii():
+        return forms.ZIP[0] in data
+    return any(begin in data for begin in forms.EMBEDDED_BEGINS) or bool(forms.EMBEDDED[-1].search(data))
 
 
 def embedded(data: bytes, *, visit: Visit, refuse: Refuse, limits: Limits) -> None:

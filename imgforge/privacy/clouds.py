@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from imgforge.privacy.judgement import is_placeholder, is_token
-from imgforge.privacy.rule import Judge, Rule
+from imgforge.privacy.judgement import is_placeholder
+from imgforge.privacy.rule import Judge, Rule, after
 
 _AWS = "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids"
 _AWS_KEYS = "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html"
@@ -30,25 +30,25 @@ _PLANET = "https://planetscale.com/docs/concepts/planetscale-api-oauth-applicati
 _END = rb"(?![A-Za-z0-9_-])"
 
 
+def named(before: bytes) -> Judge:
+    """Return a judge that accepts a value of its own alphabet when a name comes before it."""
+    pattern = re.compile(before + rb"[\"']?[ \t]{0,8}(?:=>|[=:])\s{0,8}[\"']?\Z")
+
+    def judge(data: bytes, match: re.Match[bytes]) -> bytes | None:
+        is_named = pattern.search(data[max(0, match.start() - _NAME_MAX) : match.start()])
+        return assigned(data, match) if is_named else None
+
+    return judge
+
+
+_NAME_MAX = 48
+
+
 def assigned(_data: bytes, match: re.Match[bytes]) -> bytes | None:
     """Accept a value of its own alphabet after a name that says what it is."""
     value: bytes = match["secret"]
     return None if is_placeholder(value) or len(set(value)) < 6 else value
 
-
-def after(before: bytes) -> Judge:
-    """Return a judge that accepts a random token with what must come before it."""
-    pattern = re.compile(before + rb"\Z")
-
-    def judge(data: bytes, match: re.Match[bytes]) -> bytes | None:
-        found = pattern.search(data[max(0, match.start() - _BEFORE_MAX) : match.start()])
-        whole = found[0] + match[0] if found else b""
-        return whole if whole and is_token(whole) else None
-
-    return judge
-
-
-_BEFORE_MAX = 48
 
 _CLOUDS = (
     Rule("aws-access-token", "aws-access-key", (b"AKI", b"ASI", b"ABI"), rb"A(?P<secret>[A-Z2-7]{16})" + _END, _AWS,
@@ -56,17 +56,16 @@ _CLOUDS = (
     Rule("aws-secret-key", "aws-secret-key", (b"aws_", b"AWS_"), rb"""
         (?:secret|SECRET|Secret)_(?:access|ACCESS|Access)_(?:key|KEY|Key)["']?\s{0,8}(?:=>|[=:])\s{0,8}["']?
         (?P<secret>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+])""", _AWS_KEYS, judge=assigned),
-    Rule("aws-secret-access-key", "aws-secret-key", (b"SecretAccessK", b"secretAccessK"), rb"""
-        ey["']?\s{0,8}[=:]\s{0,8}["']?(?P<secret>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+])""", _AWS_KEYS, judge=assigned,
-         needs=0, then=b"ey"),
+    Rule("aws-secret-access-key", "aws-secret-key", (b"",),
+         rb"(?P<secret>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+])", _AWS_KEYS, judge=named(rb"[sS]ecretAccessKey"), run=True),
     Rule("aws-amazon-bedrock-api-key-long-lived", "aws-bedrock-key", (b"ABSK",),
          rb"[A-Za-z0-9+/]{109,269}={0,2}", _BEDROCK, run=True),
     Rule("aws-amazon-bedrock-api-key-short-lived", "aws-bedrock-key", (b"bedrock-api-key-",),
          rb"YmVkcm9jay5hbWF6b25hd3MuY29t[A-Za-z0-9+/=_-]{16,4096}", _BEDROCK),
-    Rule("azure-storage-key", "azure-key", (b"AccountK",), rb"ey=(?P<secret>[A-Za-z0-9+/]{86}==)", _AZURE,
-         judge=assigned, needs=0, then=b"ey="),
-    Rule("azure-shared-access-key", "azure-key", (b"SharedAccessK",), rb"ey=(?P<secret>[A-Za-z0-9+/]{43}=)", _AZURE,
-         judge=assigned, needs=0, then=b"ey="),
+    Rule("azure-storage-key", "azure-key", (b"",), rb"(?P<secret>[A-Za-z0-9+/]{86}==)", _AZURE,
+         judge=named(rb"AccountKey"), run=True),
+    Rule("azure-shared-access-key", "azure-key", (b"",), rb"(?P<secret>[A-Za-z0-9+/]{43}=)", _AZURE,
+         judge=named(rb"SharedAccessKey"), run=True),
     Rule("azure-ad-client-secret", "azure-key", tuple(b"%dQ~" % digit for digit in range(10)),
          rb"[A-Za-z0-9_~.-]{31,34}(?![A-Za-z0-9_~.-])", _ENTRA),
     Rule("gcp-api-key", "gcp-api-key", (b"AI",), rb"za(?P<secret>[A-Za-z0-9_-]{35})" + _END, _GOOGLE),
@@ -75,7 +74,7 @@ _CLOUDS = (
     Rule("digitalocean-access-token", "digitalocean-token", (b"doo_",), rb"v(?P<secret>1_[a-f0-9]{64})", _OCEAN),
     Rule("digitalocean-refresh-token", "digitalocean-token", (b"dor_",), rb"v(?P<secret>1_[a-f0-9]{64})", _OCEAN),
     Rule("flyio-access-token", "flyio-token", (b"fm1a_", b"fm1r_", b"fm2_"), rb"[A-Za-z0-9+/]{100,4096}={0,3}", _FLY,
-         needs=0),
+         needs=0, long=True),
     Rule("flyio-oauth-token", "flyio-token", (b"fo1_",), rb"[A-Za-z0-9_-]{43}" + _END, _FLY, apart=True),
     Rule("heroku-api-key-v2", "heroku-key", (b"HRKU-",), rb"AA[A-Za-z0-9_-]{58}",
          "https://devcenter.heroku.com/articles/authentication"),
@@ -126,10 +125,9 @@ _MESSAGES = (
     Rule("slack-webhook-url", "slack-webhook", (b":",), rb"""
         //(?P<secret>hooks\.slack\.com/(?:services/T[A-Z0-9]{6,20}/B[A-Z0-9]{6,20}/[A-Za-z0-9]{20,64}
             |(?:workflows|triggers)/[A-Za-z0-9/]{40,128}))""", _WEBHOOK, needs=0, then=b"//hooks"),
-    Rule("microsoft-teams-webhook", "teams-webhook", (b".webhook.",), rb"""
-        office\.com/webhookb2/(?P<secret>[a-z0-9-]{36}@[a-z0-9-]{36}/IncomingWebhook/[a-z0-9]{32}/[a-z0-9-]{36})""",
-         "https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/add-incoming-webhook",
-         needs=0, then=b"office"),
+    Rule("microsoft-teams-webhook", "teams-webhook", (b".webhook.office.com/webhookb2/",), rb"""
+        (?P<secret>[a-z0-9-]{36}@[a-z0-9-]{36}/IncomingWebhook/[a-z0-9]{32}/[a-z0-9-]{36})""",
+         "https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/add-incoming-webhook"),
     Rule("discord-webhook", "discord-webhook", (b":",), rb"""
         //discord(?:app)?\.com/api/webhooks/(?P<secret>[0-9]{17,20}/[A-Za-z0-9_-]{60,80})""",
          "https://discord.com/developers/docs/resources/webhook", needs=0, then=b"//discord"),
@@ -166,7 +164,7 @@ _COMMERCE = (
          "https://developer.flutterwave.com/docs"),
     Rule("maxmind-license-key", "maxmind-key", (b"_",), rb"mmk" + _END,
          "https://dev.maxmind.com/license-key-validation-api/",
-         judge=after(rb"(?<![A-Za-z0-9])[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_"), needs=0, then=b"mmk"),
+         judge=after(rb"(?<![A-Za-z0-9])[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_"), needs=0, then=b"mmk", long=True),
 )  # fmt: skip
 
 _DATA = (

@@ -10,7 +10,7 @@ import json
 import re
 
 from imgforge.privacy import keys
-from imgforge.privacy.judgement import is_placeholder, is_reserved_host
+from imgforge.privacy.judgement import is_placeholder, is_placeholder_of_url, is_reserved_host
 from imgforge.privacy.rule import Rule
 
 _JSON_MAX = 8 << 10
@@ -18,6 +18,7 @@ _NETRC_MAX = 512
 _KUBE_MAX = 8192
 _KUBE_USER_MAX = 1024
 
+_WIREGUARD_NAME = re.compile(rb"(?:Private|Pre[sS]hared)Key[ \t]{0,8}=[ \t]{0,8}\Z")
 _NETRC = re.compile(
     rb"(?:machine\s{1,16}(?P<host>[^\s\\]{1,253})|default)\s{1,16}(?:account\s{1,16}\S{1,128}\s{1,16})?"
     rb"login\s{1,16}(?!anonymous)\S{1,128}\s{1,16}(?:account\s{1,16}\S{1,128}\s{1,16})?pass\Z"
@@ -80,7 +81,7 @@ def _url(_data: bytes, match: re.Match[bytes]) -> bytes | None:
     if parts is None or is_reserved_host(parts["host"]) or b"[" in parts["user"]:
         return None
     user, password = parts["user"], parts["password"]
-    is_made_up = is_placeholder(password.removeprefix(user)) or is_placeholder(password.replace(b":", b""))
+    is_made_up = any(map(is_placeholder_of_url, (password.removeprefix(user), password.replace(b":", b""))))
     return None if is_made_up or (user, password) in _ANONYMOUS else match[0]
 
 
@@ -92,6 +93,10 @@ def _netrc(data: bytes, match: re.Match[bytes]) -> bytes | None:
     if before is None or is_placeholder(match["secret"]):
         return None
     return None if is_reserved_host(before["host"] or before["alone"] or b"") else match["secret"]
+
+
+def _wireguard(data: bytes, match: re.Match[bytes]) -> bytes | None:
+    return _value(data, match) if _WIREGUARD_NAME.search(data, max(0, match.start() - 32), match.start()) else None
 
 
 def _value(_data: bytes, match: re.Match[bytes]) -> bytes | None:
@@ -175,7 +180,7 @@ _KEYS = (
     Rule("putty-key", "putty-key", (b"PuTTY-User-K",), rb"ey-File-[123]:\ [a-z0-9-]{1,40}", _PUTTY, judge=_putty,
          needs=0, then=b"ey-File"),
     Rule("age-secret-key", "age-key", (b"AGE-SECRET-K",), rb"EY-(?P<secret>(?:PQ-)?1[02-9AC-HJ-NP-Z]{50,4096})",
-         "https://github.com/C2SP/C2SP/blob/main/age.md", needs=0, then=b"EY-"),
+         "https://github.com/C2SP/C2SP/blob/main/age.md", needs=0, then=b"EY-", long=True),
     Rule("gpg-agent-key", "pgp-private-key", (b":private-", b"protected-private-"),
          rb"(?P<secret>key\(\d{1,4}:(?:rsa|ecc|dsa|elg)\(\d{1,4}:)",
          _AGENT, judge=_agent, needs=0, then=b"key("),
@@ -192,9 +197,8 @@ _KEYS = (
     Rule("minisign-key", "signify-key", (b"untrusted comment:",),
          rb"[^\r\n]{0,128}secret\ key\r?\n(?P<secret>RW[A-Za-z0-9+/]{200,320}={0,2})",
          "https://jedisct1.github.io/minisign/#secret-key-format", judge=_value, needs=0, then=b" "),
-    Rule("wireguard-key", "wireguard-key", (b"PrivateK", b"PresharedK", b"PreSharedK"),
-         rb"ey[ \t]{0,8}=[ \t]{0,8}(?P<secret>[A-Za-z0-9+/]{43}=)",
-         _WIREGUARD, judge=_value, needs=0, then=b"ey"),
+    Rule("wireguard-key", "wireguard-key", (b"",), rb"(?P<secret>[A-Za-z0-9+/]{43}=)", _WIREGUARD, judge=_wireguard,
+         run=True),
     Rule("dnssec-key", "dnssec-key", (b"Private-",),
          rb"""key-format:\ v1\.\d[^:]{0,80}(?:[A-Z][A-Za-z0-9]{1,32}:\ ?[^\n]{0,1024}\n){0,8}?
          Private(?:Key|Exponent):\ (?P<secret>[A-Za-z0-9+/]{40,2048}={0,2})""",

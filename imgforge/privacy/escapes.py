@@ -6,6 +6,7 @@ surrounds an escape is read once: every byte is in one stretch at most, so the t
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -20,8 +21,11 @@ _ESCAPE = re.compile(
 _BEGINS = (
     re.compile(rb"\\(?=(?:u00|x|U000000|u\{)[2-7])"),
     re.compile(rb"%(?=(?:25)?[2-7][0-9a-fA-F])"),
-    re.compile(rb"&(?=#(?:[xX]0{0,2}[2-7]|[4-9][0-9];|1[012][0-9];))"),
 )
+_ENTITY = b"&#"
+_SPACE = re.compile(rb"(?<=BEGIN)(?:%(?:25)?20|\\+(?:u00|x)20|&#(?:32|[xX]20);)")
+"""An escaped space in the header of a key, whose body may have no escape for a long time."""
+
 _EVERY = re.compile(
     rb"\\+(?:u00|x|U000000|u\{)(?P<code>[0-7][0-9a-fA-F])\}?|%(?:25)?(?P<url>[0-7][0-9a-fA-F])"
     rb"|&#(?P<dec>\d{2,3});|&#[xX]0{0,2}(?P<hex>[0-7][0-9a-fA-F]);|\\+n|\\/"
@@ -45,8 +49,18 @@ def find(data: bytes) -> Iterator[Hidden]:
 
 def _places(data: bytes) -> Iterator[int]:
     """Yield where escapes are, in order."""
-    found = (match.start() for begin in _BEGINS for match in begin.finditer(data) if _ESCAPE.match(data, match.start()))
-    yield from sorted(found)
+    begins = (match.start() for begin in _BEGINS for match in begin.finditer(data))
+    yield from sorted(at for at in itertools.chain(begins, _entities(data)) if _is_one(data, at))
+
+
+def _is_one(data: bytes, at: int) -> bool:
+    return bool(_ESCAPE.match(data, at) or _SPACE.match(data, at))
+
+
+def _entities(data: bytes) -> Iterator[int]:
+    at = -1
+    while (at := data.find(_ENTITY, at + 1)) >= 0:
+        yield at
 
 
 def _end(data: bytes, at: int) -> int:

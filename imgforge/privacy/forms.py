@@ -53,6 +53,9 @@ EMBEDDED = (
 )
 """Where an archive may be inside of something else: a program that unpacks itself, an initial RAM disk, a gap."""
 
+EMBEDDED_BEGINS = (b"PK\x03\x04", b"\x1f\x8b\x08")
+"""What the first two of these find, and a few bytes more."""
+
 FAILURES = (
     IntegrityError, OSError, EOFError, ValueError, RuntimeError, NotImplementedError, OverflowError, LookupError,
     lzma.LZMAError, struct.error, tarfile.TarError, zipfile.BadZipFile, zlib.error,

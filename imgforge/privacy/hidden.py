@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import attrs
 
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_CLASSES = bytes(1 if byte in _BASE64 else 0 if byte == 0 else 2 for byte in range(256))
+_CLASSES = bytes(1 if byte in _BASE64 + b"_-" else 0 if byte == 0 else 2 for byte in range(256))
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
 _IS_PRINTABLE = bytes(1 if byte in _PRINTABLE else 0 for byte in range(256))
 
@@ -30,11 +30,15 @@ _TEXT_RUN = 18
 _LONG_RUN = 160
 """Characters of a run that is decoded whatever it looks like."""
 
-_RUN_NEEDLE = b"\1" * _RUN
+_WORD = 20
+"""Characters of a word that the rules look into."""
+
+_WORD_NEEDLE = b"\1" * _WORD
 _TEXT_NEEDLE = b"\1" * _TEXT_RUN
 _WIDE_NEEDLE = b"\1\0" * _WIDE_RUN
 _WIDEST_NEEDLE = b"\1\0\0\0" * _WIDE_RUN
-_RUN_END = re.compile(rb"\x01*+")
+_WORD_END = re.compile(rb"\x01*+")
+_RUN_IN_WORD = re.compile(rb"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{28,}+")
 _WIDE_END = re.compile(rb"(?:[\t\r\n\x20-\x7e]\x00)++")
 _WIDEST_END = re.compile(rb"(?:[\t\r\n\x20-\x7e]\x00\x00\x00)++")
 _GLUE = rb"[^A-Za-z0-9+/\\\r\n]{0,16}(?:\\[rn]|\\?\r?\n|%0[AaDd]|&#1[03];){1,3}[^A-Za-z0-9+/\\\r\n]{0,64}"
@@ -91,25 +95,38 @@ class Classes:
 
     Attributes:
         data: the bytes.
-        classes: of each byte: 1 for characters of base64, 0 for NUL, 2 for others.
+        classes: of each byte: 1 for characters of base64, `_` and `-`, 0 for NUL, 2 for others.
+        words: where 20 or more of the first class begin and end.
         runs: where 28 or more of base64 begin and end.
     """
 
     data: bytes = attrs.field(repr=False)
     classes: bytes = attrs.field(repr=False)
+    words: tuple[tuple[int, int], ...]
     runs: tuple[tuple[int, int], ...]
 
     @classmethod
     def of(cls, data: bytes) -> Classes:
         """Classify bytes."""
         classes = data.translate(_CLASSES)
-        runs, at = [], 0
-        while (at := classes.find(_RUN_NEEDLE, at)) >= 0:
-            ended = _RUN_END.match(classes, at)
-            end = ended.end() if ended else at + _RUN
-            runs.append((at, end))
+        words, at = [], 0
+        while (at := classes.find(_WORD_NEEDLE, at)) >= 0:
+            ended = _WORD_END.match(classes, at)
+            end = ended.end() if ended else at + _WORD
+            words.append((at, end))
             at = end
-        return cls(data, classes, tuple(runs))
+        return cls(data, classes, tuple(words), tuple(_runs(data, words)))
+
+
+def _runs(data: bytes, words: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield the runs of base64 in words."""
+    for start, end in words:
+        if end - start < _RUN:
+            continue
+        if data.find(b"-", start, end) < 0 and data.find(b"_", start, end) < 0:
+            yield start, end
+        else:
+            yield from (found.span() for found in _RUN_IN_WORD.finditer(data, start, end))
 
 
 def find(given: Classes) -> Iterator[Hidden]:
@@ -121,6 +138,8 @@ def find(given: Classes) -> Iterator[Hidden]:
         for found in _decoded(given.data, start, end):
             yield found
             until = found.end
+    if b"\0" not in given.data:
+        return
     for needle, ending, encoding in ((_WIDE_NEEDLE, _WIDE_END, "utf-16"), (_WIDEST_NEEDLE, _WIDEST_END, "utf-32")):
         yield from _wide(given.data, given.classes, needle=needle, ending=ending, encoding=encoding)
 
@@ -155,8 +174,8 @@ def _at_each_place(blob: bytes, start: int, end: int) -> Iterator[Hidden]:
 
 
 def _joined(blob: bytes) -> bytes:
-    if len(blob) == len(blob.translate(None, b"\n\\%&")):
-        return blob.translate(_URLSAFE)
+    if not blob.translate(None, _BASE64 + b"-_\r\n"):
+        return blob.translate(_URLSAFE, b"\r\n")
     return _BREAK.sub(b"", blob).translate(_URLSAFE)
 
 
@@ -165,11 +184,13 @@ def _from_plain(text: bytes) -> bytes:
 
 
 def _from_hex(data: bytes, start: int, end: int) -> Hidden | None:
-    lines = _DIGITS.match(data, start)
-    digits = _BREAK.sub(b"", lines[0]) if lines else b""
-    content = binascii.a2b_hex(digits[: len(digits) // 2 * 2])
-    if not content or content[:_CHECKED].translate(None, _PRINTABLE):
+    if binascii.a2b_hex(data[start : start + 2 * _CHECKED]).translate(None, _PRINTABLE):
         return None
+    lines = _DIGITS.match(data, start)
+    digits = lines[0] if lines else b""
+    if not digits.isalnum():
+        digits = _BREAK.sub(b"", digits)
+    content = binascii.a2b_hex(digits[: len(digits) // 2 * 2])
     return Hidden(start, max(end, lines.end() if lines else end), content, "hex")
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote_to_bytes
 
 _WORDS = frozenset(
     b"""
     password passwd passphrase pass pwd pw secret token changeme changeit change-me replaceme username user name login
     anonymous guest test testing none null nil true false undefined string value key yes no foo bar baz foobar hunter
     your-password my-password mypassword yourpassword your_password my_password userpass yourtoken
-    auth credentials redacted removed hidden masked
+    auth credentials redacted removed hidden masked xyzzy opensesame
     """.split()
 )
 _TEMPLATE = re.compile(
@@ -17,13 +18,13 @@ _TEMPLATE = re.compile(
 )
 _COMPOUND = re.compile(
     rb"(?:my|your|the|a|some|user|admin|proxy|proxyuser|repo|root|db|test|default|sample|demo|dummy|fake|super|top|wrong)?"
-    rb"[-_. ]?(?:pass|passwd|password|passphrase|pwd|pw|secret|s3cret|token|key|info)[-_]?[0-9]{0,2}"
+    rb"[-_. ]?(?:pass|passwd|p\W?a?\W?ss?word|passphrase|pwd|pw|secret|s3cret|token|key|info)[-_]?[0-9]{0,2}"
 )
 """What manuals write where a password belongs."""
 
 _RESERVED = re.compile(
     rb"(^|\.)(example|example\.(com|org|net|edu)|invalid|test|localhost|domain|domain\.(com|org|tld)|host|hostname|"
-    rb"server|proxy|site\.com|yoyodyne\.com|foo|bar|foo\.(com|org)|localdomain|company\.com|my(host|server|proxy)|"
+    rb"server|proxy|site\.com|yoyodyne\.com|foo|bar|foo\.(com|org)|localdomain|company\.com|bogus\.(com|net|org)|\w*\.faketld|my(host|server|proxy)|"
     rb"github\.example)$",
     re.IGNORECASE,
 )
@@ -36,6 +37,11 @@ def is_placeholder(value: bytes) -> bool:
     """Tell whether a value stands for one that somebody fills in."""
     plain = value.strip(b"\"'`").lower()
     return not plain or plain in _WORDS or bool(_COMPOUND.fullmatch(plain) or _TEMPLATE.search(value))
+
+
+def is_placeholder_of_url(value: bytes) -> bool:
+    """Tell whether a password is a placeholder, as it is in a URL or without its percent-encoding."""
+    return is_placeholder(value) or (b"%" in value and is_placeholder(unquote_to_bytes(value)))
 
 
 def is_reserved_host(host: bytes) -> bool:

@@ -5,13 +5,17 @@ Each has the reason why it is no secret. A new one comes in with a shipped runti
 
 from __future__ import annotations
 
-from imgforge.privacy.published import PUBLISHED
+from imgforge.privacy.published import EXAMPLES, LEAKED
 
 _GNUTLS = "GnuTLS tests itself with it: lib/crypto-selftests-pk.c"
 _OPENSSL = "`openssl speed` measures with it: apps/testrsa.h"
 
 KNOWN: dict[str, str] = {
-    **{sha256: f"published by the package {package}: {path}" for sha256, package, path in PUBLISHED},
+    **{
+        sha256: f"{package}: /{directory}{path}: {why}"
+        for package, directory, why, secrets in EXAMPLES + LEAKED
+        for sha256, path in secrets
+    },
     "09cd13553747783ee4cd34cec3c0588a7fed8e1fd81e4e71e74a8cc0f21a7792": _GNUTLS,
     "09f1c1a4680df80b9e8e6e587d3a787de7402a919e366426ad807a1c0f8c98c1": _GNUTLS,
     "4861704a37999cf122dab0f6db16b0d3f539a5fd9e1f8923dc735fba5894864a": _GNUTLS,

@@ -94,6 +94,11 @@ _VARIABLE = re.compile(
 _ABOUT = re.compile(r"(?i)(_(FILE|PATH|DIR|URL|URI|NAME|ID|LENGTH|TTL|TYPE|ENABLED)|PUBLIC_KEY)$")
 _PROXY = re.compile(r"(?i)^(https?|ftp|all|socks|rsync)_proxy$")
 _NAME_MAX = 256
+_SHOWING = re.compile(
+    r"usr/(?:share/(?:doc|man)/|(?:lib|share)/(?:.*/)?(?:tests?|testdata)/|share/go-[\d.]+/src/.*_test\.go$)"
+)
+_AROUND = re.compile(rb"^//[^:]*:|@[^@]*$")
+_PLAIN_WORDS = re.compile(rb"[a-z]{3,16}(?:[-_.][a-z]{1,16}){0,4}")
 _PACKAGES = "imgforge: packages "
 _ASSIGNED = re.compile(r"(?<![\w-])(?P<name>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>\"[^\"]*\"|'[^']*'|[^\s\"';&|]+)")
 
@@ -140,6 +145,23 @@ def by_assignments(text: str) -> Iterator[Hit]:
         yield from by_variable(match["name"], match["value"].strip("\"'"))
 
 
+def is_shown(kind: str, path: str, secret: bytes) -> bool:
+    """Tell whether a password is one that a package shows: words, in its documentation or in its tests.
+
+    Both are required: a password with digits or capitals is reported wherever it is, and so are words in an
+    application's own files.
+
+    Args:
+        kind: of what was found.
+        path: of the file in the layer.
+        secret: as it was found; of a URL with the user and the host.
+    """
+    if kind not in ("netrc", "url-credentials") or not _SHOWING.match(path):
+        return False
+    password = _AROUND.sub(b"", secret) if kind == "url-credentials" else secret
+    return bool(_PLAIN_WORDS.fullmatch(password))
+
+
 def renamed(kind: str, path: str) -> str:
     """Return the kind that a file's name makes of a kind that was found by its form."""
     name = path.rpartition("/")[2]
@@ -152,6 +174,6 @@ def renamed(kind: str, path: str) -> str:
 
 def digest() -> str:
     """Return a digest of the rules of this module."""
-    patterns = [pattern.pattern for pattern in (_HISTORY, _VARIABLE, _ABOUT, _PROXY, _ASSIGNED)]
+    patterns = [pattern.pattern for pattern in (_HISTORY, _VARIABLE, _ABOUT, _PROXY, _ASSIGNED, _SHOWING)]
     rows = [(path.pattern, kind, pattern.pattern) for path, kind, pattern in RULES]
     return hashlib.sha256(repr((rows, patterns)).encode()).hexdigest()[:16]

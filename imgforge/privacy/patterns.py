@@ -6,13 +6,16 @@ import hashlib
 
 from imgforge.privacy.clouds import CLOUDS
 from imgforge.privacy.credentials import CREDENTIALS
-from imgforge.privacy.rule import Rule, anchors
+from imgforge.privacy.rule import Rule, Words, anchors
 from imgforge.privacy.tokens import TOKENS
 
 RULES: tuple[Rule, ...] = CREDENTIALS + TOKENS + CLOUDS
 
-ANCHORED = anchors(RULES)
-"""Searches for all of them together."""
+ANCHORED = anchors(rule for rule in RULES if not rule.long)
+"""Searches for those that may be anywhere."""
+
+IN_WORDS = Words(rule for rule in RULES if rule.long)
+"""A search for those that are in long words."""
 
 IN_RUNS = tuple(rule for rule in RULES if rule.run)
 """Rules for what is found with base64."""
@@ -32,6 +35,7 @@ def digest(rules: tuple[Rule, ...] = RULES) -> str:
             rule.apart,
             rule.needs,
             rule.then,
+            rule.long,
             rule.run,
         )
         for rule in rules

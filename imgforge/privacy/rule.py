@@ -7,13 +7,17 @@ Time is linear: every body is bounded, or ends where the next one begins.
 
 from __future__ import annotations
 
+import bisect
 import functools
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
 
 import attrs
 
 from imgforge.privacy.judgement import is_token
+
+_WORD_MIN = 16
 
 Judge = Callable[[bytes, "re.Match[bytes]"], bytes | None]
 """Takes what was searched and a match of a rule's body; returns the secret, or None when it only looks like one.
@@ -26,6 +30,21 @@ def token(_data: bytes, match: re.Match[bytes]) -> bytes | None:
     """Accept a token that looks random."""
     secret: bytes = match["secret"] if match.re.groups else match[0]
     return secret if is_token(secret) else None
+
+
+_BEFORE_MAX = 48
+
+
+def after(before: bytes) -> Judge:
+    """Return a judge that accepts a random token with what must come before it."""
+    pattern = re.compile(before + rb"\Z")
+
+    def judge(data: bytes, match: re.Match[bytes]) -> bytes | None:
+        found = pattern.search(data[max(0, match.start() - _BEFORE_MAX) : match.start()])
+        whole = found[0] + match[0] if found else b""
+        return whole if whole and is_token(whole) else None
+
+    return judge
 
 
 @attrs.frozen
@@ -42,6 +61,8 @@ class Rule:
         apart: whether a prefix must not continue a word.
         needs: letters, digits, hyphens and underscores that a body begins with at least. Makes the search fast.
         then: bytes that a body begins with. Makes the search fast, too.
+        long: whether the last byte of a prefix is in a word of 20 letters, digits, and `+/_-`, or before one. True of
+            every rule whose body begins with 16 of them. Then no byte of the prefixes needs to be rare either.
         run: whether the whole is one run of at least 28 letters, digits, `+` and `/`, which is looked for anyway. Then
             no byte of the prefixes needs to be rare.
     """
@@ -55,6 +76,7 @@ class Rule:
     apart: bool = False
     needs: int = 16
     then: bytes = b""
+    long: bool = attrs.field(default=attrs.Factory(lambda rule: rule.needs >= _WORD_MIN, takes_self=True))
     run: bool = False
 
     @functools.cached_property
@@ -83,12 +105,18 @@ class Match:
 _WORD = re.compile(rb"[A-Za-z0-9_-]")
 _NEEDED = 40
 _PREFIX_MAX = 64
+_BEFORE_WORD = 6
+"""Bytes before a word that belong to a prefix, as in `hvs.`; an anchor's test looks at fewer."""
+
+_NEEDLE_MAX = 5
+"""Bytes that `bytes.find` looks for quickly; it is slower at longer ones."""
 
 
 class Anchor:
     """All prefixes that end with the same byte."""
 
     def __init__(self, byte: bytes, rows: Iterable[tuple[bytes, Rule]]) -> None:
+        self.byte = byte
         self._rules: dict[bytes, list[Rule]] = {}
         for prefix, rule in rows:
             self._rules.setdefault(prefix, []).append(rule)
@@ -99,18 +127,40 @@ class Anchor:
             parts.setdefault((min(rule.needs, _NEEDED), rule.then), []).append(prefix)
         quick = b"|".join(_after(*part) + _before(prefixes) for part, prefixes in sorted(parts.items()))
         self._pattern = re.compile(re.escape(byte) + b"(?:" + quick + b")", re.DOTALL)
+        thens = tuple({rule.then for rules in self._rules.values() for rule in rules})
+        before = _common_end(self._prefixes)[-_NEEDLE_MAX:]
+        after = _common_begin(thens)
+        self._needle = (before + after)[:_NEEDLE_MAX]
+        self._needle_end = len(before)
+        rules = [rule for every in self._rules.values() for rule in every]
+        self._only = rules[0] if len(rules) == 1 else None
 
     def find(self, data: bytes) -> Iterator[Match]:
         """Yield matches, in their order."""
-        for found in self._pattern.finditer(data):
-            end = found.end()
-            if data.endswith(self._prefixes, max(0, end - _PREFIX_MAX), end):
-                yield from self._at(data, end)
+        for end in self.ends(data):
+            yield from self.at(data, end)
+
+    def ends(self, data: bytes) -> Iterator[int]:
+        """Yield where a prefix could end."""
+        if len(self._needle) == 1:
+            yield from (found.end() for found in self._pattern.finditer(data))
+            return
+        at = -1
+        while (at := data.find(self._needle, at + 1)) >= 0:
+            yield at + self._needle_end
+
+    def at(self, data: bytes, end: int) -> Iterator[Match]:
+        """Yield matches whose prefix ends at a place."""
+        if self._only and not self._only.pattern.match(data, end):
+            return
+        if data.endswith(self._prefixes, max(0, end - _PREFIX_MAX), end):
+            yield from self._at(data, end)
 
     def _at(self, data: bytes, end: int) -> Iterator[Match]:
+        ending = data[max(0, end - self._sizes[0]) : end]
         for size in self._sizes:
             start = end - size
-            for rule in self._rules.get(data[max(0, start) : end], ()):
+            for rule in self._rules.get(ending[-size:], ()) if start >= 0 else ():
                 match = rule.pattern.match(data, end)
                 if match is None or (rule.apart and start and _WORD.match(data, start - 1)):
                     continue
@@ -133,6 +183,16 @@ def _after(needed: int, then: bytes) -> bytes:
     return b"(?=[A-Za-z0-9_-]{%d})" % needed if needed else b""
 
 
+def _common_end(prefixes: tuple[bytes, ...]) -> bytes:
+    """Return what all prefixes end with."""
+    return _common_begin(tuple(prefix[::-1] for prefix in prefixes))[::-1]
+
+
+def _common_begin(texts: tuple[bytes, ...]) -> bytes:
+    same = itertools.takewhile(lambda column: len(set(column)) == 1, zip(*texts, strict=False))
+    return bytes(column[0] for column in same)
+
+
 def anchors(rules: Iterable[Rule]) -> tuple[Anchor, ...]:
     """Group rules by the bytes that they are searched by."""
     rows: dict[bytes, list[tuple[bytes, Rule]]] = {}
@@ -140,6 +200,28 @@ def anchors(rules: Iterable[Rule]) -> tuple[Anchor, ...]:
         for prefix in () if rule.run else rule.prefixes:
             rows.setdefault(prefix[-1:], []).append((prefix, rule))
     return tuple(Anchor(byte, every) for byte, every in sorted(rows.items()))
+
+
+class Words:
+    """Rules for what is in long words: only those are searched, a hundredth of most files."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._anchors = anchors(rules)
+
+    def find(self, data: bytes, words: Iterable[tuple[int, int]]) -> Iterator[Match]:
+        """Yield matches.
+
+        Args:
+            data: what is searched.
+            words: as `hidden.Classes` has them.
+        """
+        spans = [(max(0, start - _BEFORE_WORD), end) for start, end in words]
+        joined = b"\n".join([data[start:end] for start, end in spans])
+        offsets = list(itertools.accumulate((end - start + 1 for start, end in spans), initial=0))
+        for anchor in self._anchors:
+            for end in anchor.ends(joined):
+                number = bisect.bisect_left(offsets, end) - 1
+                yield from anchor.at(data, spans[number][0] + end - offsets[number])
 
 
 def by_runs(data: bytes, runs: Iterable[tuple[int, int]], rules: Iterable[Rule]) -> Iterator[Match]:

@@ -20,17 +20,17 @@ from imgforge.privacy.forms import Budget, Limits, UnsearchableError, read_exact
 from imgforge.privacy.hit import Hit
 from imgforge.privacy.hosts import Hosts
 from imgforge.privacy.known import KNOWN
-from imgforge.privacy.search import ARCHIVE, SEPARATOR, UNSEARCHABLE, owner, search
+from imgforge.privacy.search import ARCHIVE, SEPARATOR, TEXT_SEPARATOR, UNSEARCHABLE, owner, search
 from imgforge.tree import Entry, Kind, raw
 
-FORMAT = 2
+FORMAT = 3
 """Raise it when the same layer gives other findings because the code changed."""
 
 VERSION = f"{FORMAT}.{digest(repr((patterns.digest(), names.digest(), sorted(KNOWN))).encode())[:12]}"
 """Changes with the rules, too: what was found by others is not remembered."""
 
-WINDOW = 1 << 20
-"""Bytes that are searched at once: as many as the processor's cache holds."""
+WINDOW = 4 << 20
+"""Bytes that are searched at once. Larger ones save overlaps, smaller ones save memory."""
 
 _OVERLAP = 64 << 10
 """Bytes at a window's end that are searched again with the next: more than the longest key."""
@@ -127,13 +127,12 @@ class _Scanner:
         self._limits = limits
         self._budget = Budget(limits.total)
         self._found: dict[tuple[str, str, str, str], Finding] = {}
-        self._small: list[tuple[Place, bytes]] = []
-        self._size = 0
+        self._small = {separator: _Batch() for separator in (TEXT_SEPARATOR, SEPARATOR)}
 
     def result(self) -> Searched:
         """Return what was found."""
-        while self._small:
-            self.flush()
+        while waiting := [separator for separator, batch in self._small.items() if batch.files]:
+            self.flush(waiting[0])
         return Searched(tuple(sorted(self._found.values())))
 
     def file(self, place: Place, stream: BinaryIO, *, is_sure: bool = True) -> None:
@@ -207,16 +206,18 @@ class _Scanner:
             self.refuse(place, str(error))
 
     def _later(self, place: Place, data: bytes) -> None:
-        self._small.append((place, data))
-        self._size += len(data)
-        if self._size >= WINDOW:
-            self.flush()
+        separator = TEXT_SEPARATOR if data.isascii() and b"\0" not in data else SEPARATOR
+        batch = self._small[separator]
+        batch.files.append((place, data))
+        batch.size += len(data)
+        if batch.size >= WINDOW:
+            self.flush(separator)
 
-    def flush(self) -> None:
-        """Search the small files that have gathered."""
-        small, self._small, self._size = self._small, [], 0
-        starts = list(itertools.accumulate((len(data) + len(SEPARATOR) for _, data in small), initial=0))
-        hits = search(SEPARATOR.join(data for _, data in small), hosts=self._hosts)
+    def flush(self, separator: bytes) -> None:
+        """Search the small files that have gathered, of text or of others."""
+        small, self._small[separator] = self._small[separator].files, _Batch()
+        starts = list(itertools.accumulate((len(data) + len(separator) for _, data in small), initial=0))
+        hits = search(separator.join(data for _, data in small), hosts=self._hosts)
         for number in sorted({owner(starts, hit) for hit in hits}):
             place, data = small[min(number, len(small) - 1)]
             self.text(place, data)
@@ -265,7 +266,7 @@ class _Scanner:
                 self.refuse(place, hit.secret.decode())
                 continue
             sha256 = digest(hit.secret)
-            if sha256 in KNOWN:
+            if sha256 in KNOWN or names.is_shown(hit.kind, place.path, hit.secret):
                 continue
             path = place.inside[-1] if place.inside else place.path
             kind = names.renamed(hit.kind, path)
@@ -291,6 +292,14 @@ def _says_more(finding: Finding, before: Finding) -> bool:
     if len(before.place.inside) != len(finding.place.inside):
         return len(before.place.inside) < len(finding.place.inside)
     return bool(before.encoding) and not finding.encoding
+
+
+@attrs.define
+class _Batch:
+    """Small files that are searched together, and their size."""
+
+    files: list[tuple[Place, bytes]] = attrs.field(factory=list)
+    size: int = 0
 
 
 class _Kept(forms.Chained):

@@ -12,7 +12,7 @@ from imgforge.privacy import escapes, forms, hidden, keys
 from imgforge.privacy.hidden import Classes, Hidden
 from imgforge.privacy.hit import Hit
 from imgforge.privacy.hosts import Hosts
-from imgforge.privacy.patterns import ANCHORED, IN_RUNS
+from imgforge.privacy.patterns import ANCHORED, IN_RUNS, IN_WORDS
 from imgforge.privacy.rule import by_runs
 
 DEPTH = 6
@@ -26,6 +26,12 @@ UNSEARCHABLE = "unsearchable"
 
 SEPARATOR = b"\xff\0\xff\n"
 """Between texts that are searched together: no secret goes across it, and UTF-16 takes its last byte at most."""
+
+TEXT_SEPARATOR = b"\n\x1d\x1e\n"
+"""The same for texts that are all ASCII, which are not searched for what only binary data can hold. As long."""
+
+_NOT_TEXT = tuple(anchor for anchor in ANCHORED if anchor.byte < b"\t")
+_IN_TEXT = tuple(anchor for anchor in ANCHORED if anchor not in _NOT_TEXT)
 
 _GROWTH = 16
 """How many times its own size the texts hidden in some bytes may have, in all encodings together."""
@@ -72,7 +78,11 @@ def _search(data: bytes, hosts: Hosts, depth: int, room: _Room) -> tuple[Hit, ..
 def _plain(given: Classes) -> Iterator[tuple[Hit, int]]:
     """Yield what is there plainly, and where it ends."""
     data = given.data
-    matches = itertools.chain(by_runs(data, given.runs, IN_RUNS), *(anchor.find(data) for anchor in ANCHORED))
+    matches = itertools.chain(
+        by_runs(data, given.runs, IN_RUNS),
+        IN_WORDS.find(data, given.words),
+        *(anchor.find(data) for anchor in (_IN_TEXT if data.isascii() else ANCHORED)),
+    )
     for match in matches:
         yield Hit(match.rule.kind, match.start, match.secret), _end(data, match.end, match.rule.kind)
 

@@ -5,7 +5,7 @@ Each row names where its format is documented. `tests/privacy/gitleaks.py` compa
 
 from __future__ import annotations
 
-from imgforge.privacy.rule import Rule
+from imgforge.privacy.rule import Rule, after
 
 _GITHUB = "https://github.blog/engineering/platform-security/behind-githubs-new-authentication-token-formats/"
 _GITLAB = "https://docs.gitlab.com/security/tokens/#token-prefixes"
@@ -44,7 +44,7 @@ _FORGES = (
     Rule("gitlab-runner-authentication-token", "gitlab-token", (b"glrt-", b"glrtr-"), _GITLAB_BODY, _GITLAB),
     Rule("gitlab-scim-token", "gitlab-token", (b"glsoat-",), _GITLAB_BODY, _GITLAB),
     Rule("gitlab-cicd-job-token", "gitlab-token", (b"glcbt-",), _GITLAB_BODY, _GITLAB),
-    Rule("gitlab-session-cookie", "gitlab-token", (b"_gitlab_",), rb"session=[0-9a-z]{32}", _GITLAB, then=b"session="),
+    Rule("gitlab-session-cookie", "gitlab-token", (b"_gitlab_session=",), rb"[0-9a-z]{32}", _GITLAB),
     Rule(
         "atlassian-api-token",
         "atlassian-token",
@@ -125,11 +125,11 @@ _OPERATIONS = (
     Rule(
         "doppler-service-token",
         "doppler-token",
-        (b"dp.st.",),
-        rb"(?:[a-z0-9_-]{2,35}\.)?[A-Za-z0-9]{40,44}" + _END,
+        (b".",),
+        rb"[A-Za-z0-9]{40,44}" + _END,
         _DOPPLER,
-        apart=True,
-        needs=2,
+        judge=after(rb"(?<![A-Za-z0-9_-])dp\.st\.(?:[a-z0-9_-]{2,35}\.)?"),
+        needs=40,
     ),
     Rule(
         "1password-service-account-token",

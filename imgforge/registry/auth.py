@@ -116,7 +116,8 @@ class Auth:
         credentials = self._credentials.get(repository)
         if credentials is None:
             error.add_note(
-                f"no credentials for {repository.host} were found; `docker login` or `podman login` keeps some"
+                f"no credentials for {repository.host} were found; `docker login {repository.host}` or "
+                f"`podman login {repository.host}` keeps some"
             )
         else:
             error.add_note(f"asked with the {credentials.kind.value} of {credentials.origin}")

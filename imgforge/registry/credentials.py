@@ -142,6 +142,8 @@ def _read(path: Path) -> dict[str, Any]:
             data = stream.read(_CAP + 1)
     except (FileNotFoundError, NotADirectoryError):
         return {}
+    except UsageError as error:
+        raise CredentialsError(str(error)) from None
     except OSError as error:
         raise CredentialsError(f"{path}: cannot be read: {(error.strerror or 'unknown reason').lower()}") from None
     if len(data) > _CAP:

@@ -241,6 +241,7 @@ class _Extraction:
         if source in self._devices:
             self._device(entry, _content)
             return
+        self._check_above(source)
         holder = self._tree.existing(parent)
         place = self._linkable(entry, holder, name, source)
         if place is not None:
@@ -312,12 +313,15 @@ class _Extraction:
             ExtractError: it is below a device.
         """
         self._devices.discard(real)
+        self._check_above(real)
+        self._tree.bring(real)
+
+    def _check_above(self, real: bytes) -> None:
         above = real
         while self._devices and above:
             above = above.rpartition(b"/")[0]
             if above in self._devices:
                 raise ExtractError(f"{text(above)!r}: is no directory, and cannot hold a file")
-        self._tree.bring(real)
 
 
 _NOTHING = io.BytesIO()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Self
 
 from imgforge.sandbox import removing, resolving
-from imgforge.tree import raw, text
+from imgforge.tree import PATH_MAX, raw, text
 
 READ_LIMIT = 64 << 20
 """Bytes of one file that are read at most."""
@@ -106,6 +106,8 @@ class ImageRoot:
         Raises:
             OSError: something else is in the way.
         """
+        if len(raw(path)) >= PATH_MAX:
+            raise _error(errno.ENAMETOOLONG, path)
         missing = []
         while path.strip("/") and not self._is_directory(path):
             path, _, name = path.rstrip("/").rpartition("/")

@@ -252,6 +252,7 @@ def _protect(proc: str, *, nothing: str) -> None:
     for name in _MASKED:
         if os.path.exists(f"{proc}/{name}"):
             syscalls.mount(nothing, f"{proc}/{name}", flags=syscalls.MS_BIND)
+            mounts.remount(f"{proc}/{name}", flags=_DEVICES_MOUNT)
 
 
 def _make_devices(directory: str) -> None:
@@ -278,4 +279,4 @@ def _make_device(path: str, name: str, number: int) -> None:
     except PermissionError:  # in a user namespace, always
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666))
         syscalls.mount(f"/dev/{name}", path, flags=syscalls.MS_BIND)
-        mounts.remount_read_only(path)
+        mounts.remount(path, flags=_DEVICES_MOUNT | syscalls.MS_RDONLY)

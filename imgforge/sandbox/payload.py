@@ -74,6 +74,7 @@ def become(command: Command, ends: Ends) -> NoReturn:
         OSError: a step before the execution failed.
     """
     if ends.output is None:
+        sealed.check_standard()
         os.setpgid(0, 0)
         terminal.give_to(os.getpgrp())
     _prepare(command)

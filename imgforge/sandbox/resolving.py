@@ -17,6 +17,7 @@ from imgforge.sandbox import syscalls
 HOPS = 40
 """Symlinks that one path may lead through, as in Linux (path_resolution(7), MAXSYMLINKS)."""
 
+_PATH_MAX = 4096
 _IN_ROOT = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
 _NO_LINKS = syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_MAGICLINKS
 _CURRENT_DIRECTORY = -100  # linux/fcntl.h AT_FDCWD
@@ -33,6 +34,7 @@ def find(root: int, path: bytes, *, follow: bool = True) -> int:
     Raises:
         OSError: as open(2) would fail with `root` as the root directory.
     """
+    _check(path)
     if not path.strip(b"/"):
         return _duplicate(root)
     if has_openat2():
@@ -50,7 +52,8 @@ def find_from(root: int, start: int, path: bytes, *, follow: bool = True) -> int
     Raises:
         OSError: as open(2) would fail with `root` as the root directory and `start` as the current one.
     """
-    if has_openat2():
+    _check(path)
+    if has_openat2() and b".." not in path.split(b"/"):  # the kernel would stop ".." at the caller's own root
         try:
             return syscalls.open_from(start, path, flags=_flags(follow=follow), resolve=_NO_LINKS)
         except OSError as error:
@@ -65,6 +68,7 @@ def find_unlinked(root: int, path: bytes) -> int:
     Raises:
         OSError: ELOOP when one is.
     """
+    _check(path)
     current = _duplicate(root)
     for part in filter(None, path.split(b"/")):
         try:
@@ -124,6 +128,13 @@ def _step(root: int, current: int, part: bytes, *, follow: bool, hops: int) -> t
     finally:
         os.close(below)
     return _duplicate(root if target.startswith(b"/") else current), target
+
+
+def _check(path: bytes) -> None:
+    """Refuse a path that no system call takes: with a NUL, or too long (limits.h PATH_MAX counts one more byte)."""
+    number = errno.EINVAL if b"\0" in path else errno.ENAMETOOLONG if len(path) >= _PATH_MAX else 0
+    if number:
+        raise OSError(number, os.strerror(number), path)
 
 
 def _open(directory: int, name: bytes) -> int:

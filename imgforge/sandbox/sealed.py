@@ -12,15 +12,18 @@ import gc
 import locale
 import os
 import resource
+import stat
 import sys
 import warnings
 from collections.abc import Callable, Iterable
 from importlib.machinery import ModuleSpec
 from typing import Any
 
+from imgforge.errors import SandboxError
 from imgforge.sandbox import syscalls
 
 _MOST_DESCRIPTORS = 1 << 31
+_LAST_STANDARD = 2
 
 
 class _NoImports:
@@ -58,10 +61,28 @@ def _ignore(*_arguments: object) -> None:
     """Do nothing: the default hooks print source lines, which they read from disk."""
 
 
+def open_standard() -> None:
+    """Open /dev/null in place of each standard descriptor that is closed: what is opened later must not become one."""
+    while (descriptor := os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)) <= _LAST_STANDARD:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+
+
+def check_standard() -> None:
+    """Refuse a directory as a standard descriptor: a command could leave its root through it.
+
+    Raises:
+        SandboxError: one is.
+    """
+    for descriptor in range(_LAST_STANDARD + 1):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise SandboxError(f"standard descriptor {descriptor}: expected a file, pipe or terminal, got a directory")
+
+
 def keep_only(descriptors: Iterable[int]) -> None:
     """Close every descriptor of this process but the three standard ones and these."""
-    first = 3
-    for kept in sorted(set(descriptors) - {0, 1, 2}):
+    first = _LAST_STANDARD + 1
+    for kept in sorted(set(descriptors) - set(range(first))):
         _close(first, kept - 1)
         first = kept + 1
     _close(first, _MOST_DESCRIPTORS - 1)

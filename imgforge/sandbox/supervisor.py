@@ -88,15 +88,18 @@ def _telling(channels: Channels) -> Iterator[None]:
     """End this process when the block fails, and tell why: nothing may unwind into the frames it was forked from."""
     try:
         yield
-    except OSError as error:
-        channels.tell(error=f"{error.filename or 'kernel'}: {error.strerror}")
-        os._exit(1)
-    except SandboxError as error:
-        channels.tell(error=str(error))
-        os._exit(1)
-    except BaseException as error:  # noqa: BLE001 a fault of this program must be heard of too
-        channels.tell(error=f"{type(error).__name__}: {error}")
-        os._exit(1)
+    except BaseException as error:  # noqa: BLE001 a fault of this program is reported too
+        try:
+            channels.tell(error=_reason(error))
+        finally:  # also when no one reads it any more
+            os._exit(1)
+
+
+def _reason(error: BaseException) -> str:
+    """Return the text of an error, without its traceback: source lines would be read from disk."""
+    if isinstance(error, OSError):
+        return f"{error.filename or 'kernel'}: {error.strerror}"
+    return str(error) if isinstance(error, SandboxError) else f"{type(error).__name__}: {error}"
 
 
 def _die_with_caller(how: signal.Signals, living: int) -> None:
@@ -129,7 +132,9 @@ def _be_first(command: Command, channels: Channels, living: int) -> int:
 
 def _leave(root: Path, *, keep: tuple[int, ...], is_recorder: bool) -> None:
     """Give up what this process needs no more: files, descriptors, capabilities, the keyboard's signals."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in signal.valid_signals():
+        if callable(signal.getsignal(number)):  # a function of the caller's: the command may send any signal
+            signal.signal(number, signal.SIG_IGN)
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     for descriptor in range(3):
         os.dup2(null, descriptor)

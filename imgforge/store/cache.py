@@ -30,7 +30,7 @@ from imgforge.store.usage import Use, last_use, touch
 _KIND = re.compile(r"[a-z][a-z0-9-]{0,40}")
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~=-]{2,199}")
 _OWN = frozenset({"tmp", "locks", "users"})
-_GUARD = guard.Guard("--cache", "others may have put records there: remove it with `rm -r {path}`, it is rebuilt")
+GUARD = guard.Guard("--cache", "others may have put records there: remove it with `rm -r {path}`, it is rebuilt")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -71,7 +71,7 @@ class Cache:
     def get(self, kind: str, key: str) -> Path | None:
         """Return where an entry is, and count it as used now; None when there is none."""
         self._open()
-        path = self._entry(kind, key)
+        path = self.entry(kind, key)
         with storing(path):
             try:
                 touch(path)
@@ -104,7 +104,7 @@ class Cache:
                 stream.write(write)
             else:
                 write(stream)
-        return self._entry(kind, key)
+        return self.entry(kind, key)
 
     @contextlib.contextmanager
     def writing(self, kind: str, key: str) -> Iterator[BinaryIO]:
@@ -114,7 +114,7 @@ class Cache:
             StoreError: the disk is full, or refuses; nothing is left of the entry then.
         """
         self._open()
-        path = self._entry(kind, key)
+        path = self.entry(kind, key)
         with Writing(self._temporary.file()) as stream:
             yield stream
             stream.commit(path)
@@ -128,7 +128,7 @@ class Cache:
         Raises:
             StoreError: the disk refuses; nothing is left of the entry then.
         """
-        path = self._entry(kind, key)
+        path = self.entry(kind, key)
         with self.scratch() as tree:
             yield tree
             with storing(path):
@@ -163,7 +163,7 @@ class Cache:
     def adopt(self, kind: str, key: str, path: Path) -> Path:
         """Make an entry of a file of the same file system (see `scratch`) by renaming it; return where it is now."""
         self._open()
-        target = self._entry(kind, key)
+        target = self.entry(kind, key)
         with storing(target):
             guard.make(target.parent, 0o700)
             os.utime(path)  # the time of writing, for `SUSPECT`
@@ -176,7 +176,7 @@ class Cache:
         Whoever writes there must do it atomically, and under `lock` if it resumes what another began.
         """
         self._open()
-        path = self._entry(kind, key)
+        path = self.entry(kind, key)
         with storing(path):
             guard.make(path.parent, 0o700)
         return path
@@ -193,7 +193,7 @@ class Cache:
             waiting: called once if another process has the lock.
         """
         self._open()
-        path = self.path / "locks" / f"{self._entry(kind, key).parent.parent.name}-{key}"
+        path = self.path / "locks" / f"{self.entry(kind, key).parent.parent.name}-{key}"
         with locked(path, waiting=waiting):
             yield
 
@@ -206,7 +206,7 @@ class Cache:
 
     def remove(self, kind: str, key: str) -> None:
         """Remove an entry; nothing is wrong when there is none."""
-        path = self._entry(kind, key)
+        path = self.entry(kind, key)
         with storing(path):
             self._drop(path, remove_tree)
 
@@ -237,7 +237,7 @@ class Cache:
         if not self.path.is_dir():
             return Freed()
         with storing(self.path):
-            _GUARD.check(self.path)
+            GUARD.check(self.path)
             freed = self._evict(None if max_age is None else (now - max_age) * 1_000_000_000, max_size, remove)
             sweep_locks(self.path / "locks")
         return attrs.evolve(freed, size=freed.size + self._temporary.sweep(remove))
@@ -257,7 +257,8 @@ class Cache:
                 entries += 1
         return Freed(entries, freed)
 
-    def _entry(self, kind: str, key: str) -> Path:
+    def entry(self, kind: str, key: str) -> Path:
+        """Return where an entry is or would be."""
         if not _KIND.fullmatch(kind) or kind in _OWN:
             raise StoreError(f"cache: kind {kind[:80]!r}: expected lower case letters, digits and dashes")
         if not _KEY.fullmatch(key):
@@ -273,22 +274,23 @@ class Cache:
         if self._is_open:
             return
         with storing(self.path):
-            _GUARD.make(self.path)
-            _GUARD.close(self.path)
+            GUARD.make(self.path)
+            GUARD.close(self.path)
             marker = self.path / "boot"
-            if not _holds(marker, self._boot()):
+            if not holds(marker, self.boot()):
                 with locked(self.path / "locks" / "boot"):
                     self._settle(marker)
         self._is_open = True
 
-    def _boot(self) -> str:
+    def boot(self) -> str:
+        """Return what tells this boot of the machine from the next."""
         if self._boot_id is None:
             self._boot_id = _BOOT_ID.read_text(encoding="ascii").strip() if _BOOT_ID.exists() else ""
         return self._boot_id
 
     def _settle(self, marker: Path) -> None:
         """Remove what an earlier boot wrote last; whoever comes second finds the marker of this boot."""
-        if _holds(marker, self._boot()):
+        if holds(marker, self.boot()):
             return
         if marker.exists():
             written = {path: path.lstat().st_mtime for path in self._entries()}
@@ -296,7 +298,7 @@ class Cache:
             for path in sorted(path for path, when in written.items() if when >= suspect):
                 self._drop(path, remove_tree)
         with Writing(self._temporary.file()) as stream:
-            stream.write(self._boot().encode())
+            stream.write(self.boot().encode())
             stream.commit(marker, durable=True)
 
     def _entries(self) -> Iterator[Path]:
@@ -330,7 +332,8 @@ class Cache:
             os.close(descriptor)
 
 
-def _holds(marker: Path, text: str) -> bool:
+def holds(marker: Path, text: str) -> bool:
+    """Tell whether a file of a cache that names a boot names this one."""
     try:
         return marker.read_text(encoding="ascii") == text
     except FileNotFoundError:

@@ -12,6 +12,7 @@ import contextlib
 import grp
 import os
 import pwd
+import shlex
 import stat
 from pathlib import Path
 
@@ -52,18 +53,29 @@ class Guard:
         Raises:
             StoreError: it is another user's, or others may write to it or to a directory above it.
         """
+        self._check(path, owners=frozenset((os.geteuid(),)))
+
+    def check_for_reading(self, path: Path) -> None:
+        """Check a directory that exists and is only read: it may be root's, too.
+
+        Raises:
+            StoreError: it is another user's, or others may write to it or to a directory above it.
+        """
+        self._check(path, owners=_trusted())
+
+    def _check(self, path: Path, *, owners: frozenset[int]) -> None:
         real = self._above(path)
         found = real.stat()
         if not stat.S_ISDIR(found.st_mode):
             raise StoreError(f"{path}: expected a directory, got something else")
         own = os.geteuid()
-        if found.st_uid != own:
+        if found.st_uid not in owners:
             error = StoreError(f"{path}: expected a directory of uid {own}, got one of uid {found.st_uid}")
             error.add_note(self._other_hint(own))
             raise error
         if _others_write(found):
             error = StoreError(f"{path}: mode {stat.S_IMODE(found.st_mode):04o}: others may write to it")
-            error.add_note(self.mend.format(path=path))
+            error.add_note(self.mend.format(path=_quoted(path)))
             raise error
 
     def close(self, path: Path) -> None:
@@ -72,15 +84,24 @@ class Guard:
         Raises:
             StoreError: others could reach it until now, and write to a directory in it.
         """
+        if path.stat().st_mode & _ACCESS:
+            self.check_below(path)
+            path.chmod(0o700)
+
+    def check_below(self, path: Path) -> None:
+        """Check the directories in a directory that was checked, if others can reach them.
+
+        Raises:
+            StoreError: others may write to one.
+        """
         if not path.stat().st_mode & _ACCESS:
             return
         for inner in (*sorted(path.iterdir()), *sorted(path.glob("*/*"))):
             found = inner.lstat()
             if stat.S_ISDIR(found.st_mode) and _others_write(found):
                 error = StoreError(f"{inner}: mode {stat.S_IMODE(found.st_mode):04o}: others may write to it")
-                error.add_note(self.mend.format(path=path))
+                error.add_note(self.mend.format(path=_quoted(path)))
                 raise error
-        path.chmod(0o700)
 
     def _above(self, path: Path) -> Path:
         """Return a path with its symlinks followed, after every directory on the way was checked."""
@@ -112,7 +133,7 @@ class Guard:
     def _unsteady(self, path: Path, where: Path, why: str) -> StoreError:
         error = StoreError(f"{path}: {where} ({why}): others may exchange what is below it")
         own = os.geteuid()
-        error.add_note(self._other_hint(own) if why.startswith("of uid") else f"`chmod go-w {where}` mends it")
+        error.add_note(self._other_hint(own) if why.startswith("of uid") else f"`chmod go-w {_quoted(where)}` mends it")
         return error
 
     def _other_hint(self, own: int) -> str:
@@ -138,6 +159,14 @@ def make(path: Path, mode: int) -> None:
         raise FileExistsError(17, "not a directory", str(path))
 
 
+def is_read_only(path: Path) -> bool:
+    """Tell whether this process cannot write to a directory, or make it: its mode, or a mount that is read-only."""
+    path = path.absolute()
+    while not os.path.exists(path) and path.parent != path:  # noqa: PTH110 -- False where the parent is closed
+        path = path.parent
+    return not os.access(path, os.W_OK | os.X_OK, effective_ids=True)
+
+
 def read(path: Path) -> bytes:
     """Return the bytes of a file, which must be this user's; no symlink is followed, and no pipe waited for.
 
@@ -161,6 +190,10 @@ def _trusted() -> frozenset[int]:
 def _others_write(found: os.stat_result) -> bool:
     others = found.st_mode & _OTHERS
     return bool(others) and not (others == stat.S_IWGRP and _is_private(found.st_gid))
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path.absolute()))
 
 
 def _is_private(gid: int) -> bool:

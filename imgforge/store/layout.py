@@ -23,8 +23,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import attrs
-
 from imgforge.digest import Digest, check
 from imgforge.document import disk
 from imgforge.errors import IntegrityError, StoreError
@@ -41,23 +39,6 @@ _CHUNK = 1 << 20
 _BLOB = re.compile(r"/blobs/(sha256/[0-9a-f]{64}|sha512/[0-9a-f]{128})\Z")
 
 
-@attrs.frozen
-class Collected:
-    """What a collection did.
-
-    Attributes:
-        blobs: how many were removed.
-        size: bytes of disk that this freed, leftovers of killed processes included.
-        kept: how many blobs stay.
-        broken: names of images that lack a blob, and can only be built or pulled again.
-    """
-
-    blobs: int
-    size: int
-    kept: int
-    broken: tuple[str, ...]
-
-
 class Layout:
     """An OCI image layout below one directory; several threads and processes may use it at once."""
 
@@ -66,8 +47,8 @@ class Layout:
 
         Args:
             path: the directory.
-            is_own: whether it is the store: its names are believed, so it must be this user's, and not writable by
-                others; one that is made here has mode 0700.
+            is_own: whether it is the store: its names are believed, so it must not be writable by others, and this
+                user's, or root's to be read only; one that is made here has mode 0700.
 
         Raises:
             StoreError: it is there, and another user's or writable by others.
@@ -81,7 +62,7 @@ class Layout:
         if is_own:
             with storing(path):
                 if os.path.lexists(path):
-                    _GUARD.check(path)
+                    _GUARD.check_for_reading(path)
 
     def blob_path(self, digest: Digest) -> Path:
         """Return where a blob is or would be."""
@@ -261,6 +242,7 @@ class Layout:
         Raises:
             StoreError: one of them is not there; no name is removed.
         """
+        self._expect_own()
         with locked(self._index_lock):
             before = Names.read(self.path)
             for name in names:
@@ -276,7 +258,13 @@ class Layout:
 
     @contextlib.contextmanager
     def using(self) -> Iterator[None]:
-        """Keep what is added or asked for during the block from being collected, named or not."""
+        """Keep what is added or asked for during the block from being collected, named or not.
+
+        A store that this user cannot write to is only read; its owner may collect meanwhile.
+        """
+        if self._is_own and guard.is_read_only(self.path):
+            yield
+            return
         self.create()
         with self._users.living():
             yield
@@ -304,6 +292,7 @@ class Layout:
         if self._own.is_symlink():
             raise StoreError(f"{self._own}: expected a directory, got a symlink")
         if not self._is_unborn():
+            self._expect_own()
             return
         with storing(self.path):
             if self._is_own:
@@ -316,14 +305,21 @@ class Layout:
                 stream.write(MARKER)
                 stream.commit(self.path / "oci-layout")
 
-    def gc(self) -> Collected:
+    def _expect_own(self) -> None:
+        """Check a store before it is changed: root's may be read by others."""
+        if self._is_own:
+            with storing(self.path):
+                _GUARD.check(self.path)
+
+    def gc(self) -> reach.Collected:
         """Remove the blobs that no name leads to, and what killed processes left; wait for no running build.
 
         Raises:
             StoreError: a blob cannot be read or removed. No blob that a name leads to is removed in any case.
         """
         if self._is_unborn():
-            return Collected(0, 0, 0, ())
+            return reach.Collected(0, 0, 0, ())
+        self._expect_own()
         with locked(self._index_lock), storing(self.path):
             reached, broken = reach.everything(self, self.descriptors())
             busy_since = self._users.oldest()
@@ -338,4 +334,4 @@ class Layout:
                 path.unlink()
             freed = sum(blobs[path].st_blocks * 512 for path in doomed)
             freed += self._temporary.sweep(remove_tree)
-            return Collected(len(doomed), freed, len(blobs) - len(doomed), broken)
+            return reach.Collected(len(doomed), freed, len(blobs) - len(doomed), broken)

@@ -5,11 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+import attrs
+
 from imgforge.digest import Digest
 from imgforge.errors import IntegrityError, StoreError
 from imgforge.oci import media
 from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.manifest import Index, parse
+
+
+@attrs.frozen
+class Collected:
+    """What a collection did.
+
+    Attributes:
+        blobs: how many were removed.
+        size: bytes of disk that this freed, leftovers of killed processes included.
+        kept: how many blobs stay.
+        broken: names of images that lack a blob, and can only be built or pulled again.
+    """
+
+    blobs: int
+    size: int
+    kept: int
+    broken: tuple[str, ...]
 
 
 class MissingError(StoreError):

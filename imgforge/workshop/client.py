@@ -35,6 +35,9 @@ from imgforge.workshop.steps import Step, dump
 _PACKAGES = str(Path(imgforge.errors.__file__).parent.parent)
 _START = f"import sys; sys.path.insert(0, {_PACKAGES!r}); from imgforge.workshop.{{}} import main; sys.exit(main())"
 
+ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+"""Of the processes that work on images: with the caller's locale the C library would look for catalogues by itself."""
+
 _DEFAULT = Limits()
 
 
@@ -84,7 +87,7 @@ class Workshop:
                 text=True,
                 encoding="utf-8",
                 errors="surrogateescape",
-                env={"LC_ALL": "C.UTF-8", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+                env=ENVIRONMENT,
                 process_group=0,  # the keyboard's signals are for the caller, which ends the worker
             )
             interruption.register(self, functools.partial(end, self._process.pid))
@@ -175,7 +178,7 @@ class Workshop:
             stream.seek(0)
             descriptor = stream.fileno()
             words = [sys.executable, "-I", "-c", _START.format("session"), str(descriptor)]
-            process = subprocess.Popen(words, pass_fds=(descriptor,), process_group=0)
+            process = subprocess.Popen(words, pass_fds=(descriptor,), process_group=0, env=ENVIRONMENT)
         relayed: list[int] = []
 
         def pass_on(number: int) -> None:

@@ -17,7 +17,7 @@ from imgforge.errors import BuildError
 from imgforge.layer.directories import parents
 from imgforge.rootfs import capture, copy, snapshot
 from imgforge.rootfs.compare import open_file
-from imgforge.rootfs.inroot import ImageRoot
+from imgforge.rootfs.inroot import READ_LIMIT, ImageRoot
 from imgforge.rootfs.owners import SECOND, Owners
 from imgforge.rootfs.stack import Stack, is_whiteout
 from imgforge.sandbox import mounts, removing
@@ -40,7 +40,7 @@ class Root(Protocol):
         """Tell whether a path was made or changed since its tree was shown."""
 
     def before(self, path: str) -> bytes:
-        """Return what a regular file (relative) held in the trees; nothing where there is none."""
+        """Return what a regular file (relative) held in the trees; nothing where none is, or one over `READ_LIMIT`."""
 
     def close(self) -> None:
         """Let go of the root; what was changed is lost."""
@@ -147,7 +147,7 @@ class CopiedRoot:
 
 def _read(trees: tuple[Path, ...], path: str, *, owners: Owners) -> bytes:
     place = Stack(trees, mark=owners.mark).find(raw(path))
-    if place is None or not stat.S_ISREG(place.status.st_mode):
+    if place is None or not stat.S_ISREG(place.status.st_mode) or place.status.st_size > READ_LIMIT:
         return b""
     with open_file(place.disk) as file:
         return file.read()

@@ -17,7 +17,7 @@ from typing import Any
 from imgforge.errors import ImgforgeError
 from imgforge.limits import Limits
 from imgforge.rootfs.owners import owners_for
-from imgforge.sandbox import binds, process
+from imgforge.sandbox import binds, process, sealed
 from imgforge.sandbox.command import Command, Outcome, User
 from imgforge.sandbox.enter import enter
 from imgforge.sandbox.rung import Rung
@@ -78,6 +78,7 @@ def main() -> int:
     os.umask(0o022)
     with os.fdopen(int(sys.argv[1]), "rb") as stream:
         request = json.load(stream)
+    sealed.open_standard()
     try:
         return serve(request)
     except ImgforgeError as error:

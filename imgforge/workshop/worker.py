@@ -28,7 +28,7 @@ from imgforge.rootfs.inroot import ImageRoot
 from imgforge.rootfs.normalise import SHADOWS, normalise
 from imgforge.rootfs.owners import RecordedOwners, owners_for
 from imgforge.rootfs.stack import Stack
-from imgforge.sandbox import probe, process
+from imgforge.sandbox import probe, process, sealed
 from imgforge.sandbox.enter import enter
 from imgforge.sandbox.rung import Rung
 from imgforge.sandbox.watch import Bounds
@@ -248,6 +248,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # the caller ends this process, by SIGKILL or the end of its input
         signal.signal(number, signal.SIG_IGN)
     os.umask(0o022)
+    sealed.open_standard()
     sys.setrecursionlimit(_FRAMES_MAX)
     gc.disable()  # nothing here makes cycles that matter before the worker's end
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="surrogateescape")

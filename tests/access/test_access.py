@@ -9,6 +9,8 @@ import pytest
 
 from imgforge.access import ANYTHING, Access, RestrictedError
 
+pytestmark = pytest.mark.attack
+
 PUBLIC = Access(hosts=("*",))
 LISTED = Access(hosts=("registry.example.org", "*.mirror.example.org", "127.0.0.1:5000", "[::1]:5000"))
 

@@ -20,6 +20,8 @@ from imgforge.errors import FetchError
 from imgforge.fetch.http import Fetcher
 from imgforge.fetch.request import NotFoundError, TooLargeError, WrongBytesError
 
+pytestmark = pytest.mark.attack
+
 
 def test_the_next_mirror_is_asked_when_the_first_is_gone(archive: Archive, server: Server, desk: Desk) -> None:
     (index,) = desk.get(archive.source("http://127.0.0.1:9", server.url))

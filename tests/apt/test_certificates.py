@@ -18,7 +18,7 @@ from imgforge.errors import IntegrityError
 TEXT = b"Suite: stable"  # a cleartext signature does not cover the last line break
 DAY = 86_400
 
-pytestmark = pytest.mark.skipif(shutil.which("gpg") is None, reason="needs gpg")
+pytestmark = [pytest.mark.skipif(shutil.which("gpg") is None, reason="needs gpg"), pytest.mark.attack]
 
 
 @attrs.frozen

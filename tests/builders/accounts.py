@@ -68,7 +68,9 @@ def temporary(*, subordinate: bool) -> Iterator[User]:
         pytest.skip("needs newuidmap (package uidmap)")
     name = f"imgforge-{secrets.token_hex(4)}"
     home = Path(tempfile.mkdtemp(prefix=f"{name}-"))
-    _command("useradd", "--no-create-home", "--home-dir", str(home), "--shell", "/bin/sh", name)
+    # A number of its own: a process that an earlier account left behind would keep usermod from working.
+    number = str(20_000 + secrets.randbelow(40_000))
+    _command("useradd", "--uid", number, "--no-create-home", "--home-dir", str(home), "--shell", "/bin/sh", name)
     try:
         entry = pwd.getpwnam(name)
         _set_subordinates(name, wanted=subordinate)

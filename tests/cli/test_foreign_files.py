@@ -11,6 +11,8 @@ from builders import servers
 
 from imgforge.cli.main import main
 
+pytestmark = pytest.mark.attack
+
 SECRET = "hunter2hunter2"
 _SEALED = "ENCRYPTED SIGSTORE PRIVATE KEY"
 

@@ -15,6 +15,8 @@ import imgforge
 from imgforge.cli import progress, rendering
 from imgforge.digest import Digest
 
+pytestmark = pytest.mark.attack
+
 
 @pytest.mark.parametrize(
     ("count", "expected"),

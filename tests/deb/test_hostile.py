@@ -22,6 +22,8 @@ from imgforge.errors import IntegrityError
 from imgforge.tar import TarError
 from imgforge.tree import Entry, Kind, UnsafePathError
 
+pytestmark = pytest.mark.attack
+
 SMALL = attrs.evolve(LIMITS, control=1 << 20, data=1 << 20, entries=100)
 
 

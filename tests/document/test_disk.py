@@ -17,6 +17,8 @@ from imgforge.signing import opening
 from imgforge.store import names
 from imgforge.transport import archive
 
+pytestmark = pytest.mark.attack
+
 HERE = Position("x", 1, 1)
 
 

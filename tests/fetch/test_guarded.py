@@ -16,6 +16,8 @@ from imgforge.registry.client import Client
 from imgforge.registry.connection import Connections
 from imgforge.registry.trust import authorities
 
+pytestmark = pytest.mark.attack
+
 
 def host(server: Server) -> str:
     return server.url.removeprefix("http://")

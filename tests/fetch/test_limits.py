@@ -18,6 +18,8 @@ from imgforge.errors import FetchError
 from imgforge.fetch.http import Fetcher
 from imgforge.fetch.request import Request
 
+pytestmark = pytest.mark.attack
+
 ONCE = attrs.evolve(QUICK, attempts=1)
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"

@@ -17,6 +17,8 @@ from urllib3.util import parse_url
 
 from imgforge.fetch.url import Url, UrlError, redact, without_user
 
+pytestmark = pytest.mark.attack
+
 HOST = "good.example.org"
 EVIL = "evil.example.org"
 

@@ -9,6 +9,8 @@ import pytest
 from fuzz.mutations import mutations
 from fuzz.targets import TARGETS, Target
 
+pytestmark = pytest.mark.attack
+
 SAVED = Path(__file__).parents[1] / "data" / "fuzz"
 MUTATIONS = 300
 

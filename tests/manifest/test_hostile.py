@@ -6,6 +6,8 @@ from builders.golden import Golden
 from imgforge import manifest
 from imgforge.errors import ManifestError
 
+pytestmark = pytest.mark.attack
+
 HEAD = "imgforge: 1\nname: a\nbase: b\n"
 
 PATH = "must be an absolute path without '.', '..' or '//', such as '/srv/app', got"

@@ -23,7 +23,7 @@ from imgforge.oci.descriptor import Descriptor
 from imgforge.report import Reporter, Step
 from imgforge.store.layout import Layout
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.attack]
 
 PASSWD = file("etc/passwd", b"root:x:0:0::/root:/bin/sh\n")
 GOOD: list[list[Pair]] = [[directory("etc"), PASSWD], [directory("srv"), file("srv/good", b"good\n")]]

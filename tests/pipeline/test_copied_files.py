@@ -13,6 +13,8 @@ from imgforge.manifest import files
 from imgforge.pipeline.layer import material
 from imgforge.pipeline.layer.material import Material
 
+pytestmark = pytest.mark.attack
+
 MANIFEST = "imgforge: 1\nname: app\nbase: scratch\nfiles:\n - from: src\n   to: /srv/app\n"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import attrs
 import pytest
-from builders import registries
+from builders import images, registries
 from builders.archives import Archive
 from builders.debs import Content
 from builders.worlds import World
@@ -147,7 +147,9 @@ def test_locks_differ_by_packages_with_changelogs_of_what_the_cache_has(updated:
     assert [entry.version for entry in found.packages[1].entries] == ["1.2-1", "1.1-1"]
     assert (found.files, found.config, found.layers) == ((), (), None)
     assert found.packages[0].before is not None
-    assert found.packages[0].before.size == -found.packages[0].growth > 0
+    growth = found.packages[0].growth
+    assert growth is not None
+    assert found.packages[0].before.size == -growth > 0
 
 
 def test_locks_on_another_base_say_so(updated: World, tmp_path: Path) -> None:
@@ -166,7 +168,7 @@ def test_an_image_is_what_its_lock_says_base_included(updated: World) -> None:
     assert not told(updated, NEW, lock)
     found = told(updated, OLD, lock)
     assert kinds(found) == CHANGED
-    assert [change.growth for change in found.packages] == [0, 0, 0]
+    assert [change.growth for change in found.packages] == [None, None, None]
     assert [entry.version for entry in found.packages[1].entries] == ["1.2-1", "1.1-1"]
 
 
@@ -227,3 +229,26 @@ def test_the_command_prints_text_or_json_and_fails_only_where_asked(
     assert code == 3
     assert [change["name"] for change in json.loads(out)["packages"]] == ["gone", "hello", "new"]
     assert perform(NEW, NEW, "--exit-code")[0] == 0
+
+
+@pytest.mark.parametrize(("stated", "growth"), [("", None), ("Installed-Size: 0\n", 0), ("installed-size: 7\n", 7168)])
+def test_a_size_that_no_one_stated_is_unknown_and_not_zero(world: World, stated: str, growth: int | None) -> None:
+    stanza = f"Package: odd\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n{stated}"
+    for name, text in (("without", "\n"), ("with", stanza)):
+        images.put(images.build_image({"var/lib/dpkg/status": text.encode()}), world.layout, name)
+    found = told(world, "without", "with")
+    assert [change.growth for change in found.packages] == [growth]
+    assert found.to_json()["packages"][0]["growth"] == growth
+    shown = world.command("diff", "without", "with").stdout
+    assert ("size unknown" in shown) == (growth is None)
+    assert ("0 B" in shown.split("files:")[0]) == (growth == 0)
+    listed = world.command("inspect", "with").stdout
+    assert ("unknown" in listed) == (growth is None)
+
+
+def test_a_lock_beside_an_image_shows_unknown_sizes(updated: World) -> None:
+    done = updated.command("diff", OLD, str(updated.manifests / "image.lock.json"), "--no-changelogs")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[0] == "packages: 1 added, 1 removed, 1 upgraded, sizes unknown"
+    assert done.stdout.count("(size unknown)") == 3
+    assert "0 B" not in done.stdout

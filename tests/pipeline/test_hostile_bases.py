@@ -16,7 +16,7 @@ from builders import trees
 from builders.attacks import Arena
 from builders.trees import directory, file, hardlink, symlink
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.attack]
 
 USAGE, INTEGRITY, STORE = 2, 6, 10
 OCI = "application/vnd.oci.image"

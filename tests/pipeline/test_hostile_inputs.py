@@ -13,7 +13,7 @@ from builders.attacks import Arena
 from builders.debs import build_deb
 from builders.worlds import World
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.attack]
 
 USAGE, RESOLVE, FETCH, INTEGRITY, BUILD, STORE = 2, 4, 5, 6, 8, 10
 

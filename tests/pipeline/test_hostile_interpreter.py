@@ -6,6 +6,7 @@ opens nothing between entering the image and execve(2).
 
 from __future__ import annotations
 
+import os
 import re
 import sysconfig
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from builders.debs import build_deb
 
 import imgforge
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.attack]
 
 BUILD = 8
 RUNGS = ["root", "subids", "single", "chroot"]
@@ -147,3 +148,18 @@ def test_nothing_is_opened_between_entering_an_image_and_becoming_its_program(la
     assert len(re.findall(r"(?:chroot|pivot_root)\(", log.read_text(errors="replace"))) >= 2
     found = [call for call in opened_inside(log) if not ALLOWED.fullmatch(call)]
     assert found == []
+
+
+LANGUAGES = {"LANGUAGE": "en", "LC_ALL": "C.UTF-8", "LANG": "en_US.UTF-8"}
+
+
+@pytest.mark.parametrize("program", ["true", "/nowhere"])
+@pytest.mark.parametrize("rung", RUNGS)
+def test_nothing_is_opened_before_a_program_of_a_run(laid: Arena, rung: str, program: str) -> None:
+    log = laid.world.manifests / "trace"
+    env = {**os.environ, **LANGUAGES, "PYTHONPATH": str(Path(imgforge.__file__).parents[1]), "IMGFORGE_CONFIG": ""}
+    under = (*STRACE, "-o", str(log))
+    done = laid.world.command("run", f"--sandbox={rung}", "laid", "--", program, under=under, env=env)
+    assert done.returncode == (0 if program == "true" else 127), done.stderr
+    assert re.search(r"(?:chroot|pivot_root)\(", log.read_text(errors="replace"))
+    assert [call for call in opened_inside(log) if not ALLOWED.fullmatch(call)] == []

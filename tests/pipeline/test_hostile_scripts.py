@@ -7,7 +7,7 @@ from builders import orphans
 from builders.attacks import Arena
 from builders.debs import build_deb
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.attack]
 
 BUILD, SANDBOX = 8, 9
 

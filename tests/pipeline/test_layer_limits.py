@@ -10,7 +10,7 @@ from builders import layouts, trees
 from builders.attacks import Arena
 from builders.trees import Pair, directory, file, hardlink
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.attack]
 
 INTEGRITY = 6
 PASSWD = file("etc/passwd", b"root:x:0:0::/root:/bin/sh\n")

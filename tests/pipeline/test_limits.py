@@ -12,7 +12,7 @@ from builders.debs import build_deb
 from imgforge.cli.main import main
 from imgforge.tree import Entry, Kind
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.attack]
 
 BUILD = 8
 RUNGS = ("root", "subids", "single", "chroot")

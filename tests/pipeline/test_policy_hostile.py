@@ -21,6 +21,8 @@ from imgforge.oci.descriptor import Descriptor
 from imgforge.policy.refusal import RefusedError
 from imgforge.policy.taint import HOLDS
 
+pytestmark = pytest.mark.attack
+
 HERE = "docker://127.0.0.1:1/shop:1"  # nobody listens there: what gets as far as asking fails in another way
 
 

@@ -24,6 +24,8 @@ from imgforge.policy.refusal import RefusedError
 from imgforge.policy.taint import HOLDS
 from imgforge.store.cache import Cache
 
+pytestmark = pytest.mark.attack
+
 
 def other_bytes(world: World) -> Edit:
     """Return the edit that puts other bytes under the name and version of a signed package."""

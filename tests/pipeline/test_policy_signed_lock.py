@@ -20,6 +20,8 @@ from imgforge.lock import Lock
 from imgforge.policy.refusal import RefusedError
 from imgforge.signing import blob, opening
 
+pytestmark = pytest.mark.attack
+
 
 def test_the_report_says_vouched_only_where_that_was_seen(locked: World) -> None:
     line = slip_in(locked, evil())

@@ -233,6 +233,38 @@ def test_what_is_attached_is_what_the_build_knows_and_counts_by_its_key(
             say(kind, reference, world.settings, stranger)
 
 
+@pytest.mark.parametrize("form", ["spdx", "cyclonedx"])
+def test_an_sbom_has_the_same_bytes_wherever_the_image_is(
+    told: tuple[World, str], pair: tuple[Path, Path], form: str
+) -> None:
+    world, reference = told
+    digest = world.layout.resolve("image").digest
+    world.command("tag", "image", "again")
+    found = {
+        words: world.command("sbom", *words, "--format", form).stdout
+        for words in (
+            ("image",),
+            ("again",),
+            (f"image@{digest}",),
+            (reference,),
+            (reference, f"--key={pair[1]}"),
+            (f"{reference}@{digest}",),
+        )
+    }
+    assert json.loads(found["image",])
+    assert set(found.values()) == {found["image",]}, sorted(map(len, found.values()))
+
+
+def test_an_sbom_of_an_image_that_was_pulled_names_what_it_lacks(
+    told: tuple[World, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = Line(told[0].at(tmp_path).settings, capsys)
+    assert line.perform("pull", told[1], "image")[0] == 0
+    code, _, err = line.perform("sbom", "image")
+    assert code == 0
+    assert "not built with this cache" in err
+
+
 def test_what_was_said_is_not_said_again(told: tuple[World, str], pair: tuple[Path, Path]) -> None:
     world, reference = told
     assert imgforge.push("image", reference, settings=world.settings, key=str(pair[0])).attached == ()

@@ -18,6 +18,8 @@ from imgforge.access import RestrictedError
 from imgforge.errors import ImgforgeError, ManifestError, UsageError
 from imgforge.settings import Settings
 
+pytestmark = pytest.mark.attack
+
 SECRET = "a secret of the machine\n"
 
 

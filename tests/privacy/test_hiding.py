@@ -25,6 +25,8 @@ from privacy.corpus import Once
 from imgforge.privacy import scan
 from imgforge.signing.keygen import generate
 
+pytestmark = pytest.mark.attack
+
 NOTHING = b"nothing to be seen here\n"
 LONG = NOTHING * 6000
 SIGSTORE = base64.b64encode(
@@ -69,6 +71,11 @@ def lzip(content: bytes) -> bytes:
 
 
 KEY, GITHUB = pem(), token("github")
+BARE = (
+    b"-----BEGIN PRIVATE "
+    + b"KEY-----\n"
+    + base64.b64encode(b"\x30\x82\x04\xa4\x02\x01\0\x30" + b"\0" * 9 + b"Zb3k9q" * 200)
+)
 ENCODED = base64.b64encode(KEY)
 LINES = base64.encodebytes(KEY).splitlines()
 
@@ -105,6 +112,7 @@ FOUND: dict[str, tuple[str, bytes]] = {
     "hex escapes": ("github-token", b"'" + b"".join(b"\\x%02x" % byte for byte in GITHUB) + b"'"),
     "escaped slashes": ("private-key", json.dumps(KEY.decode()).replace("/", "\\/").encode()),
     "percents": ("private-key", quote(KEY.decode(), safe="").encode()),
+    "percents in the header alone": ("private-key", BARE.replace(b" ", b"%20")),
     "percents twice": ("github-token", quote(quote(f"={GITHUB.decode()}=".replace("_", "%5F"))).encode()),
     "entities": ("github-token", b"".join(b"&#%d;" % byte for byte in GITHUB)),
     "hex entities": ("github-token", GITHUB.replace(b"_", b"&#x5f;")),

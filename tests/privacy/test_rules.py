@@ -24,6 +24,10 @@ NOBODY = Hosts()
 BEFORE = {
     "telegram-bot-api-token": b"7" + secrets.drawn(9, "0123456789").encode(),
     "maxmind-license-key": f"{secrets.drawn(6)}_{secrets.drawn(29)}".encode(),
+    "doppler-service-token": b"dp.st",
+    "aws-secret-access-key": b"SecretAccess" + b"Key = ",
+    "azure-storage-key": b"Account" + b"Key=",
+    "azure-shared-access-key": b"SharedAccess" + b"Key=",
     "airtable-personnal-access-token": b"pat" + secrets.drawn(14).encode(),
 }
 """What comes before a token, which its judge looks at."""
@@ -53,7 +57,7 @@ def test_a_token_is_found(rule: Rule, prefix: bytes) -> None:
 @pytest.mark.parametrize(("rule", "prefix"), TOKENS, ids=IDS)
 def test_a_placeholder_is_none(rule: Rule, prefix: bytes) -> None:
     token = made(rule, prefix)
-    start = token.index(prefix) + len(prefix)
+    start = token.index(prefix) + len(prefix) if prefix else len(BEFORE[rule.name])
     assert rule.kind not in kinds(b" " + token[:start] + b"x" * (len(token) - start))
     assert rule.kind not in kinds(b" " + token[:start] + b"0" * (len(token) - start))
     assert rule.kind not in kinds(b" " + token[: start + 4] + b" ")

@@ -173,7 +173,7 @@ def test_a_wrong_file_is_refused_and_not_repeated(
 
 def test_a_directory_is_no_file(tmp_path: Path) -> None:
     (tmp_path / ".docker" / "config.json").mkdir(parents=True)
-    with pytest.raises(CredentialsError, match=r"config.json: cannot be read: is a directory"):
+    with pytest.raises(CredentialsError, match=r"config.json: expected a file, got a directory"):
         from_files({"HOME": str(tmp_path)})(HOST, "x")
 
 

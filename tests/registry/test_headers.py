@@ -33,6 +33,8 @@ from imgforge.registry.repository import Repository
 from imgforge.registry.tags import tags
 from imgforge.registry.upload import Target, ensure
 
+pytestmark = pytest.mark.attack
+
 ONCE = attrs.evolve(QUICK, attempts=1, stall=0.5)
 DATA = b"some bytes"
 BLOB = Descriptor("application/octet-stream", Digest.of(DATA), len(DATA))

@@ -16,6 +16,8 @@ from imgforge.registry.client import Client
 from imgforge.registry.repository import Repository
 from imgforge.registry.tags import tags
 
+pytestmark = pytest.mark.attack
+
 ONCE = attrs.evolve(QUICK, attempts=1, stall=0.3)
 LONGEST = 3.0
 OK = b"HTTP/1.1 200 OK\r\n"

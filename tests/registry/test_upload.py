@@ -235,6 +235,5 @@ def test_who_may_not_push_is_told_once(token_registry: Place, name: str) -> None
     ):
         push(client, token_registry.at(f"public/{name}"))
     assert len(str(caught.value).splitlines()) == 1
-    assert caught.value.__notes__ == [
-        f"no credentials for {token_registry.host} were found; `docker login` or `podman login` keeps some"
-    ]
+    logins = f"`docker login {token_registry.host}` or `podman login {token_registry.host}`"
+    assert caught.value.__notes__ == [f"no credentials for {token_registry.host} were found; {logins} keeps some"]

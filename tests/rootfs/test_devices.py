@@ -20,7 +20,7 @@ from imgforge.rootfs.owners import RealOwners
 from imgforge.rootfs.stack import Stack
 from imgforge.tree import Entry, Kind
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.attack]
 
 OWNERS = RealOwners("trusted.overlay.")
 

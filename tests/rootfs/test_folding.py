@@ -17,6 +17,8 @@ from imgforge.rootfs.folding import FoldError, fold
 from imgforge.rootfs.owners import RealOwners
 from imgforge.tree import Kind
 
+pytestmark = pytest.mark.attack
+
 CAPABILITY = (("security.capability", b"\1\0\0\2" + bytes(16)),)
 SET_ID, OPEN = 0o4755, 0o666
 

@@ -23,7 +23,7 @@ from imgforge.rootfs.extract import extract
 from imgforge.rootfs.owners import owners_for
 from imgforge.tree import Entry, Kind
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.attack]
 OWNERS = owners_for("ROOT")
 
 

@@ -20,7 +20,10 @@ from builders.stations import Inside, Station, forked
 from imgforge.sandbox import idmap, landlock, syscalls
 from imgforge.sandbox.calls import I386, NUMBERS, X86_64
 
-pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="numbers and code of x86_64")
+pytestmark = [
+    pytest.mark.skipif(platform.machine() != "x86_64", reason="numbers and code of x86_64"),
+    pytest.mark.attack,
+]
 
 _SYS_ADMIN = 21
 _ABSENT, _DENIED = errno.ENOSYS, errno.EPERM

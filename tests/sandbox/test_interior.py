@@ -6,7 +6,11 @@ import pytest
 from builders.stations import Inside, Station
 
 from imgforge.errors import SandboxError
+from imgforge.sandbox.command import User
 from imgforge.sandbox.rung import Rung
+
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+MASKED = {f"/proc/{name}" for name in ("kcore", "keys", "kmsg", "timer_list", "sched_debug")}
 
 
 def test_host_has_a_fixed_name(apart: Station) -> None:
@@ -99,6 +103,22 @@ def test_files_of_the_machine_cannot_be_reached(anywhere: Station, tmp_path: Pat
         " && ! readlink /proc/1/exe"
     )
     assert anywhere.inside(lambda inside: inside.sh(script).exit_code) == 0
+
+
+OPTIONS = """
+while read -r id parent device root place options rest; do echo "$place $options"; done < /proc/self/mountinfo
+"""
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("user", [User(), User(33, 33)])
+def test_no_mount_but_dev_has_devices_and_none_but_the_root_set_ids(apart: Station, user: User) -> None:
+    said = apart.inside(lambda inside: inside.text(OPTIONS, user=user))
+    found = {place: set(options.split(",")) for place, options in map(str.split, said.splitlines())}
+    assert {"/", "/dev", "/dev/pts", "/dev/shm", "/proc", "/run", "/tmp"} <= found.keys()
+    devices = {place for place, options in found.items() if "nodev" not in options}
+    assert devices <= {"/dev", "/dev/pts", *(f"/dev/{name}" for name in DEVICES), *MASKED}
+    assert {place for place, options in found.items() if "nosuid" not in options} <= {"/"}
 
 
 def test_machine_sees_no_mount(apart: Station) -> None:

@@ -15,6 +15,8 @@ from imgforge.sandbox import family, watch
 from imgforge.sandbox.command import Outcome
 from imgforge.sandbox.watch import Bounds, Written
 
+pytestmark = pytest.mark.attack
+
 WIDE = Limits(memory=1 << 30, processes=500, time=None, output=64 << 20, disk=256 << 20)
 
 HUNGRY = {

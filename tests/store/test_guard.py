@@ -16,6 +16,8 @@ from imgforge.errors import StoreError
 from imgforge.store.cache import Cache
 from imgforge.store.layout import Layout
 
+pytestmark = pytest.mark.attack
+
 STRANGER = 12_345
 
 

@@ -11,9 +11,9 @@ from builders import images
 
 from imgforge.digest import Digest
 from imgforge.errors import IntegrityError, StoreError, UsageError
-from imgforge.store.layout import Collected, Layout
+from imgforge.store.layout import Layout
 from imgforge.store.names import MARKER, Names
-from imgforge.store.reach import MissingError
+from imgforge.store.reach import Collected, MissingError
 
 FORK = multiprocessing.get_context("fork")
 DATA = os.urandom(3_000_000)

@@ -9,9 +9,9 @@ from imgforge.oci import media
 from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.manifest import Index, Manifest
 from imgforge.oci.platform import Platform
-from imgforge.store.layout import Collected, Layout
+from imgforge.store.layout import Layout
 from imgforge.store.listing import images as list_images
-from imgforge.store.reach import MissingError
+from imgforge.store.reach import Collected, MissingError
 
 HELLO = images.build_image({"etc/hello": b"hello\n"}, {"etc/world": b"world\n"})
 OTHER = images.build_image({"etc/hello": b"other\n"})

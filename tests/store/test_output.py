@@ -11,6 +11,8 @@ import pytest
 from imgforge.errors import BuildError, StoreError
 from imgforge.store import output
 
+pytestmark = pytest.mark.attack
+
 
 @pytest.fixture
 def victim(tmp_path: Path) -> Path:

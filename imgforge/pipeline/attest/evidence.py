@@ -117,12 +117,16 @@ def document(kind: str, image: Base, *, cache: Cache, reporter: Reporter) -> dic
         UsageError: it tells of a build, and the image was not built with this cache.
     """
     known = knowledge(image, cache=cache, reporter=reporter)
-    if kind in _SBOMS:
-        return _SBOMS[kind](known)
     found = _read(image.digest, cache=cache)
+    if kind in _SBOMS:
+        if found is None:
+            reporter.noted(
+                f"{image.name}: not built with this cache: the SBOM names no sources; docker://… may have more"
+            )
+        return _SBOMS[kind](known)
     if found is None:
         error = UsageError(f"{image.name}: nothing is known here of how it was built, got it from elsewhere")
-        error.add_note("`imgforge build` it with this cache, or ask for what is attached to it: docker://…")
+        error.add_note("build it with this cache, or ask for what is attached to it: docker://…")
         raise error
     return _of_build(kind, known, found, _measurements(found, image, cache=cache, reporter=reporter))
 

@@ -24,7 +24,6 @@ from imgforge.tree import Kind
 
 _STATUS = "var/lib/dpkg/status"
 _LIST = re.compile(r"var/lib/dpkg/info/([a-z0-9][a-z0-9+.-]*)(?::([a-z0-9-]+))?\.list")
-_KIB = 1024
 
 _Key = tuple[str, str]
 """A package's name and architecture; the latter is empty in a list's name unless several may be installed."""
@@ -38,13 +37,13 @@ class LayerPackage:
 
     Attributes:
         version: empty where no status file names the package.
-        size: bytes, as the package says of itself (``Installed-Size``).
+        size: bytes, as the package says of itself (``Installed-Size``); None where it does not.
     """
 
     name: str
     version: str = ""
     architecture: str = ""
-    size: int = 0
+    size: int | None = attrs.field(default=None, order=False)
 
 
 @attrs.frozen
@@ -127,7 +126,7 @@ def _is_new(key: _Key, package: Package, before: _Status) -> bool:
 
 
 def _told(package: Package) -> LayerPackage:
-    return LayerPackage(package.name, package.version, package.architecture, package.installed_size * _KIB)
+    return LayerPackage(package.name, package.version, package.architecture, package.installed_bytes)
 
 
 def _contents(layer: Layer, facts: Facts, packages: set[LayerPackage], removed: set[str]) -> LayerContents:

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import attrs
 
@@ -75,34 +76,32 @@ def run(
         reporter: gets the progress.
 
     Raises:
-        UsageError: the image has no command, its user is unknown, or a volume's source is missing.
-        SandboxError: the rung has no mounts for a volume.
+        UsageError, SandboxError: no command, an unknown user, no source of a volume; a rung without mounts.
     """
     command = _command(image, argv)
     binds.check(options.volumes, workshop.rung)
     trees = unpacking.trees_of(image, cache=cache, workshop=workshop, reporter=reporter)
-    accounts = Facts({}, workshop.read(trees, (PASSWD, GROUP)))
+    asked = _asked(image, options, Facts({}, workshop.read(trees, (PASSWD, GROUP))))
     request = {
         "argv": command,
         "rung": workshop.rung.name,
         "trees": [str(tree) for tree in trees],
+        **asked,
+        "volumes": [(str(one.source), one.target, one.is_writable) for one in options.volumes],
         "limits": attrs.asdict(limits),
         "stop_signal": _stop_signal(image, reporter),
-        **_changed(image, options, accounts),
     }
     with cache.scratch(remove=workshop.clear) as scratch:
         return workshop.converse({**request, "work": str(scratch)})
 
 
-def _changed(image: Base, options: RunOptions, accounts: Facts) -> dict[str, object]:
-    """Return the parts of the request that the options decide together with the image."""
+def _asked(image: Base, options: RunOptions, facts: Facts) -> dict[str, Any]:
     execution = image.image.config.execution
-    user, home = user_of(options.user or execution.user, accounts)
+    user, home = user_of(options.user or execution.user, facts)
     return {
         "user": user,
         "env": _variables(home, dict(execution.env) | dict(options.env)),
         "workdir": options.workdir or execution.workdir or "/",
-        "volumes": [(str(one.source), one.target, one.is_writable) for one in options.volumes],
     }
 
 
