@@ -118,9 +118,9 @@ class Tars:
     def _size(self, number: int) -> int:
         return self._base.image.manifest.layers[number].size
 
-    def _fill(self, number: int) -> None:
+    def _fill(self, last: int) -> None:
         """Start all layers up to one, and those after it that there is room for, at least one if none runs."""
-        while self._waiting and (self._waiting[0] <= number or not self._running or self._has_room()):
+        while self._waiting and (self._waiting[0] <= last or not self._running or self._has_room()):
             number = self._waiting.popleft()
             self._weight += self._size(number)
             self._running[number] = self._executor.submit(self._read, number)
