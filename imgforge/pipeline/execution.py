@@ -50,7 +50,6 @@ def run(  # noqa: PLR0913 - one for each option of the command
     """
     variables = environment.resolved(*map(environment.read, env_files), env or {})
     options = running.RunOptions(env=variables, volumes=volumes, user=user, workdir=workdir)
-    limits = attrs.evolve(settings.limits, time=timeout)
     with (
         readable.cache(settings) as cache,
         Builder(settings, cache=cache) as builder,
@@ -58,6 +57,7 @@ def run(  # noqa: PLR0913 - one for each option of the command
     ):
         workshop.start()  # while the image is opened
         opened = builder.open(image, platform=own_platform())
-        where = {"cache": builder.cache, "workshop": workshop, "reporter": settings.reporter}
-        code: int = running.run(opened, argv, options=options, limits=limits, **where)
-        return code
+        where = {"cache": cache, "workshop": workshop, "reporter": settings.reporter}
+        return int(
+            running.run(opened, argv, options=options, limits=attrs.evolve(settings.limits, time=timeout), **where)
+        )

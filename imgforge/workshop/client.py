@@ -139,10 +139,10 @@ class Workshop:
         self._ask("extract", tars=_texts(tars), target=str(target), lowers=_texts(lowers), most=most)
 
     def read(self, trees: tuple[Path, ...], paths: Iterable[str]) -> dict[str, bytes]:
-        """Return the content of files in an image that is made of trees, lowest first; what is no file is left out.
+        """Return the content of files in an image that trees make; what is no file, or a large one, is left out.
 
         Args:
-            trees: that `extract` made, each on top of those before it.
+            trees: that `extract` made, the lowest first.
             paths: as they are in the image; no symlink is followed.
         """
         found = self._ask("read", trees=_texts(trees), paths=list(paths))["files"]

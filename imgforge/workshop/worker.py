@@ -25,7 +25,6 @@ from imgforge import printable
 from imgforge.errors import BuildError, ImgforgeError, IntegrityError, LimitError, SandboxError, StoreError
 from imgforge.limits import Limits
 from imgforge.rootfs import extract
-from imgforge.rootfs.facts import CONTENT_LIMIT
 from imgforge.rootfs.inroot import ImageRoot
 from imgforge.rootfs.normalise import SHADOWS, normalise
 from imgforge.rootfs.owners import RecordedOwners, owners_for
@@ -55,6 +54,9 @@ ENVIRONMENT = {
 
 _FRAMES_MAX = 3 * 4096 // 2 + 1000
 """Three for each directory that a path of Linux (PATH_MAX) has room for: a script may dig as deep."""
+
+_READ_MAX = 4 << 20
+"""Bytes of a file that is handed over: 40,000 accounts."""
 
 
 class Worker:
@@ -178,7 +180,7 @@ class Worker:
 
 
 def _is_small(status: os.stat_result) -> bool:
-    return stat.S_ISREG(status.st_mode) and status.st_size <= CONTENT_LIMIT
+    return stat.S_ISREG(status.st_mode) and status.st_size <= _READ_MAX
 
 
 def _text(disk: bytes) -> str:
@@ -188,10 +190,13 @@ def _text(disk: bytes) -> str:
 def _members(tars: list[str], *, most: int) -> Iterator[tuple[Entry, BinaryIO]]:
     for path in tars:
         with Path(path).open("rb") as stream:
-            for entry, content in reader.read(stream, what=path, limits=attrs.evolve(reader.LIMITS, total=most)):
-                if name := reserved(entry):
-                    raise IntegrityError(f"{entry.path!r}: attribute {name!r}: no layer may bring it")
-                yield entry, content
+            yield from map(_checked, reader.read(stream, what=path, limits=attrs.evolve(reader.LIMITS, total=most)))
+
+
+def _checked(member: tuple[Entry, BinaryIO]) -> tuple[Entry, BinaryIO]:
+    if name := reserved(member[0]):
+        raise IntegrityError(f"{member[0].path!r}: attribute {name!r}: no layer may bring it")
+    return member
 
 
 def _add(tar: writer.Writer, entry: Entry, opener: Callable[[], BinaryIO] | None) -> None:

@@ -25,9 +25,16 @@ _COMMAND = "/bin/true"
 
 @attrs.frozen
 class Podman:
-    """podman with an empty storage of its own."""
+    """podman with an empty storage of its own.
+
+    Attributes:
+        path: its storage.
+        runroot: what it keeps of containers that run; podman takes no more than 50 characters.
+        log: of the runs.
+    """
 
     path: Path
+    runroot: Path
     log: Path
 
     @staticmethod
@@ -49,7 +56,7 @@ class Podman:
         subprocess.run(["umount", str(self.path / "root/overlay")], check=False, capture_output=True)
 
     def _command(self, verb: str, *words: str) -> list[str]:
-        storage = ("--root", str(self.path / "root"), "--runroot", str(self.path / "runroot"))
+        storage = ("--root", str(self.path / "root"), "--runroot", str(self.runroot))
         return ["podman", *storage, "--runtime", "runc", "--cgroup-manager", "cgroupfs", verb, *words]
 
 
@@ -66,19 +73,19 @@ def rows(place: Place, image: str, *, count: int, log: Path, say: Callable[[str]
     first, again, peer, podmans = [], [], [], []
     with (
         tempfile.TemporaryDirectory(prefix="imgforge-pulls-") as name,
-        registries.serve(Path(name), on_disk=True) as registry,
+        registries.serve(Path(name) / "registry", on_disk=True) as registry,
     ):
         reference = f"{registry.host}/bench/{image}:1"
         clock.measured(place.command("push", Path(image), f"docker://{reference}"), log=log)
         for number in range(count):
             say(f"pull and run {image} {number + 1}/{count}")
             fresh = Place(place.path / f"pulled-{number}")
-            pulled = clock.measured(fresh.command("pull", Path(reference), image), log=log)
-            run = fresh.command("run", Path(image), "--", _COMMAND)
+            pulled = clock.measured(fresh.command("pull", Path(reference)), log=log)
+            run = fresh.command("run", Path(f"{image}:1"), "--", _COMMAND)
             first.append(pulled + clock.measured(run, log=log))
             again.append(clock.measured(run, log=log))
             if Podman.is_there():
-                podmans.append(Podman(place.path / f"podman-{number}", log))
+                podmans.append(Podman(place.path / f"podman-{number}", Path(name) / str(number), log))
                 peer.append(podmans[-1].first_command(reference))
         for podman in podmans:
             podman.forget()

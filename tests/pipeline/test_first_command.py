@@ -18,6 +18,7 @@ from builders.worlds import World
 from pipeline.test_claims import made
 
 import imgforge
+from imgforge.digest import Digest
 from imgforge.errors import ImgforgeError, IntegrityError, StoreError, UsageError
 from imgforge.limits import Limits
 from imgforge.pipeline.builder import Builder
@@ -122,10 +123,8 @@ def test_facts_take_one_decompression_of_each_layer(place: Path, settings: Setti
     image = made(BELOW, ABOVE, GOOD)
     images.put(image, Layout(place / "made"), "base")
     steps = Steps()
-    _OPENED.clear()
     imgforge.sbom(f"oci:{place / 'made'}:base", settings=attrs.evolve(settings, reporter=steps))
-    layers = [layer.digest.hex for layer in image.image.manifest.layers]
-    assert steps.seen.count("read") == len(layers)
+    assert steps.seen.count("read") == len(image.image.manifest.layers)
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
@@ -191,6 +190,41 @@ def test_all_threads_together_keep_to_the_limit_of_the_image(place: Path, settin
     with pytest.raises(IntegrityError, match="its layers hold more than 3 MiB"):
         imgforge.run(f"oci:{place / 'made'}:base", NONE, settings=limited)
     assert not list(settings.cache.glob("tmp/*/*.tar"))
+
+
+@pytest.mark.parametrize(("ahead", "most"), [(0, 2), (1 << 30, 6)])
+def test_tars_come_in_order_and_no_more_than_may_wait(
+    place: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, ahead: int, most: int
+) -> None:
+    layers = [[file(f"noise{number}", os.urandom(1 << number))] for number in range(6)]
+    images.put(made(*layers), Layout(place / "made"), "base")
+    monkeypatch.setattr(tars, "_AHEAD", ahead)
+    with Builder(settings) as builder:
+        base = builder.open(f"oci:{place / 'made'}:base")
+        with tars.Tars(base, range(6), cache=builder.cache, reporter=Reporter()) as taken:
+            for number, diff_id in enumerate(base.image.config.diff_ids):
+                with taken.take(number) as tar:
+                    assert tar is not None
+                    assert Digest.of(tar.read_bytes()) == diff_id
+                    assert len(list(tar.parent.iterdir())) <= most
+                assert not tar.exists()
+    assert _kept(settings) == []
+
+
+def test_a_layer_is_proven_whichever_was_taken_before(
+    place: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = made(BELOW, ABOVE, GOOD)
+    images.put(made(BELOW, ABOVE, EVIL, claiming=good), Layout(place / "made"), "base")
+    monkeypatch.setattr(tars, "_AHEAD", 0)
+    with Builder(settings) as builder:
+        base = builder.open(f"oci:{place / 'made'}:base")
+        with (
+            pytest.raises(IntegrityError, match="layer 3: expected diff_id"),
+            tars.Tars(base, (), cache=builder.cache, reporter=Reporter()) as taken,
+            taken.take(2),
+        ):
+            pass
 
 
 def test_a_disk_without_room_ends_all_threads(place: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

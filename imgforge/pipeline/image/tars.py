@@ -86,21 +86,21 @@ class Tars:
     def take(self, number: int) -> Iterator[Path | None]:
         """Wait until a layer is proven; give its tar, removed after the block, or None if it is not wanted.
 
-        Layers are taken in ascending order.
+        Layers are taken in ascending order, and may be left out.
 
         Raises:
             IntegrityError: it is not the layer that the config claims, or it is damaged.
             BombError: it, or the image, is larger than its limit.
             StoreError: the disk is full.
         """
-        self._fill()
+        self._fill(number)
         future = self._running.pop(number, None)
         if future is None:
             yield None
             return
         path = future.result()
         self._weight -= self._size(number)
-        self._fill()
+        self._fill(number)
         try:
             yield path
         finally:
@@ -119,12 +119,15 @@ class Tars:
     def _size(self, number: int) -> int:
         return self._base.image.manifest.layers[number].size
 
-    def _fill(self) -> None:
-        """Start the next layers, at least one if none runs."""
-        while self._waiting and (not self._running or self._weight + self._size(self._waiting[0]) <= _AHEAD):
+    def _fill(self, last: int) -> None:
+        """Start all layers up to one, and those after it that there is room for, at least one if none runs."""
+        while self._waiting and (self._waiting[0] <= last or not self._running or self._has_room()):
             number = self._waiting.popleft()
             self._weight += self._size(number)
             self._running[number] = self._executor.submit(self._read, number)
+
+    def _has_room(self) -> bool:
+        return self._weight + self._size(self._waiting[0]) <= _AHEAD
 
     def _read(self, number: int) -> Path | None:
         if number not in self._wanted:

@@ -24,15 +24,19 @@ def trees_of(base: Base, *, cache: Cache, workshop: Workshop, reporter: Reporter
         prove(base, cache=cache, reporter=reporter)
         return tuple(cache.place(kind, _key(base, number)) for number in numbers)
     with cache.lock(kind, _key(base, 0)):  # images that share layers are unpacked in turn: none twice
-        missing = [number for number in numbers if cache.get(kind, _key(base, number)) is None]
-        trees: list[Path] = []
-        with Tars(base, missing, cache=cache, reporter=reporter) as tars:
-            for number in numbers:
-                with tars.take(number) as tar:
-                    target = cache.place(kind, _key(base, number))
-                    if tar is not None:
-                        _extract(base, number, tar, target, workshop=workshop, lowers=tuple(trees), reporter=reporter)
-                    trees.append(target)
+        return _unpacked(base, cache=cache, workshop=workshop, reporter=reporter)
+
+
+def _unpacked(base: Base, *, cache: Cache, workshop: Workshop, reporter: Reporter) -> tuple[Path, ...]:
+    numbers = range(len(base.image.config.diff_ids))
+    kind, trees = workshop.tree_kind, list[Path]()
+    missing = [number for number in numbers if cache.get(kind, _key(base, number)) is None]
+    with Tars(base, missing, cache=cache, reporter=reporter) as tars:
+        for number in numbers:
+            target = cache.place(kind, _key(base, number))
+            with tars.take(number) as tar:
+                _extract(base, number, tar, target, workshop=workshop, lowers=tuple(trees), reporter=reporter)
+            trees.append(target)
     return tuple(trees)
 
 
@@ -44,13 +48,16 @@ def _key(base: Base, number: int) -> str:
 def _extract(
     base: Base,
     number: int,
-    tar: Path,
+    tar: Path | None,
     target: Path,
     *,
     workshop: Workshop,
     lowers: tuple[Path, ...],
     reporter: Reporter,
 ) -> None:
+    """Unpack a layer's tar; without one its tree is there."""
+    if tar is None:
+        return
     size = base.image.manifest.layers[number].size
     try:
         with running(reporter, Step("extract", f"{base.name} layer {number + 1}", size)):
