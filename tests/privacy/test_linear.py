@@ -6,6 +6,7 @@ what happens inside of one expression the ratio of processor times is compared, 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 
@@ -30,7 +31,7 @@ _DASHES = b"-" * 5
 _HEADER = _DASHES + b"BEGIN PRIVATE " + b"KEY" + _DASHES
 
 SEEDS = {
-    **{f"rule {rule.name}": rule.prefixes[0] for rule in RULES},
+    **{f"rule {rule.name}": rule.prefixes[0] or b"PrivateKey=" for rule in RULES},
     **{f"body {rule.name}": rule.prefixes[0] + sample(rule.pattern, seed="s")[:-1] for rule in RULES},
     "pem": _HEADER,
     "pem lines": _HEADER + b"\nMIIEvQIBADANBgkqhkiG9w0BAQ\n",
@@ -107,9 +108,9 @@ def taken(work: Callable[[bytes], object], data: bytes) -> float:
     return time.process_time() - start
 
 
-def is_linear(work: Callable[[bytes], object], seed: bytes) -> bool:
+def is_linear(work: Callable[[bytes], object], seed: bytes, *, base: int = SIZE) -> bool:
     """Tell whether work grows as the input does; what is quick at the larger size is not asked."""
-    small, large = ((seed * (size // len(seed) + 1))[:size] for size in (SIZE, TIMES * SIZE))
+    small, large = ((seed * (size // len(seed) + 1))[:size] for size in (base, TIMES * base))
     for _ in range(3):
         second = taken(work, large)
         if second < QUICK or second / max(taken(work, small), QUICK / TIMES) < RATIO:
@@ -133,6 +134,11 @@ def test_no_byte_is_decoded_often(name: str) -> None:
     decoded = sum(len(found.content) for found in hidden.find(hidden.Classes.of(data)))
     assert decoded <= 4 * len(data)
     assert sum(len(found.content) for found in escapes.find(data)) <= len(data)
+
+
+def test_quadratic_work_is_noticed() -> None:
+    assert not is_linear(re.compile(rb"a+b").findall, b"a", base=SIZE // 2)
+    assert is_linear(re.compile(rb"ab").findall, b"a")
 
 
 def test_a_variable_with_a_long_name_is_judged_by_its_end() -> None:
