@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 import attrs
 
+from imgforge.codec.source import Aside, forget
 from imgforge.codec.stream import decompress
 from imgforge.digest import Digest
 from imgforge.errors import IntegrityError
@@ -193,7 +194,12 @@ def packages_of_step(text: str) -> frozenset[str]:
 
 
 def open_tar(
-    layer: Layer, open_blob: Callable[[Descriptor], BinaryIO], *, cap: int = LAYER_CAP, threads: int = 1
+    layer: Layer,
+    open_blob: Callable[[Descriptor], BinaryIO],
+    *,
+    cap: int = LAYER_CAP,
+    threads: int = 1,
+    aside: Aside = forget,
 ) -> BinaryIO:
     """Open a layer as its tar, which raises IntegrityError when it turns out not to have the diff_id.
 
@@ -204,9 +210,10 @@ def open_tar(
         open_blob: opens the bytes that a descriptor names, verified.
         cap: bytes of the tar that are accepted.
         threads: how many may decompress.
+        aside: gets what the compressed bytes carry that is no part of the tar.
     """
     what = f"layer {layer.descriptor.digest}"
-    tar = decompress(open_blob(layer.descriptor), what=what, cap=cap, threads=threads)
+    tar = decompress(open_blob(layer.descriptor), what=what, cap=cap, threads=threads, aside=aside)
     return verified(tar, digest=layer.diff_id, size=None, what=f"{what}: diff_id")
 
 

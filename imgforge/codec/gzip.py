@@ -17,6 +17,9 @@ from imgforge.codec import ordered, source
 deflate = late.module("deflate")
 
 MAGIC = b"\x1f\x8b\x08"
+_HEADER_MAX = 128 << 10
+_EXTRA, _NAME, _COMMENT = 4, 8, 16
+
 MEMBER = 4 << 20
 """Bytes of content in each member but the last: part of what a layer's bytes depend on."""
 
@@ -56,16 +59,50 @@ class Inflater:
         return piece
 
 
-def expand(stream: source.Source) -> Iterator[bytes]:
+def expand(stream: source.Source, aside: source.Aside = source.forget) -> Iterator[bytes]:
     """Yield the content of a gzip stream of any number of members.
+
+    Args:
+        stream: the compressed bytes.
+        aside: gets what the members' headers hold besides numbers.
 
     Raises:
         IntegrityError: it is damaged or cut off.
     """
+
+    def start() -> Inflater:
+        if aside is not source.forget:
+            aside(fields(stream))
+        return Inflater()
+
     try:
-        yield from source.expand(stream, form="gzip", magic=MAGIC, start=Inflater)
+        yield from source.expand(stream, form="gzip", magic=MAGIC, start=start)
     except zlib.error as error:
         raise stream.damaged("gzip", error) from None
+
+
+def fields(stream: source.Source) -> bytes:
+    """Return the extra fields, the name and the comment of the header that follows, which stays there.
+
+    Source: RFC 1952, section 2.3.
+
+    Raises:
+        IntegrityError: they are longer than anything that writes them for a purpose.
+    """
+    flags = stream.peek(4)[3:]
+    if not flags or not flags[0] & (_EXTRA | _NAME | _COMMENT):
+        return b""
+    header = stream.peek(_HEADER_MAX)
+    at = 10
+    if flags[0] & _EXTRA:
+        at += 2 + int.from_bytes(header[10:12], "little")
+    for flag in (_NAME, _COMMENT):
+        if flags[0] & flag:
+            end = header.find(b"\0", at)
+            if end < 0:
+                raise stream.damaged("gzip", "too long a header")
+            at = end + 1
+    return header[10:at].replace(b"\0", b"\n")
 
 
 def compress(data: bytes | memoryview, level: int = LEVEL) -> bytes:

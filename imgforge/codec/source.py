@@ -14,6 +14,14 @@ _CHUNK = 256 << 10
 _FIRST = 4 << 10
 
 
+Aside = Callable[[bytes], None]
+"""Takes what a compressed stream carries that is no content: comments, frames to skip."""
+
+
+def forget(_data: bytes) -> None:
+    """Take it, and keep nothing."""
+
+
 class BombError(IntegrityError):
     """A compressed stream that grows beyond what its caller accepts."""
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from imgforge.codec import gzip, xz, zstd
-from imgforge.codec.source import PIECE, BombError, Source, expand
+from imgforge.codec.source import PIECE, Aside, BombError, Source, expand, forget
 
 _BZIP2 = (b"1AY&SY", b"\x17rE8P\x90")  # pi for a block, its root for the end of an empty stream
 
 
-def decompress(stream: BinaryIO, *, what: str, cap: int, threads: int = 1) -> BinaryIO:
+def decompress(stream: BinaryIO, *, what: str, cap: int, threads: int = 1, aside: Aside = forget) -> BinaryIO:
     """Return a stream of what another one holds: gzip, zstd, xz, bzip2, told apart by how they begin, or plain.
 
     Several members, frames or streams in a row are one content. The input is read as output is asked for, to its
@@ -24,22 +24,23 @@ def decompress(stream: BinaryIO, *, what: str, cap: int, threads: int = 1) -> Bi
         what: the object's name in messages.
         cap: bytes of output that are accepted.
         threads: how many may decode one xz stream that was written in blocks.
+        aside: gets what the stream carries that is no content, while it is read.
 
     Raises (while it is read):
         BombError: there is more output than `cap`.
         IntegrityError: the stream is damaged or cut off, or something follows its end.
     """
     source = Source(stream, what=what)
-    return io.BufferedReader(_Expanded(_pieces(source, threads), what=what, cap=cap), PIECE)
+    return io.BufferedReader(_Expanded(_pieces(source, threads, aside), what=what, cap=cap), PIECE)
 
 
-def _pieces(source: Source, threads: int) -> Iterator[bytes]:
+def _pieces(source: Source, threads: int, aside: Aside) -> Iterator[bytes]:
     """Choose the decompressor."""
     begin = source.peek(10)
     if begin.startswith(gzip.MAGIC):
-        return gzip.expand(source)
+        return gzip.expand(source, aside)
     if begin.startswith(zstd.MAGIC) or zstd.is_skippable(begin):
-        return zstd.expand(source)
+        return zstd.expand(source, aside)
     if begin.startswith(xz.MAGIC):
         return xz.expand(source, threads=threads)
     if begin.startswith(b"BZh") and begin[4:] in _BZIP2:

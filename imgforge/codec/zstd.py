@@ -32,8 +32,12 @@ def is_skippable(begin: bytes) -> bool:
     return 0x50 <= (begin or b"\0")[0] <= 0x5F and begin[1:4] == b"\x2a\x4d\x18"
 
 
-def expand(stream: source.Source) -> Iterator[bytes]:
+def expand(stream: source.Source, aside: source.Aside = source.forget) -> Iterator[bytes]:
     """Yield the content of one or more zstd frames.
+
+    Args:
+        stream: the compressed bytes.
+        aside: gets what is in skippable frames, in pieces.
 
     Raises:
         IntegrityError: a frame is damaged, cut off, or wants too large a window.
@@ -41,7 +45,7 @@ def expand(stream: source.Source) -> Iterator[bytes]:
     decoder = decompressor()
     while begin := stream.peek(4):
         if is_skippable(begin):
-            _skip(stream)
+            _skip(stream, aside)
         elif begin == MAGIC:
             yield from frame(stream, decoder)
         else:
@@ -53,13 +57,14 @@ def decompressor() -> Any:
     return zstandard.ZstdDecompressor(max_window_size=_WINDOW)
 
 
-def _skip(stream: source.Source) -> None:
+def _skip(stream: source.Source, aside: source.Aside) -> None:
     """Pass over a skippable frame."""
     left = int.from_bytes(stream.exactly(8)[4:], "little")
     while left:
         data = stream.take(left)
         if not data:
             raise stream.truncated()
+        aside(data)
         left -= len(data)
 
 

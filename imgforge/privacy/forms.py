@@ -24,6 +24,9 @@ _ZLIB = re.compile(rb"\x78[\x01\x5e\x9c\xda]")
 _LZMA = re.compile(
     rb"\x5d\0\0(?:[\x01\x02\x04\x08\x10\x20\x40\x80]\0|\0[\x01\x02\x04\x08\x10])(?:\xff{8}|.{4}\0{4})", re.DOTALL
 )
+COMPRESSED_BEGIN = frozenset(b"\x1f\xfd\x28\x78\x5dBL") | frozenset(range(0x50, 0x60))
+"""First bytes of `is_compressed`."""
+
 _OTHER = {
     "7-Zip": rb"7z\xbc\xaf\x27\x1c",
     "ACE": rb".{7}\*\*ACE\*\*",

@@ -24,6 +24,9 @@ _IS_PRINTABLE = bytes(1 if byte in _PRINTABLE else 0 for byte in range(256))
 _RUN = 28
 """Characters of base64 or digits in a row: 20 bytes of text, the shortest token."""
 _WIDE_RUN = 16
+_WIDE_MIN = 20
+"""Characters of the shortest token, in wide text."""
+
 _TEXT_RUN = 18
 """Bytes of text in a row that make the content of a run worth a search."""
 
@@ -204,6 +207,9 @@ def _wide(data: bytes, classes: bytes, *, needle: bytes, ending: re.Pattern[byte
             start -= step
         ended = ending.match(data, at)
         end = ended.end() if ended else at + len(needle)
+        if end - start < _WIDE_MIN * step:
+            at = floor = end
+            continue
         yield Hidden(start, end, data[start:end:step] + (_last(data, end) if step == 2 else b""), encoding)
         at = floor = end
 

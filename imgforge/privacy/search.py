@@ -30,6 +30,9 @@ SEPARATOR = b"\xff\0\xff\n"
 TEXT_SEPARATOR = b"\n\x1d\x1e\n"
 """The same for texts that are all ASCII, which are not searched for what only binary data can hold. As long."""
 
+_BEGINS = frozenset(bytes((byte,)) for byte in keys.STORES_BEGIN | forms.COMPRESSED_BEGIN) | {b"P"}
+"""How stores of keys, compressed streams and zips begin."""
+
 _NOT_TEXT = tuple(anchor for anchor in ANCHORED if anchor.byte < b"\t")
 _IN_TEXT = tuple(anchor for anchor in ANCHORED if anchor not in _NOT_TEXT)
 
@@ -126,6 +129,8 @@ def _hidden(given: Classes, spans: list[tuple[int, int]], hosts: Hosts, depth: i
     for hit in _search(joined, hosts, depth - 1, room) if found else ():
         yield _unhidden(found[min(owner(starts, hit), len(found) - 1)], hit)
     for one in found:
+        if one.content[:1] not in _BEGINS:
+            continue
         yield from (_unhidden(one, Hit(kind, 0, secret)) for kind, secret in keys.stores(one.content))
         if one.encoding != "escaped" and (forms.is_compressed(one.content[:10]) or one.content.startswith(forms.ZIP)):
             yield _unhidden(one, Hit(ARCHIVE, 0, one.content))

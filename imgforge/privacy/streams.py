@@ -18,10 +18,8 @@ HEADER = "(header)"
 AFTER = "(after its end)"
 
 _SUFFIXES = (".gz", ".xz", ".zst", ".bz2", ".tgz", ".txz", ".lz", ".lzma")
-_HEADER_MAX = 128 << 10
 _ASIDE_MAX = 16 << 20
 _BZIP2 = (b"1AY&SY", b"\x17rE8P\x90")
-_EXTRA, _NAME, _COMMENT = 4, 8, 16
 
 
 def visit(begin: bytes, stream: BinaryIO, *, name: str, visit: Visit, limits: Limits) -> None:
@@ -92,7 +90,7 @@ def members(source: Source, aside: Aside) -> Iterator[bytes]:
 def _pieces(source: Source, begin: bytes, aside: Aside, *, is_first: bool) -> Iterator[bytes] | None:
     """Return the content of the stream that begins here; None when none does."""
     if begin.startswith(gzip.MAGIC):
-        aside.keep(_fields(source.peek(_HEADER_MAX)) if begin[3:4].strip(b"\0") else b"")
+        aside.keep(gzip.fields(source))
         return member(source, gzip.Inflater())
     if begin.startswith(zstd.MAGIC):
         return zstd.frame(source, zstd.decompressor())
@@ -116,22 +114,6 @@ def _other(source: Source, begin: bytes, *, is_first: bool) -> Iterator[bytes] |
 
 def _lzma() -> lzma.LZMADecompressor:
     return lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=xz.MEMORY)
-
-
-def _fields(header: bytes) -> bytes:
-    """Return what a gzip header holds besides numbers: extra fields, a name, a comment."""
-    if len(header) < 10 or not header[3] & (_EXTRA | _NAME | _COMMENT):
-        return b""
-    at = 10
-    if header[3] & _EXTRA:
-        at += 2 + int.from_bytes(header[10:12], "little")
-    for flag in (_NAME, _COMMENT):
-        if header[3] & flag:
-            end = header.find(b"\0", at)
-            if end < 0:
-                raise UnsearchableError("too long a header")
-            at = end + 1
-    return header[10:at].replace(b"\0", b"\n")
 
 
 def _skipped(source: Source, aside: Aside) -> Iterator[bytes]:

@@ -6,6 +6,7 @@ import gzip
 from pathlib import Path
 
 import pytest
+import zstandard
 from builders import images, policies, secrets
 from builders.images import AMD64, EPOCH, Made
 from builders.policies import Searches, under
@@ -27,8 +28,13 @@ HERE = "docker://127.0.0.1:1/shop:1"  # nobody listens there: what gets as far a
 
 
 def layer_of(tar: bytes, *, diff_id: Digest | None = None) -> tuple[Layer, bytes]:
-    packed = gzip.compress(tar, mtime=0)
-    descriptor = Descriptor(media.layer("gzip"), Digest.of(packed), len(packed))
+    return packed_layer(tar, gzip.compress(tar, mtime=0), diff_id=diff_id)
+
+
+def packed_layer(
+    tar: bytes, packed: bytes, *, diff_id: Digest | None = None, form: str = "gzip"
+) -> tuple[Layer, bytes]:
+    descriptor = Descriptor(media.layer(form), Digest.of(packed), len(packed))
     return Layer(descriptor, diff_id or Digest.of(tar)), packed
 
 
@@ -56,6 +62,49 @@ def test_what_stands_behind_the_end_of_a_layer_s_archive_is_searched(guarded: Wo
     (refusal,) = imgforge.check("tailed", settings=guarded.settings).refusals
     assert refusal.rule == "privacy.scan"
     assert "behind the end of the archive" in refusal.text
+
+
+def with_fields(packed: bytes, flags: int, fields: bytes) -> bytes:
+    """Return a gzip member with more in its header (RFC 1952, section 2.3)."""
+    return packed[:3] + bytes((flags,)) + packed[4:10] + fields + packed[10:]
+
+
+def skippable(data: bytes) -> bytes:
+    return b"\x53\x2a\x4d\x18" + len(data).to_bytes(4, "little") + data
+
+
+def carriers(tar: bytes, data: bytes) -> dict[str, tuple[str, bytes]]:
+    """Return what a layer's compression can carry beside the tar."""
+    gz, zst = gzip.compress(tar, mtime=0), zstandard.ZstdCompressor().compress(tar)
+    empty = gzip.compress(b"", mtime=0)
+    extra = b"AB" + len(data).to_bytes(2, "little") + data
+    return {
+        "a gzip comment": ("gzip", with_fields(gz, 16, data + b"\0")),
+        "a gzip name": ("gzip", with_fields(gz, 8, data + b"\0")),
+        "a gzip extra field": ("gzip", with_fields(gz, 4, len(extra).to_bytes(2, "little") + extra)),
+        "a later gzip member": ("gzip", gz + with_fields(empty, 16, data + b"\0")),
+        "a zstd frame to skip": ("zstd", zst + skippable(data)),
+        "the first zstd frame": ("zstd", skippable(data) + zst),
+        "a packed zstd frame to skip": ("zstd", zst + skippable(gzip.compress(data))),
+    }
+
+
+@pytest.mark.parametrize("name", carriers(b"", b""))
+def test_what_a_layer_s_compression_carries_is_searched(guarded: World, name: str) -> None:
+    tar = images.build_tar({"srv/file": b"nothing\n"})
+    for data in (b"made by a tool", secrets.pem("ed25519")):
+        form, packed = carriers(tar, data)[name]
+        images.put(image_of(*packed_layer(tar, packed, form=form)), guarded.layout, "carrying")
+        told = [refusal.text for refusal in imgforge.check("carrying", settings=guarded.settings).refusals]
+        assert ["its compression" in text for text in told] == ([True] if b"KEY" in data else [])
+
+
+def test_a_gzip_header_that_does_not_end_is_refused(guarded: World) -> None:
+    tar = images.build_tar({"srv/file": b"nothing\n"})
+    packed = with_fields(gzip.compress(tar, mtime=0), 16, b"x" * (200 << 10) + b"\0")
+    images.put(image_of(*packed_layer(tar, packed)), guarded.layout, "long")
+    with pytest.raises(IntegrityError, match="too long a header"):
+        imgforge.check("long", settings=guarded.settings)
 
 
 def test_a_layer_that_says_to_be_one_that_was_searched_is_found_out(guarded: World) -> None:

@@ -94,6 +94,8 @@ def alarms(packages: list[Path]) -> Iterator[str]:
             name = path.name.split("_")[0]
             searched = scan.layer(read(Chained(b"", cast("BinaryIO", unpacking.stdout)), what=name), name=name)
         yield from (f"{finding} [{finding.sha256}]" for finding in searched.findings)
+        if unpacking.returncode:
+            yield f"{name}: not searched: dpkg-deb failed with {unpacking.returncode}"
 
 
 def main() -> int:

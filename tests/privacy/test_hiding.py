@@ -71,7 +71,7 @@ def lzip(content: bytes) -> bytes:
 
 
 KEY, GITHUB = pem(), token("github")
-BARE = b"-----BEGIN PRIVATE KEY-----\n" + base64.b64encode(
+BARE = b"-".join((b"-----BEGIN PRIVATE KEY", b"----\n")) + base64.b64encode(
     b"\x30\x82\x04\xa4\x02\x01\0\x30" + b"\0" * 9 + b"Zb3k9q" * 200
 )
 ENCODED = base64.b64encode(KEY)

@@ -6,6 +6,7 @@ what happens inside of one expression the ratio of processor times is compared, 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 
@@ -30,7 +31,7 @@ _DASHES = b"-" * 5
 _HEADER = _DASHES + b"BEGIN PRIVATE " + b"KEY" + _DASHES
 
 SEEDS = {
-    **{f"rule {rule.name}": rule.prefixes[0] for rule in RULES},
+    **{f"rule {rule.name}": rule.prefixes[0] or b"PrivateKey=" for rule in RULES},
     **{f"body {rule.name}": rule.prefixes[0] + sample(rule.pattern, seed="s")[:-1] for rule in RULES},
     "pem": _HEADER,
     "pem lines": _HEADER + b"\nMIIEvQIBADANBgkqhkiG9w0BAQ\n",
@@ -133,6 +134,11 @@ def test_no_byte_is_decoded_often(name: str) -> None:
     decoded = sum(len(found.content) for found in hidden.find(hidden.Classes.of(data)))
     assert decoded <= 4 * len(data)
     assert sum(len(found.content) for found in escapes.find(data)) <= len(data)
+
+
+def test_quadratic_work_is_noticed() -> None:
+    assert not is_linear(re.compile(rb"a+b").findall, b"a")
+    assert is_linear(re.compile(rb"ab").findall, b"a")
 
 
 def test_a_variable_with_a_long_name_is_judged_by_its_end() -> None:

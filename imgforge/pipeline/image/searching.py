@@ -22,6 +22,7 @@ from imgforge.privacy import scan
 from imgforge.privacy.finding import Finding, Place
 from imgforge.privacy.hosts import Hosts
 from imgforge.privacy.scan import Searched
+from imgforge.privacy.streams import Aside
 from imgforge.report import Reporter, Step, running
 from imgforge.store.cache import Cache
 from imgforge.tar import reader
@@ -30,6 +31,7 @@ from imgforge.tree import Entry, Kind
 _PROXY = re.compile(r"(http|https|all|ftp)_proxy", re.IGNORECASE)
 _HOSTS_MAX = 1 << 20
 _CHUNK = 1 << 20
+_BESIDE = "(comments and skipped frames of its compression)"
 _BEHIND = "(bytes behind the end of the archive)"
 
 
@@ -89,19 +91,24 @@ def _layer(image: Base, layer: Layer, number: int, *, hosts: Hosts, cache: Cache
 
 
 def _search(image: Base, layer: Layer, called: str, hosts: Hosts) -> Searched:
-    with open_tar(layer, image.open_blob) as stream:
-        members = _and_the_rest(reader.read(stream, what=f"{image.name}: {called}"), stream)
+    aside = Aside()
+    with open_tar(layer, image.open_blob, aside=aside.keep) as stream:
+        members = _and_the_rest(reader.read(stream, what=f"{image.name}: {called}"), stream, aside)
         found = scan.layer(members, name=called, hosts=hosts)
         drain(stream)
     return found
 
 
-def _and_the_rest(members: Iterator[tuple[Entry, BinaryIO]], stream: BinaryIO) -> Iterator[tuple[Entry, BinaryIO]]:
-    """Yield the members of a tar, and what stands behind its end: that is in everybody's download, too."""
+def _and_the_rest(
+    members: Iterator[tuple[Entry, BinaryIO]], stream: BinaryIO, aside: Aside
+) -> Iterator[tuple[Entry, BinaryIO]]:
+    """Yield the members of a tar, what is behind its end, and what its compression carries: all of it is downloaded."""
     yield from members
     while chunk := stream.read(_CHUNK):
         if chunk.strip(b"\0"):
             yield Entry(_BEHIND, Kind.FILE, size=len(chunk)), io.BytesIO(chunk)
+    if carried := b"".join(aside.parts):
+        yield Entry(_BESIDE, Kind.FILE, size=len(carried)), io.BytesIO(carried)
 
 
 def _dump(searched: Searched) -> bytes:
