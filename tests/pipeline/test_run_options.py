@@ -31,8 +31,7 @@ def built(ground: Archive, warm_cache: Path, tmp_path_factory: pytest.TempPathFa
     """A world with the image ``image``: files in /run and /tmp, links that lead astray, a user."""
     world = World.on(ground, tmp_path_factory.mktemp("run"), cache=warm_cache)
     links = {
-        "srv/out": "/proc",
-        "srv/top": "/",
+        **{"srv/out": "/proc", "srv/top": "/"},
         "srv/up": "../../../../../../etc",
         "srv/gone": "/nowhere/at/all",
         "run/app/link": "state",
