@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -48,16 +49,14 @@ def run(  # noqa: PLR0913 - one for each option of the command
         UsageError: the image has no command or no such user, or a volume's source is missing.
         SandboxError: no sandbox works here, or this one has no mounts for volumes.
     """
-    variables = environment.resolved(*map(environment.read, env_files), env or {})
-    options = running.RunOptions(env=variables, volumes=volumes, user=user, workdir=workdir)
+    env = environment.resolved(*map(environment.read, env_files), env or {})
+    options = running.RunOptions(env=env, volumes=volumes, user=user, workdir=workdir)
     with (
         readable.cache(settings) as cache,
         Builder(settings, cache=cache) as builder,
         workshops.Workshop(settings.sandbox, settings.limits) as workshop,
     ):
         workshop.start()  # while the image is opened
-        opened = builder.open(image, platform=own_platform())
-        where = {"cache": cache, "workshop": workshop, "reporter": settings.reporter}
-        return int(
-            running.run(opened, argv, options=options, limits=attrs.evolve(settings.limits, time=timeout), **where)
-        )
+        where: dict[str, Any] = {"cache": cache, "workshop": workshop, "reporter": settings.reporter}
+        where["limits"] = attrs.evolve(settings.limits, time=timeout)
+        return int(running.run(builder.open(image, platform=own_platform()), argv, options=options, **where))
