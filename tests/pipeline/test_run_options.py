@@ -30,12 +30,8 @@ APART = RUNGS[:3]
 def built(ground: Archive, warm_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> World:
     """A world with the image ``image``: files in /run and /tmp, links that lead astray, a user."""
     world = World.on(ground, tmp_path_factory.mktemp("run"), cache=warm_cache)
-    links = {
-        **{"srv/out": "/proc", "srv/top": "/"},
-        "srv/up": "../../../../../../etc",
-        "srv/gone": "/nowhere/at/all",
-        "run/app/link": "state",
-    }
+    astray = {"srv/out": "/proc", "srv/top": "/", "srv/up": "../../../../../../etc", "srv/gone": "/nowhere/at/all"}
+    links = astray | {"run/app/link": "state"}
     files: dict[str, Any] = {path: Entry("", Kind.SYMLINK, mode=0o777, target=to) for path, to in links.items()}
     files |= {
         "run/app": directory("run/app", mode=0o2750, uid=33, gid=50)[0],
