@@ -96,19 +96,21 @@ def test_file_systems_in_memory_have_a_size(apart: Station) -> None:
 
 
 def test_members_are_all_that_descend_from_a_process() -> None:
-    reading, writing = os.pipe()
+    (hearing, telling), (waiting, releasing) = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
         if os.fork() == 0:
-            os.write(writing, b"1")
-            os.read(reading, 1)
+            os.write(telling, b"1")
+            os.read(waiting, 1)
             os._exit(0)
         os.wait()
         os._exit(0)
-    os.read(reading, 1)
+    os.read(hearing, 1)
     found = family.members(os.getpid())
-    os.write(writing, b"1")
+    os.write(releasing, b"1")
     os.waitpid(child, 0)
+    for descriptor in (hearing, telling, waiting, releasing):
+        os.close(descriptor)
     grandchildren = [member for member in found.values() if member.parent == child]
     assert found[child].parent == os.getpid()
     assert [member.threads for member in grandchildren] == [1]
