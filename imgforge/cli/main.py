@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from imgforge import interruption
 from imgforge.cli import bars, hints, options, parser, progress, rendering, verbs
@@ -73,11 +74,22 @@ def _perform(words: Sequence[str], argv: Sequence[str], *, reporter: progress.Ta
     except parser.HelpGiven:
         return 0
     reporter.complete = hints.Completion(arguments, load)
-    if arguments.verbose:
-        log = logging.getLogger("imgforge")
-        log.addHandler(_Log(reporter))
-        log.setLevel(logging.DEBUG)
-    return verb.perform(arguments, options.settings(arguments, reporter))
+    with _logged(reporter) if arguments.verbose else contextlib.nullcontext():
+        return verb.perform(arguments, options.settings(arguments, reporter))
+
+
+@contextlib.contextmanager
+def _logged(reporter: progress.Tally) -> Iterator[None]:
+    """Show what the library logs, for the time of one command: a caller may run several in one process."""
+    log, handler = logging.getLogger("imgforge"), _Log(reporter)
+    before = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
 
 
 def _reporter(words: set[str], *, verb: str) -> progress.Tally:

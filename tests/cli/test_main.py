@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import attrs
 import pytest
@@ -191,3 +193,10 @@ def test_a_reader_that_has_seen_enough_is_no_error(words: tuple[str, ...]) -> No
     done = _process(*words, stdout=writing)
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_a_command_leaves_no_log_handler_to_the_next_in_this_process(tmp_path: Path) -> None:
+    log = logging.getLogger("imgforge")
+    before = list(log.handlers), log.level
+    assert main(["images", "--verbose", "--store", str(tmp_path / "store")]) == 0
+    assert (list(log.handlers), log.level) == before
