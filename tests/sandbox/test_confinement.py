@@ -226,7 +226,7 @@ LEFT_BEHIND = {
     "a daemon": "perl -e 'use POSIX; fork and exit; POSIX::setsid(); fork and exit; sleep 600'",
     "a crowd of daemons": "perl -e 'use POSIX; for (1..40) { fork and next; POSIX::setsid(); fork; sleep 600 }'",
     "one that ignores all signals": "perl -e '$SIG{$_} = q(IGNORE) for keys %SIG; fork and exit; sleep 600'",
-    "one that forks when it is killed": "perl -e 'for (1..10) { fork or do { for (1..60) { fork and exit } } }'",
+    "one that forks when it is killed": "perl -e 'for (1..10) { fork or do { for (1..300) { fork and exit } exit } }'",
 }
 
 
