@@ -18,7 +18,7 @@ BUILD = 8
 RUNGS = ("root", "subids", "single", "chroot")
 
 HUNGRY = {
-    "a fork bomb": ("processes", "60", "b() { b | b & }; b; sleep 60", "60"),
+    "a fork bomb": ("processes", "60", "while :; do sleep 60 & done", "60"),
     "a memory hog": ("memory", "128 MiB", "exec tail /dev/zero", "128 MiB"),
     "endless output": ("output", "1 MiB", "while :; do echo yes; done", "1 MiB"),
     "an endless line": ("output", "1 MiB", "exec tr '\\0' x < /dev/zero", "1 MiB"),

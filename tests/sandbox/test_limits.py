@@ -20,7 +20,7 @@ pytestmark = pytest.mark.attack
 WIDE = Limits(memory=1 << 30, processes=500, time=None, output=64 << 20, disk=256 << 20)
 
 HUNGRY = {
-    "a fork bomb": ("processes", {"processes": 40}, "b() { b | b & }; b; sleep 60"),
+    "a fork bomb": ("processes", {"processes": 40}, "while :; do sleep 60 & done"),
     "a fork bomb that leaves its parents": (
         "processes",
         {"processes": 40},
