@@ -53,7 +53,7 @@ class Access:
         roots: directories below which files may be read and written that a manifest or a reference names; None for all.
         hosts: of registries and mirrors: ``HOST``, ``HOST:PORT``, ``*.DOMAIN`` or ``*``; without a port, those of http
             and https; None for all.
-        networks: addresses that may be connected to though they are private, as ``10.0.0.0/8``.
+        networks: addresses that may be connected to though they are private, as ``172.16.0.0/12``.
         copied: bytes that the files of one manifest may have together; None for no limit.
     """
 

@@ -133,7 +133,7 @@ class Settings:
             roots: directories below which manifests lie, with their locks, keys and files.
             hosts: registries and mirrors: ``HOST``, ``HOST:PORT``, ``*.DOMAIN`` or ``*`` for all public ones.
             transports: of references.
-            networks: private addresses that may be connected to, as ``10.0.0.0/8``.
+            networks: private addresses that may be connected to, as ``172.16.0.0/12``.
             copied: bytes that the files of one manifest may have together.
             given: other fields; `store` and `cache` should be given.
 

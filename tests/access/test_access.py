@@ -129,10 +129,10 @@ def test_a_private_address_is_allowed_where_it_is_listed_itself_or_its_network_i
     LISTED.address("127.0.0.1", 5000, host="127.0.0.1", what="x")
     with pytest.raises(RestrictedError):
         LISTED.address("127.0.0.1", 5000, host="registry.example.org", what="a name that was made to lead there")
-    inside = Access(hosts=("registry.example.org",), networks=("10.0.0.0/8", "fd00::/8"))
-    inside.address("10.1.2.3", 443, host="registry.example.org", what="x")
+    inside = Access(hosts=("registry.example.org",), networks=("172.16.0.0/12", "fd00::/8"))
+    inside.address("172.16.2.3", 443, host="registry.example.org", what="x")
     inside.address("fd00::1", 443, host="registry.example.org", what="x")
-    inside.address("::ffff:10.1.2.3", 443, host="registry.example.org", what="x")
+    inside.address("::ffff:172.16.2.3", 443, host="registry.example.org", what="x")
     with pytest.raises(RestrictedError):
         inside.address("127.0.0.1", 443, host="registry.example.org", what="x")
 

@@ -236,8 +236,8 @@ def test_a_layout_below_a_root_has_no_links(tree: Tree) -> None:
 
 
 def test_a_network_that_is_none_is_a_usage_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"networks: '10\.0\.0\.0/99'"):
-        Settings.restricted(roots=(tmp_path,), hosts=(), networks=("10.0.0.0/99",))
+    with pytest.raises(UsageError, match=r"networks: '172\.16\.0\.0/99'"):
+        Settings.restricted(roots=(tmp_path,), hosts=(), networks=("172.16.0.0/99",))
 
 
 @pytest.mark.root
