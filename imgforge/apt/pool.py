@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Protocol, TypeVar
 
+from imgforge.apt.listings import Named
 from imgforge.apt.mirrors import join
 from imgforge.digest import Digest
 from imgforge.errors import FetchError
@@ -29,28 +30,12 @@ _IN_A_SNAPSHOT = "a dated copy of the archive may still have it: name one with `
 _IN_NO_SNAPSHOT = "the dated copies that `--snapshot` names do not have it either: one of another day may"
 
 
-class Wanted(Protocol):
-    """What is asked of a package here; a lock's packages have it."""
-
-    @property
-    def name(self) -> str:
-        """The package's name."""
-
-    @property
-    def version(self) -> str:
-        """Its version."""
-
-    @property
-    def architecture(self) -> str:
-        """Its architecture."""
+class Wanted(Named, Protocol):
+    """A package to fetch; those of a lock have it."""
 
     @property
     def digest(self) -> Digest:
         """The SHA-256 of its `.deb`."""
-
-    @property
-    def size(self) -> int:
-        """The bytes of its `.deb`."""
 
     @property
     def path(self) -> str | PurePosixPath:
