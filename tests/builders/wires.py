@@ -72,6 +72,21 @@ def serve(answer: Answer) -> Iterator[Wire]:
         wire.close()
 
 
+class Box:
+    """A server whose next answers are set from outside."""
+
+    def __init__(self) -> None:
+        self.answer = b""
+
+
+@contextlib.contextmanager
+def boxed() -> Iterator[tuple[Box, Wire]]:
+    """Serve what a box holds during a block."""
+    box = Box()
+    with serve(lambda _head: iter((box.answer,))) as wire:
+        yield box, wire
+
+
 def whole(status: str, *headers: tuple[str, str], body: bytes = b"") -> bytes:
     """Return an answer after which the connection is closed."""
     lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers), "Connection: close", "", ""]

@@ -9,7 +9,7 @@ import attrs
 import pytest
 from builders import wires
 from builders.downloads import QUICK
-from builders.wires import Wire, whole
+from builders.wires import Box, Wire, whole
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -61,18 +61,10 @@ STATUSES = (
 )
 
 
-class Box:
-    """A server whose next answer is set from outside."""
-
-    def __init__(self) -> None:
-        self.answer = b""
-
-
 @pytest.fixture(scope="module")
 def box() -> Iterator[tuple[Box, Wire]]:
-    made = Box()
-    with wires.serve(lambda _head: iter((made.answer,))) as wire:
-        yield made, wire
+    with wires.boxed() as made:
+        yield made
 
 
 def ask(box: tuple[Box, Wire], answer: bytes) -> None:

@@ -14,7 +14,7 @@ from builders import wires
 from builders.conforming import Registry, serve
 from builders.pushes import QUICK
 from builders.registries import PASSWORD, USER
-from builders.wires import Wire, whole
+from builders.wires import Box, Wire, whole
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -102,18 +102,10 @@ ASKS: dict[str, Ask] = {
 }
 
 
-class Box:
-    """A server whose next answers are set from outside."""
-
-    def __init__(self) -> None:
-        self.answer = b""
-
-
 @pytest.fixture(scope="module")
 def box() -> Iterator[tuple[Box, Wire]]:
-    made = Box()
-    with wires.serve(lambda _head: iter((made.answer,))) as wire:
-        yield made, wire
+    with wires.boxed() as made:
+        yield made
 
 
 def ask(box: tuple[Box, Wire], what: Ask, answer: bytes) -> None:
