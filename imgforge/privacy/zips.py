@@ -23,7 +23,6 @@ from imgforge.codec.source import Decompressor, Source, member
 from imgforge.privacy import forms
 from imgforge.privacy.forms import Limits, Pieces, Refuse, Visit
 
-_LOCAL = b"PK\x03\x04"
 _HEADER = struct.Struct("<4s5H3L2H")
 _ENCRYPTED, _DESCRIPTOR = 1, 8
 _STORED, _DEFLATED, _BZIP2, _ZSTD = 0, 8, 12, 93

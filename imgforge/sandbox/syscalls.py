@@ -54,7 +54,6 @@ _AT_RECURSIVE = 0x8000
 _OPEN_TREE_CLONE = 1
 _MOVE_MOUNT_F_EMPTY_PATH = 0x4
 _MOVE_MOUNT_T_EMPTY_PATH = 0x40
-_CLOSE_RANGE_CLOEXEC = 4
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 _LANDLOCK_CREATE_VERSION, _LANDLOCK_PATH_BENEATH = 1, 1
 _KEYCTL_JOIN_SESSION_KEYRING = 1
@@ -163,18 +162,6 @@ def _permitted() -> int:
     if _LIBC.capget(header, data) != 0:
         raise _failed("capget")
     return int(data[1]) | int(data[4]) << 32
-
-
-def close_on_exec(first: int) -> None:
-    """Mark every descriptor from `first` on to be closed by execve (close_range(2), or one by one before 5.11)."""
-    try:
-        _syscall("close_range", _CLOSE_RANGE, ctypes.c_uint(first), ctypes.c_uint(0xFFFFFFFF), _CLOSE_RANGE_CLOEXEC)
-    except OSError:
-        for descriptor in range(first, os.sysconf("SC_OPEN_MAX")):
-            try:
-                os.set_inheritable(descriptor, False)
-            except OSError:
-                continue
 
 
 def close_range(first: int, last: int) -> None:
