@@ -7,6 +7,8 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 
+_DRIPPING = 60.0
+
 Answer = Callable[[bytes], Iterator[bytes]]
 """Returns the pieces of an answer to a request's head."""
 
@@ -18,13 +20,15 @@ class Wire:
         url: with no slash at its end.
         host: with the port.
         heads: of the requests that came.
-        closing: set when the test is over; who drips waits for it.
+        closing: set when the test is over; a drip waits for it.
+        dripped_out: whether a drip was waited for to its end, which is 200 times the patience of tests away.
     """
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
         self.heads: list[bytes] = []
         self.closing = threading.Event()
+        self.dripped_out = False
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.host = f"127.0.0.1:{self._socket.getsockname()[1]}"
         self.url = f"http://{self.host}"
@@ -35,10 +39,13 @@ class Wire:
         self._socket.close()
 
     def drip(self, beginning: bytes, repeated: bytes, *, every: float) -> Iterator[bytes]:
-        """Yield a beginning, and then the same bytes again and again."""
+        """Yield a beginning, and then the same bytes again and again for a minute."""
         yield beginning
-        while not self.closing.wait(every):
+        for _ in range(int(_DRIPPING / every)):
+            if self.closing.wait(every):
+                return
             yield repeated
+        self.dripped_out = True
 
     def _accept(self) -> None:
         while True:
