@@ -25,8 +25,8 @@ N ?= 200
 SEED ?= 1
 
 FOR_DEMO := ca-certificates uidmap
-FOR_TESTS := $(FOR_DEMO) buildah chromium crun diffoscope-minimal docker-registry faketime fish gpg libcap2-bin mmdebstrap podman reprepro \
-	runc skopeo strace umoci zsh
+FOR_TESTS := $(FOR_DEMO) buildah chromium cpio crun diffoscope-minimal docker-registry faketime fish gpg gpg-agent libcap2-bin mmdebstrap podman \
+	reprepro runc skopeo strace umoci zsh
 FOR_BENCH := buildah ca-certificates crun docker-registry mmdebstrap podman runc uidmap
 
 .PHONY: help demo test test-newest constraints lint bench oracle fuzz alarms attacks clean
