@@ -30,9 +30,14 @@ class OverlaidCache(Cache):
 
     def get(self, kind: str, key: str) -> Path | None:
         """Return where an entry is, in the upper cache or in the lower one; None when there is none."""
-        found = super().get(kind, key)
-        if found is not None:
-            return found
+        return super().get(kind, key) or self._below(kind, key)
+
+    def place(self, kind: str, key: str) -> Path:
+        """Return where an entry is, in the upper cache or in the lower one, or would be: in the upper one."""
+        place = super().place(kind, key)
+        return place if place.exists() else self._below(kind, key) or place
+
+    def _below(self, kind: str, key: str) -> Path | None:
         below = self._lower / self.entry(kind, key).relative_to(self.path)
         try:
             return below if below.lstat().st_mtime < self._trusted_until else None

@@ -146,6 +146,14 @@ def test_a_lower_cache_is_used_and_not_changed(tmp_path: Path) -> None:
     assert Cache(tmp_path / "lower").read("facts", "key") == b"lower"
 
 
+def test_an_entry_is_placed_where_it_is(tmp_path: Path) -> None:
+    found = overlay.OverlaidCache(tmp_path / "upper", lower=lower(tmp_path / "lower"))
+    assert found.place("facts", "key") == found.get("facts", "key") == tmp_path / "lower" / "facts" / "ke" / "key"
+    found.put("facts", "key", b"upper")
+    assert found.place("facts", "key") == found.get("facts", "key") == tmp_path / "upper" / "facts" / "ke" / "key"
+    assert found.place("facts", "other") == tmp_path / "upper" / "facts" / "ot" / "other"
+
+
 @pytest.mark.parametrize("what", ["open", "owner", "inner", "boot"])
 def test_a_lower_cache_that_may_be_another_s_work_is_not_believed(tmp_path: Path, what: str) -> None:
     below = lower(tmp_path / "lower")
