@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import random
 import shutil
 import subprocess
 import threading
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from builders import images, orphans, servers
@@ -51,31 +54,55 @@ def full_world(cold_world: World) -> World:
     return fill(cold_world)
 
 
-def undisturbed(world: World) -> tuple[str, float]:
-    """Return what an undisturbed build of a world's image prints, and how long it takes; nothing of it stays."""
+def undisturbed(world: World) -> tuple[str, int]:
+    """Return what an undisturbed build of a world's image prints, and the number of its events; nothing of it stays."""
     place = world.path / "undisturbed"
-    start = time.monotonic()
-    done = world.at(place).command("build")
+    done = world.at(place).command("build", "--json")
     assert done.returncode == 0, done.stderr
     shutil.rmtree(place)
     for lock in world.manifests.glob("*.lock.json"):
         lock.unlink()
-    return done.stdout, time.monotonic() - start
+    return done.stdout, done.stderr.count("\n")
+
+
+def read_until(process: subprocess.Popen[str], reached: Callable[[int, Mapping[str, Any]], bool]) -> bool:
+    """Read a build's events, numbered from 1, up to the first that `reached` accepts; return whether there was one."""
+    assert process.stderr is not None
+    return any(reached(number, json.loads(line)) for number, line in enumerate(process.stderr, 1))
+
+
+def is_number(wanted: int) -> Callable[[int, Mapping[str, Any]], bool]:
+    return lambda number, _event: number == wanted
+
+
+def begins(stage: str) -> Callable[[int, Mapping[str, Any]], bool]:
+    return lambda _number, event: (event["event"], event.get("stage")) == ("started", stage)
+
+
+def killed(world: World, reached: Callable[[int, Mapping[str, Any]], bool]) -> bool:
+    """Start a build and kill it at an event; return whether it got that far."""
+    process = world.start("build", "--json")
+    is_reached = read_until(process, reached)
+    process.kill()
+    process.communicate()
+    return is_reached
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_a_build_that_is_killed_leaves_nothing_in_the_way(full_world: World, seed: int) -> None:
-    expected, seconds = undisturbed(full_world)
+    expected, events = undisturbed(full_world)
     draw = random.Random(seed)
-    for _ in range(5):
+    kills = 0
+    while kills < 5:
         with orphans.expected_none():
-            process = full_world.start("build")
-            time.sleep(draw.uniform(0, seconds))
-            process.kill()
-            process.communicate()
+            is_reached = killed(full_world, is_number(draw.randint(1, events - 1)))
         if full_world.settings.store.exists():
             images.check_layout(full_world.layout)
+        if not is_reached:  # what earlier builds left was most of the work: begin again
+            shutil.rmtree(full_world.settings.store)
+            shutil.rmtree(full_world.settings.cache)
+        kills += is_reached
     done = full_world.command("build")
     assert (done.returncode, done.stdout) == (0, expected), done.stderr
     images.check_layout(full_world.layout)
@@ -84,14 +111,12 @@ def test_a_build_that_is_killed_leaves_nothing_in_the_way(full_world: World, see
     assert full_world.command("build").stdout == expected
 
 
-def test_a_store_after_a_kill_is_one_for_other_tools(full_world: World) -> None:
+@pytest.mark.parametrize("stage", ["fragment", "configure", "layer"])
+def test_a_store_after_a_kill_is_one_for_other_tools(full_world: World, stage: str) -> None:
     if shutil.which("skopeo") is None:
         pytest.skip("needs skopeo")
     full_world.build("ground")
-    process = full_world.start("build")
-    time.sleep(0.8)
-    process.kill()
-    process.communicate()
+    assert killed(full_world, begins(stage))
     for name in full_world.layout.names():
         source = f"oci:{full_world.settings.store}:{name}"
         subprocess.run(["skopeo", "copy", source, f"dir:{full_world.path}/{name}"], check=True, capture_output=True)
@@ -101,9 +126,9 @@ def test_a_store_after_a_kill_is_one_for_other_tools(full_world: World) -> None:
 def test_a_worker_that_is_killed_is_an_error_and_the_next_build_works(full_world: World) -> None:
     expected, _ = undisturbed(full_world)
     with orphans.expected_none():
-        process = full_world.start("build")
+        process = full_world.start("build", "--json")
+        assert read_until(process, begins("configure"))
         worker = _child_of(process.pid, "workshop.worker")
-        time.sleep(0.2)
         subprocess.run(["kill", "-9", str(worker)], check=True)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (9, ""), err
