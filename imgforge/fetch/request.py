@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import attrs
 
 from imgforge.digest import Digest
@@ -102,6 +105,7 @@ class Patience:
         total: until a body that is held in memory is there as a whole.
         delay: before the second try; doubled before each further one.
         ceiling: longest wait, also when a server asks for more: then the URL is given up.
+        clock: returns the seconds that have passed since some moment; by it a token expires.
     """
 
     attempts: int = 5
@@ -111,3 +115,4 @@ class Patience:
     total: float = 300.0
     delay: float = 0.5
     ceiling: float = 60.0
+    clock: Callable[[], float] = time.monotonic

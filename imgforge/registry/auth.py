@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 import threading
-import time
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
@@ -40,7 +39,7 @@ _MARGIN = 10.0
 class _Token:
     text: str = attrs.field(repr=False)
     end: float
-    """When it is not used any more, by the monotonic clock."""
+    """When it is not used any more, by `Patience.clock`."""
 
 
 class Auth:
@@ -52,7 +51,7 @@ class Auth:
         Args:
             connections: to the token servers.
             find: returns who asks.
-            patience: how slow a token server may be.
+            patience: how slow a token server may be, and the clock.
         """
         self._connections = connections
         self._find = find
@@ -82,7 +81,7 @@ class Auth:
                 return f"Bearer {credentials.secret}"
             key = (repository.host, scopes)
             token = self._tokens.get(key)
-            if token is None or time.monotonic() >= token.end:
+            if token is None or self._patience.clock() >= token.end:
                 token = self._tokens[key] = self._buy(repository, challenge, scopes, credentials)
             return f"Bearer {token.text}"
 
@@ -139,7 +138,7 @@ class Auth:
         realm = self._realm(repository, challenge)
         what = f"{repository.host}: token of {realm.netloc}"
         pairs = [("service", challenge.service), *(("scope", scope) for scope in sorted(scopes))]
-        started = time.monotonic()
+        started = self._patience.clock()
         if credentials and credentials.kind is Kind.IDENTITY:
             grant = (("grant_type", "refresh_token"), ("client_id", "imgforge"), ("refresh_token", credentials.secret))
             joined = [("service", challenge.service), ("scope", " ".join(sorted(scopes)))]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from typing import BinaryIO
 
 import attrs
@@ -43,9 +45,9 @@ class Place:
     credentials: Find = anonymous
     authority: Authority = attrs.field(factory=trust.authorities)
 
-    def client(self) -> Client:
+    def client(self, *, clock: Callable[[], float] = time.monotonic) -> Client:
         """Make a client that is let in."""
-        return Client(credentials=self.credentials, authority=self.authority, patience=QUICK)
+        return Client(credentials=self.credentials, authority=self.authority, patience=attrs.evolve(QUICK, clock=clock))
 
     def at(self, name: str) -> Repository:
         """Return a repository."""

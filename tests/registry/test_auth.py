@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import time
+import urllib.error
+import urllib.request
 from typing import Any
 
 import pytest
 from builders import conforming, proxies, tokens
 from builders.proxies import Fault
-from builders.pushes import MADE, QUICK, Place, check_pulled, push
+from builders.pushes import QUICK, Place, check_pulled, push
 from builders.registries import PASSWORD, USER
 from builders.tokens import TokenServer
 
@@ -80,18 +83,37 @@ def test_a_token_that_the_registry_finds_too_old_is_bought_anew(
     with token_registry.client() as client:
         push(client, token_registry.at(name))
         token_server.asked.clear()
-        time.sleep(3)
+        _wait_until_refused(token_registry, token_server.issued[-1], name)
         push(client, token_registry.at(name))
     assert len(token_server.asked) >= 1
 
 
-def test_a_token_is_not_used_to_its_last_moment(token_registry: Place, token_server: TokenServer, name: str) -> None:
-    token_server.said_lifetime = 0.5
-    with token_registry.client() as client:
+def _wait_until_refused(registry: Place, token: str, name: str) -> None:
+    """Ask a registry with a token until it answers 401."""
+    request = urllib.request.Request(f"http://{registry.host}/v2/{name}/tags/list")
+    request.add_header("Authorization", f"Bearer {token}")
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(request, timeout=5):
+            time.sleep(0.1)
+            continue
+        return
+    raise AssertionError("the registry never refused the token")
+
+
+@pytest.mark.parametrize(("lifetime", "margin"), [(300, 10), (60, 10), (50, 10), (20, 4), (1, 0.2)])
+def test_a_token_is_not_used_to_its_last_moment(
+    token_registry: Place, token_server: TokenServer, name: str, lifetime: float, margin: float
+) -> None:
+    token_server.said_lifetime = lifetime
+    now = 1000.0
+    with token_registry.client(clock=lambda: now) as client:
         push(client, token_registry.at(name))
         token_server.asked.clear()
-        time.sleep(0.45)
-        assert pull.find(client, token_registry.at(name), tag="v1") == MADE.image.digest
+        now += lifetime - margin - 0.01
+        push(client, token_registry.at(name))
+        assert token_server.asked == []
+        now += 0.02
         push(client, token_registry.at(name))
     assert (f"repository:{name}:pull,push",) in asked_for(token_server)
 
