@@ -114,6 +114,28 @@ def is_whiteout(path: str) -> bool:
     return WHITEOUT in path and any(part.startswith(WHITEOUT) for part in path.split("/"))
 
 
+def below_root(name: str) -> str:
+    """Return a name without its leading slashes, as dpkg takes it."""
+    return (name.lstrip("/") or ROOT) if name.startswith("/") else name
+
+
+def inside_root(name: str) -> str:
+    """Return a name with the root as its ``/``, and each ``..`` taken back by the part before it.
+
+    Without a look at symlinks, as Docker, containerd and umoci do (Go's path.Clean). A ``..`` that nothing is before
+    stays: `safe_path` refuses it, as Docker does, where the others would take it for the root.
+    """
+    if not name.startswith("/") and ".." not in name:
+        return name
+    parts: list[str] = []
+    for part in name.split("/"):
+        if part == ".." and parts and parts[-1] != "..":
+            parts.pop()
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/".join(parts) or ROOT
+
+
 def safe_path(name: str, *, what: str) -> str:
     """Return the path of an archive member in this module's form.
 

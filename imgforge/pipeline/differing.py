@@ -31,7 +31,6 @@ from imgforge.pipeline.image.machine import own_platform
 from imgforge.pipeline.layer.view import View
 from imgforge.pipeline.lock import comparing
 from imgforge.rootfs.facts import Facts
-from imgforge.tar import reader
 
 _STATUS = "var/lib/dpkg/status"
 _LOCK = ".json"
@@ -206,7 +205,7 @@ class Comparison:
             here = frozenset(path for path in wanted if tree.layers.get(path) == diff_id)
             if here:
                 with reading.open_layer(image, number) as stream:
-                    found |= files.hashes(reader.read(stream, what=image.name), here)
+                    found |= files.hashes(reading.members(image, number, stream), here)
         return found
 
     def _config(self) -> tuple[ConfigChange, ...]:

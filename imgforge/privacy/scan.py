@@ -23,7 +23,7 @@ from imgforge.privacy.known import KNOWN
 from imgforge.privacy.search import ARCHIVE, SEPARATOR, TEXT_SEPARATOR, UNSEARCHABLE, owner, search
 from imgforge.tree import Entry, Kind, raw
 
-FORMAT = 3
+FORMAT = 4
 """Raise it when the same layer gives other findings because the code changed."""
 
 VERSION = f"{FORMAT}.{digest(repr((patterns.digest(), names.digest(), sorted(KNOWN))).encode())[:12]}"

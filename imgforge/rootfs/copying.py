@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from imgforge.errors import IntegrityError
 from imgforge.tar import Content
+from imgforge.tar.sparse import Sparse
 
 _SMALL = 64 << 10  # below this, reading through the archive's own buffer is cheaper than two more system calls
 _CHUNK = 1 << 20
@@ -21,6 +22,9 @@ def copy(source: BinaryIO, target: int, *, size: int, what: str) -> None:
     Raises:
         IntegrityError: the stream has fewer.
     """
+    if isinstance(source, Sparse):
+        _copy_pieces(source, target, size)
+        return
     left = size
     location = _location(source) if size >= _SMALL else None
     if location is not None:
@@ -33,6 +37,14 @@ def copy(source: BinaryIO, target: int, *, size: int, what: str) -> None:
             raise _missing(what, left)
         write_all(target, data)
         left -= len(data)
+
+
+def _copy_pieces(source: Sparse, target: int, size: int) -> None:
+    """Write a file with the holes that it has in the archive."""
+    for offset, data in source.pieces():
+        os.lseek(target, offset, os.SEEK_SET)
+        write_all(target, data)
+    os.ftruncate(target, size)
 
 
 def _location(source: BinaryIO) -> tuple[int, int] | None:

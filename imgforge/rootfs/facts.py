@@ -15,7 +15,7 @@ import attrs
 from imgforge.errors import IntegrityError
 from imgforge.tree import Entry, Kind, reserved
 
-FORMAT = 3
+FORMAT = 4
 """Raise it when facts of the same layer, or how they are kept, change."""
 
 OPAQUE = ".wh..wh..opq"

@@ -1,7 +1,7 @@
 """Tar archives: read anybody's safely, write ours byte for byte the same.
 
 The formats are POSIX.1-2017 `pax`_ (ustar with extended headers) and the GNU extensions that layers and
-packages really hold. Not a general archiver: sparse files, volumes and incremental dumps are refused.
+packages really hold. Not a general archiver: volumes and incremental dumps are refused.
 
 .. _pax: https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html
 """
@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from imgforge.tar.content import Content
 from imgforge.tar.form import TarError
+from imgforge.tar.member import LAYER, PACKAGE, Forms
 from imgforge.tar.reader import LIMITS, Limits, read
 from imgforge.tar.writer import END, Writer, header
 
-__all__ = ["END", "LIMITS", "Content", "Limits", "TarError", "Writer", "header", "read"]
+__all__ = ["END", "LAYER", "LIMITS", "PACKAGE", "Content", "Forms", "Limits", "TarError", "Writer", "header", "read"]

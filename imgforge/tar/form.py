@@ -9,6 +9,7 @@ import binascii
 import functools
 import re
 import struct
+from collections.abc import Iterator, Mapping
 from urllib.parse import unquote_to_bytes
 
 from imgforge.errors import IntegrityError
@@ -24,6 +25,8 @@ FIELDS = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12x")
 """name mode uid gid size mtime chksum typeflag linkname magic+version uname gname devmajor devminor prefix."""
 
 POSIX_MAGIC = b"ustar\x0000"
+_POSIX = b"ustar\0"
+_STAR = b"tar\0"
 
 TYPES = {
     Kind.FILE: b"0",
@@ -66,7 +69,7 @@ def _number(field: bytes) -> int | None:
         sign = 1 << (8 * len(field) - 2)
         value = int.from_bytes(field, "big") & (2 * sign - 1)
         return value - 2 * sign if value & sign else value
-    digits = field.strip(b" \0")
+    digits = field.strip(b" \0").partition(b"\0")[0]
     if not digits:
         return 0
     try:
@@ -89,13 +92,31 @@ def string(field: bytes) -> bytes:
     return field.partition(b"\0")[0]
 
 
+def prefix(block: bytes) -> bytes:
+    """Return what goes before a header's name: nothing but in POSIX's form, and less in star's, which has times behind.
+
+    POSIX has version ``00`` behind the magic, which writers left out, and readers do not look at.
+    """
+    if not block.startswith(_POSIX, 257):
+        return b""
+    return string(block[345:476] if block.endswith(_STAR) else block[345:500])
+
+
 def records(data: bytes, *, what: str) -> dict[bytes, bytes]:
-    """Return the records ``LENGTH KEY=VALUE`` of a pax header; of a key given twice the last counts.
+    """Return the records of a pax header; of a key given twice the last counts.
 
     Raises:
         TarError: a length is wrong, or a record has no key.
     """
-    found: dict[bytes, bytes] = {}
+    return dict(pairs(data, what=what))
+
+
+def pairs(data: bytes, *, what: str) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the records ``LENGTH KEY=VALUE`` of a pax header, in order.
+
+    Raises:
+        TarError: a length is wrong, or a record has no key.
+    """
     position = 0
     while position < len(data):
         space = data.find(b" ", position, position + 10)
@@ -106,9 +127,8 @@ def records(data: bytes, *, what: str) -> dict[bytes, bytes]:
         key, equals, value = data[space + 1 : end - 1].partition(b"=")
         if not equals or not key:
             raise TarError(f"{what}: a pax record at byte {position} has no key")
-        found[key] = value
+        yield key, value
         position = end
-    return found
 
 
 def decimal(value: bytes, *, what: str) -> int:
@@ -137,7 +157,7 @@ def seconds(value: bytes, *, what: str) -> int:
     return -int(whole) - (1 if fraction and fraction.strip(b"0") else 0)
 
 
-def xattrs(found: dict[bytes, bytes], *, what: str) -> tuple[tuple[str, bytes], ...]:
+def xattrs(found: Mapping[bytes, bytes], *, what: str) -> tuple[tuple[str, bytes], ...]:
     """Return the extended attributes among pax records, by name; star's form wins over libarchive's.
 
     Raises:

@@ -1,7 +1,8 @@
 """Walk the entries of a tar archive, in one pass, believing nothing.
 
 Two readers of one archive must not see two different trees, so whatever readers disagree about is refused:
-a global pax header that renames, two long names for one entry, a link with content, a lone zero block.
+a global pax header that renames, two long names for one entry, a link with content, a lone zero block. What the
+programs that read archives of a kind agree on is accepted of those (`imgforge.tar.member.Forms`).
 Whiteouts are plain entries here; `imgforge.rootfs.extract` knows what they mean.
 """
 
@@ -13,17 +14,14 @@ from typing import BinaryIO
 
 import attrs
 
-from imgforge.tar import form
+from imgforge.tar import form, member, sparse
 from imgforge.tar.content import Content
 from imgforge.tar.form import BLOCK, ZERO, TarError
-from imgforge.tree import PATH_MAX, ROOT, Entry, Kind, safe_path, text
+from imgforge.tar.member import PLAIN, Forms
+from imgforge.tar.sparse import Sparse
+from imgforge.tree import Entry, Kind, text
 
 _CHUNK = 1 << 20
-_ID_MAX = (1 << 32) - 2  # 4294967295 is -1: chown(2) would leave the owner as it is
-_TIME_MAX = 1 << 40
-_DEVICE_MAX = (0xFFF, 0xFFFFF)  # linux/kdev_t.h: 12 bits of major, 20 of minor
-_LINKS = (Kind.HARDLINK, Kind.SYMLINK)
-_DEVICES = (Kind.CHARACTER, Kind.BLOCK)
 _HARMLESS = (b"comment", b"atime", b"ctime", b"hdrcharset", b"charset")  # what a global header may say
 
 
@@ -47,7 +45,9 @@ class Limits:
 LIMITS = Limits()
 
 
-def read(stream: BinaryIO, *, what: str, limits: Limits = LIMITS) -> Iterator[tuple[Entry, BinaryIO]]:
+def read(
+    stream: BinaryIO, *, what: str, limits: Limits = LIMITS, forms: Forms = PLAIN
+) -> Iterator[tuple[Entry, BinaryIO]]:
     """Yield every entry with its content, which can be read until the next entry is asked for.
 
     Reading stops after the two zero blocks, or at an end of the stream that falls between two entries.
@@ -56,27 +56,30 @@ def read(stream: BinaryIO, *, what: str, limits: Limits = LIMITS) -> Iterator[tu
         stream: the archive at its first byte. What it is read from last is its own affair: nothing is closed.
         what: the archive's name in messages.
         limits: see `Limits`.
+        forms: what the archive may have beside what all readers agree on.
 
     Raises:
         TarError: the archive is not a whole tar, or is one that is never accepted (see the module's text).
         UnsafePathError: a path would leave the root.
     """
-    walk = _Walk(stream, what, limits)
-    while (member := walk.following()) is not None:
-        yield member
+    walk = _Walk(stream, what, limits, forms)
+    while (found := walk.following()) is not None:
+        yield found
 
 
 class _Walk:
     """The state of reading one archive."""
 
-    def __init__(self, stream: BinaryIO, what: str, limits: Limits) -> None:
+    def __init__(self, stream: BinaryIO, what: str, limits: Limits, forms: Forms) -> None:
         self._stream = stream
         self._what = what
         self._limits = limits
+        self._forms = forms
         self._headers = 0
         self._total = 0
         self._content = Content(stream, 0, what=what)
         self._padding = 0
+        self._mapped = 0
         self._is_file = _is_file(stream)
         self._seekable = self._is_file or type(stream) is io.BytesIO
         self._position = stream.tell() if self._seekable else 0
@@ -98,6 +101,8 @@ class _Walk:
                     raise TarError(f"{self._what}: two '{flag.decode()}' headers for one entry")
                 seen += flag
                 self._extend(extended, flag, self._extension(block))
+            elif flag == sparse.FLAG or (extended and sparse.is_sparse(extended)):
+                return self._sparse(block, extended)
             else:
                 return self._member(block, extended)
         if seen:
@@ -115,7 +120,8 @@ class _Walk:
         while rest:
             data = self._stream.read(min(rest, _CHUNK))
             if not data:
-                raise TarError(f"{self._what}: truncated, {rest} bytes of content are missing")
+                self._check_missing(rest, "")
+                return
             rest -= len(data)
 
     def _exactly(self, size: int) -> bytes:
@@ -169,122 +175,80 @@ class _Walk:
         """Add what an extended header says about the entry that follows."""
         if flag == b"x":
             found = form.records(data, what=self._what)
+            if sparse.is_repeated(found):
+                found |= sparse.joined(form.pairs(data, what=self._what), what=self._what)
         else:
             found = {b"path" if flag == b"L" else b"linkpath": form.string(data)}
         for key, value in found.items():
-            if key.startswith(b"GNU.sparse"):
-                raise TarError(f"{self._what}: a sparse file is refused")
             if key in extended:
                 raise TarError(f"{self._what}: {text(key)!r} is given twice for one entry")
             extended[key] = value
 
     def _member(self, block: bytes, extended: dict[bytes, bytes]) -> tuple[Entry, BinaryIO]:
         """Make the entry of a header and open its content."""
-        entry = _entry(block, extended, what=self._what)
+        entry = member.entry(block, extended, forms=self._forms, what=self._what)
         if entry.kind is not Kind.FILE:
             self._padding = 0
             self._content = Content(self._stream, 0, what=self._what)
             return entry, self._content
-        if entry.size > self._limits.single or self._total + entry.size > self._limits.total:
-            raise TarError(f"{self._what}: {entry.path!r}: {entry.size} bytes are more than is accepted")
-        self._total += entry.size
-        self._padding = -entry.size % BLOCK
-        start = self._advance(entry) if self._seekable else 0
+        self._count(entry)
+        start = self._advance(entry, entry.size)
         offset = start if self._is_file else None
         self._content = Content(self._stream, entry.size, what=f"{self._what}: {entry.path!r}", offset=offset)
         return entry, self._content
 
-    def _advance(self, entry: Entry) -> int:
-        """Note where the next header stands, when seeking there is cheap; return where this content does."""
+    def _sparse(self, block: bytes, extended: dict[bytes, bytes]) -> tuple[Entry, BinaryIO]:
+        """Make the entry of a file that is stored without its holes, and open its content."""
+        if not self._forms.is_sparse:
+            raise TarError(f"{self._what}: a sparse file is refused")
+        self._mapped = 0
+        found = sparse.described(block, extended, self._block, what=self._what)
+        if found.name:
+            extended[b"path"] = found.name
+        entry = member.entry(sparse.plain(block), extended, forms=self._forms, what=self._what)
+        if entry.kind is not Kind.FILE:
+            raise TarError(f"{self._what}: {entry.path!r}: a sparse {entry.kind.value}")
+        stored, what = entry.size, f"{self._what}: {entry.path!r}"
+        if found.follows:
+            found, taken = sparse.following(found, self._block, what=what)
+            stored -= taken
+        entry = attrs.evolve(entry, size=found.size)
+        self._count(entry)
+        self._advance(entry, stored)
+        self._content = Sparse(self._stream, found, stored=stored, what=what)
+        return entry, self._content
+
+    def _block(self) -> bytes:
+        """Read a block of a sparse file's map."""
+        block = self._exactly(BLOCK)
+        self._mapped += BLOCK
+        if len(block) != BLOCK or self._mapped > self._limits.extension:
+            raise TarError(f"{self._what}: the map of a sparse file is truncated, or longer than is accepted")
+        return block
+
+    def _count(self, entry: Entry) -> None:
+        """Count a file against the limits: with its holes, as whoever reads it does."""
+        if entry.size > self._limits.single or self._total + entry.size > self._limits.total:
+            raise TarError(f"{self._what}: {entry.path!r}: {entry.size} bytes are more than is accepted")
+        self._total += entry.size
+
+    def _advance(self, entry: Entry, stored: int) -> int:
+        """Note the padding and, when seeking is cheap, where the next header stands; return where this content does."""
+        self._padding = -stored % BLOCK
         start = self._position
-        self._position += entry.size + self._padding
-        if self._position > self._end:
-            missing = self._position - self._end
-            raise TarError(f"{self._what}: {entry.path!r}: truncated, {missing} bytes of content are missing")
+        if self._seekable:
+            self._position += stored + self._padding
+            if self._position > self._end:
+                self._check_missing(self._position - self._end, f"{entry.path!r}: ")
+                self._position = self._end
         return start
+
+    def _check_missing(self, size: int, name: str) -> None:
+        """Accept that the last padding of an archive is missing, as Go's archive/tar does, and no more."""
+        if size > self._padding:
+            raise TarError(f"{self._what}: {name}truncated, {size} bytes of content are missing")
 
 
 def _is_file(stream: BinaryIO) -> bool:
     """Whether offsets in the stream are offsets in its descriptor; a `gzip.GzipFile` has a descriptor too, and lies."""
     return type(stream) is io.FileIO or (type(stream) is io.BufferedReader and type(stream.raw) is io.FileIO)
-
-
-def _entry(block: bytes, extended: dict[bytes, bytes], *, what: str) -> Entry:
-    """Make an entry of a header and the pax records that go before it."""
-    name, mode, uid, gid, size, mtime, _, flag, link, magic, _, _, major, minor, prefix = form.FIELDS.unpack(block)
-    path = extended.get(b"path") or form.string(name)
-    if prefix[0] and magic == form.POSIX_MAGIC and not extended.get(b"path"):
-        path = form.string(prefix) + b"/" + path
-    kind = form.KINDS.get(flag)
-    if kind is None:
-        raise TarError(f"{what}: {text(path)!r}: an entry of type {text(flag)!r} is refused")
-    if kind is Kind.FILE and path.endswith(b"/"):
-        if flag != b"\0":
-            raise TarError(f"{what}: {text(path)!r}: a file whose name ends in a slash")
-        kind = Kind.DIRECTORY  # before 1988 tar had no other way to say it
-    where = safe_path(text(path), what=what)
-    named = f"{what}: {where!r}"
-    if where == ROOT and kind is not Kind.DIRECTORY:
-        raise TarError(f"{named}: the root must be a directory")
-    return Entry(
-        path=where,
-        kind=kind,
-        mode=form.number(mode, what=named) & 0o7777,
-        uid=_owner(extended, b"uid", uid, what=named),
-        gid=_owner(extended, b"gid", gid, what=named),
-        mtime=_time(extended, mtime, what=named),
-        size=_size(kind, _value(extended, b"size", size, what=named), what=named),
-        target=_target(kind, extended.get(b"linkpath") or form.string(link), what=named) if kind in _LINKS else "",
-        device=_device(major, minor, what=named) if kind in _DEVICES else (0, 0),
-        xattrs=form.xattrs(extended, what=named) if extended else (),
-    )
-
-
-def _value(extended: dict[bytes, bytes], key: bytes, field: bytes, *, what: str) -> int:
-    """Return a number from the pax records, else from the header."""
-    value = extended.get(key) if extended else None
-    return form.decimal(value, what=what) if value else form.number(field, what=what)
-
-
-def _owner(extended: dict[bytes, bytes], key: bytes, field: bytes, *, what: str) -> int:
-    """Return a uid or gid that a file can have."""
-    value = _value(extended, key, field, what=what)
-    if not 0 <= value <= _ID_MAX:
-        raise TarError(f"{what}: owner {value} is out of range")
-    return value
-
-
-def _time(extended: dict[bytes, bytes], field: bytes, *, what: str) -> int:
-    """Return the modification time in whole seconds."""
-    value = extended.get(b"mtime")
-    time = form.seconds(value, what=what) if value else form.number(field, what=what)
-    if not -_TIME_MAX < time < _TIME_MAX:
-        raise TarError(f"{what}: modification time {time} is out of range")
-    return time
-
-
-def _size(kind: Kind, size: int, *, what: str) -> int:
-    """Return the size of a file's content; nothing else may have content, as readers disagree where it would end."""
-    if size < 0 or (size and kind is not Kind.FILE):
-        raise TarError(f"{what}: a {kind.value} with a size of {size} bytes")
-    return size
-
-
-def _target(kind: Kind, target: bytes, *, what: str) -> str:
-    """Return what a link names: a symlink's text as it stands, or a hard link's safe path."""
-    if kind is Kind.HARDLINK:
-        path = safe_path(text(target), what=f"{what}: hard link")
-        if path == ROOT:
-            raise TarError(f"{what}: a hard link to the root")
-        return path
-    if not target or b"\0" in target or len(target) >= PATH_MAX:
-        raise TarError(f"{what}: a symlink to nothing, to a NUL, or longer than Linux allows")
-    return text(target)
-
-
-def _device(major: bytes, minor: bytes, *, what: str) -> tuple[int, int]:
-    """Return the numbers of a device node."""
-    numbers = (form.number(major, what=what), form.number(minor, what=what))
-    if not all(0 <= value <= limit for value, limit in zip(numbers, _DEVICE_MAX, strict=True)):
-        raise TarError(f"{what}: device {numbers} is out of range")
-    return numbers

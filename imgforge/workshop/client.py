@@ -119,9 +119,10 @@ class Workshop:
     def tree_kind(self) -> str:
         """The cache's kind of this rung's trees: each rung keeps ownership in its own way.
 
-        The number is raised when a tree of the same layer changes; trees of the first kind had device nodes.
+        The number is raised when a tree of the same layer changes; trees of the first kind had device nodes,
+        those of the second other names where headers had a prefix without POSIX's version.
         """
-        return f"trees-2-{self.rung.name.lower()}"
+        return f"trees-3-{self.rung.name.lower()}"
 
     def clear(self, directory: Path) -> None:
         """Delete a working directory, whoever owns what lies in it."""

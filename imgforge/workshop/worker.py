@@ -33,7 +33,7 @@ from imgforge.sandbox import probe, process, sealed
 from imgforge.sandbox.enter import enter
 from imgforge.sandbox.rung import Rung
 from imgforge.sandbox.watch import Bounds
-from imgforge.tar import reader, writer
+from imgforge.tar import LAYER, reader, writer
 from imgforge.tree import Entry, reserved
 from imgforge.workshop import edits, steps
 from imgforge.workshop.clock import Clock
@@ -188,9 +188,10 @@ def _text(disk: bytes) -> str:
 
 
 def _members(tars: list[str], *, most: int) -> Iterator[tuple[Entry, BinaryIO]]:
+    limits = attrs.evolve(reader.LIMITS, single=most, total=most)
     for path in tars:
         with Path(path).open("rb") as stream:
-            yield from map(_checked, reader.read(stream, what=path, limits=attrs.evolve(reader.LIMITS, total=most)))
+            yield from map(_checked, reader.read(stream, what=path, limits=limits, forms=LAYER))
 
 
 def _checked(member: tuple[Entry, BinaryIO]) -> tuple[Entry, BinaryIO]:

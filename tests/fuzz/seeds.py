@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from builders.debs import build_tar
+from builders.tarballs import member, old_sparse, pax, tar_of
 from builders.trees import directory, file, hardlink, opaque, symlink, whiteout
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +51,19 @@ LAYER = build_tar(
         whiteout("etc/gone"),
         opaque("etc"),
     ]
+)
+SPARSE = (
+    tar_of(
+        old_sparse(b"/opt/s", [(number * 600, b"ab") for number in range(30)], size=20_000), member(b"a/../b", b"1")
+    ),
+    tar_of(
+        pax({b"GNU.sparse.size": b"40", b"GNU.sparse.numblocks": b"1", b"GNU.sparse.map": b"3,5"}),
+        member(b"s", b"12345"),
+    ),
+    tar_of(
+        pax({b"GNU.sparse.major": b"1", b"GNU.sparse.minor": b"0", b"GNU.sparse.realsize": b"40"}),
+        member(b"s", b"1\n3\n5\n".ljust(512, b"\0") + b"12345"),
+    ),
 )
 ENVELOPE = {"payloadType": "application/vnd.in-toto+json", "payload": "e30=", "signatures": [{"sig": "AAAA"}]}
 SHIPPED = tuple(path.read_bytes() for path in sorted((ROOT / "manifests").rglob("*.yaml")))

@@ -45,7 +45,7 @@ from imgforge.signing import payload, statement
 from imgforge.signing.bundle import Bundle
 from imgforge.signing.dsse import Envelope
 from imgforge.signing.keys import PublicKey
-from imgforge.tar import reader, writer
+from imgforge.tar import LAYER, reader, writer
 from imgforge.transport.docker_archive import DockerArchive
 from imgforge.transport.oci_archive import OciArchive
 from imgforge.tree import Kind
@@ -81,7 +81,8 @@ def _text(data: bytes) -> str:
 def _tar(data: bytes) -> None:
     written = io.BytesIO()
     copy = writer.Writer(written)
-    for entry, content in reader.read(io.BytesIO(data), what="fuzz", limits=_SMALL):
+    for entry, content in reader.read(io.BytesIO(data), what="fuzz", limits=_SMALL, forms=LAYER):
+        assert ".." not in entry.path.split("/")
         copy.add(entry, content if entry.kind is Kind.FILE else None)
     copy.close()
     again = list(reader.read(io.BytesIO(written.getvalue()), what="again", limits=_SMALL))
@@ -210,7 +211,7 @@ def _extract(data: bytes) -> None:
             root.mkdir(parents=True)
             owners = owners_for("ROOT") if os.geteuid() == 0 else RecordedOwners("user.overlay.")
             with contextlib.suppress(ImgforgeError):
-                members = reader.read(io.BytesIO(data), what="fuzz", limits=_SMALL)
+                members = reader.read(io.BytesIO(data), what="fuzz", limits=_SMALL, forms=LAYER)
                 extract(members, root, owners=owners, whiteouts=how)  # type: ignore[arg-type]  # both of the Literal
         assert sorted(path.name for path in place.iterdir() if path.name != "in") == before
         assert (place / "outside").read_bytes() == b"canary"
@@ -248,7 +249,7 @@ def _image_files(data: bytes) -> None:
 
 
 TARGETS = (
-    Target("tar", _tar, (seeds.LAYER, tarballs.member(content=b"x" * 600) + bytes(1024))),
+    Target("tar", _tar, (seeds.LAYER, tarballs.member(content=b"x" * 600) + bytes(1024), *seeds.SPARSE)),
     Target("deb", _deb, (build_deb("a", "1.0", files={"usr/a": b"x"}, compression="gzip"), build_deb("b", "2"))),
     Target(
         "control", _control, (debs.control_text({"Package": "a", "Version": "1"}).encode(), b"interest-await /usr\n")
@@ -313,7 +314,7 @@ TARGETS = (
         _codec,
         (gzip.compress(b"x" * 5000, mtime=0), debs.compress(b"x" * 500, "xz"), debs.compress(b"x" * 500, "zstd")),
     ),
-    Target("extract", _extract, (seeds.LAYER,)),
+    Target("extract", _extract, (seeds.LAYER, *seeds.SPARSE)),
     Target(
         "archive",
         _archive,

@@ -12,29 +12,15 @@ from typing import BinaryIO, cast
 
 import pytest
 from builders import tarballs, trees
-from builders.tarballs import END, block, member, pax
+from builders.tarballs import END, block, member, pax, star
+from builders.trickles import Trickle
 from hypothesis import given
 from hypothesis import strategies as st
 
 from imgforge.errors import IntegrityError
-from imgforge.tar import Content, Limits, TarError, read
+from imgforge.tar import LAYER, PACKAGE, Content, Forms, Limits, TarError, read
+from imgforge.tar.member import PLAIN
 from imgforge.tree import ROOT, Entry, Kind, UnsafePathError
-
-
-class Pipe(io.RawIOBase):
-    """A stream that cannot seek and gives a few bytes at a time."""
-
-    def __init__(self, data: bytes, *, step: int = 700) -> None:
-        self._stream = io.BytesIO(data)
-        self._step = step
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        data = self._stream.read(min(len(buffer), self._step))
-        buffer[: len(data)] = data
-        return len(data)
 
 
 def everything(data: bytes, *, limits: Limits | None = None) -> list[tuple[Entry, bytes]]:
@@ -104,6 +90,15 @@ def test_a_file_named_with_a_slash_is_a_directory_in_the_oldest_archives() -> No
 def test_a_prefix_is_joined_only_in_posix_s_form() -> None:
     assert entries(block(b"n", prefix=b"p/q") + END)[0].path == "p/q/n"
     assert entries(block(b"n", prefix=b"p/q", magic=b"ustar  \0") + END)[0].path == "n"
+    assert entries(block(b"n", prefix=b"p/q", magic=b"") + END)[0].path == "n"
+
+
+def test_a_posix_header_needs_no_version() -> None:
+    assert entries(block(b"n", prefix=b"p/q", magic=b"ustar\0") + END)[0].path == "p/q/n"
+
+
+def test_the_times_in_star_s_header_are_no_part_of_the_name() -> None:
+    assert entries(star(b"n", prefix=b"p" * 131, content=b"1") + END)[0].path == "p" * 131 + "/n"
 
 
 def test_a_pax_header_speaks_for_the_next_entry_only() -> None:
@@ -140,6 +135,14 @@ def test_reading_stops_at_the_end(tail: bytes) -> None:
     assert len(entries(member() + tail)) == 1
 
 
+def test_the_last_padding_may_be_missing() -> None:
+    data = block(b"f", size=600) + b"x" * 600
+    for missing in (data, data + bytes(300)):
+        for stream in (io.BytesIO(missing), Trickle(missing)):
+            got = [content.read() for _, content in read(cast("BinaryIO", stream), what="x")]
+            assert got == [b"x" * 600]
+
+
 def test_an_archive_inside_a_file_is_read_from_where_the_stream_stands(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"before!" + member(b"f", b"content") + END)
     with (tmp_path / "x").open("rb") as stream:
@@ -155,7 +158,7 @@ def test_only_a_real_file_has_locations(tmp_path: Path) -> None:
     data = member(b"f", b"content") + END
     (tmp_path / "x").write_bytes(data)
     (tmp_path / "x.gz").write_bytes(gzip.compress(data))
-    pipe: BinaryIO = io.BufferedReader(Pipe(data))
+    pipe: BinaryIO = io.BufferedReader(Trickle(data))
     with gzip.open(tmp_path / "x.gz") as zipped, (tmp_path / "x").open("rb", buffering=0) as real:
         located = []
         for stream in (io.BytesIO(data), zipped, pipe, real):
@@ -168,7 +171,7 @@ def test_only_a_real_file_has_locations(tmp_path: Path) -> None:
 @given(st.lists(st.binary(max_size=2000), max_size=6), st.lists(st.integers(-1, 900), min_size=1, max_size=9))
 def test_content_is_the_same_however_it_is_read(contents: list[bytes], sizes: list[int]) -> None:
     data = trees.archive([trees.file(f"f{number}", content) for number, content in enumerate(contents)])
-    for stream in (io.BytesIO(data), Pipe(data), io.BufferedReader(Pipe(data, step=13))):
+    for stream in (io.BytesIO(data), Trickle(data), io.BufferedReader(Trickle(data, step=13))):
         for (_, content), expected in zip(read(cast("BinaryIO", stream), what="x"), contents, strict=True):
             got = b""
             for size in sizes:
@@ -193,6 +196,45 @@ def test_a_name_that_climbs_or_is_absolute_is_refused(name: bytes, flag: bytes) 
             entries(data + END)
 
 
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        (b"/etc/passwd", "etc/passwd"),
+        (b"//etc//passwd", "etc/passwd"),
+        (b"/./etc/./passwd", "etc/passwd"),
+        (b"/", ROOT),
+        (b"///", ROOT),
+        (b"/.", ROOT),
+    ],
+)
+def test_a_leading_slash_is_the_root_where_that_is_agreed_on(name: bytes, path: str) -> None:
+    for forms in (PACKAGE, LAYER):
+        found = read(io.BytesIO(block(name, flag=b"5") + END), what="x", forms=forms)
+        assert [entry.path for entry, _ in found] == [path]
+        linked = read(io.BytesIO(block(b"l", flag=b"1", link=b"/etc/passwd") + END), what="x", forms=forms)
+        assert [entry.target for entry, _ in linked] == ["etc/passwd"]
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [(b"a/../b", "b"), (b"/a/../b", "b"), (b"a/b/../../c/./d", "c/d"), (b"a/..", ROOT), (b"..a/..b", "..a/..b")],
+)
+def test_two_dots_take_back_a_part_in_a_layer(name: bytes, path: str) -> None:
+    found = read(io.BytesIO(block(name, flag=b"5") + END), what="x", forms=LAYER)
+    assert [entry.path for entry, _ in found] == [path]
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    "name", [b"..", b"../up", b"/..", b"/../up", b"//..//up", b"a/../../up", b"/a/./../../up", b"a/../.."]
+)
+@pytest.mark.parametrize("forms", [PLAIN, PACKAGE, LAYER])
+def test_no_form_of_name_climbs_above_the_root(name: bytes, forms: Forms) -> None:
+    for data in (block(name, flag=b"5"), pax({b"path": name}) + block(flag=b"5"), block(flag=b"1", link=name)):
+        with pytest.raises(UnsafePathError, match="refused"):
+            list(read(io.BytesIO(data + END), what="x", forms=forms))
+
+
 @pytest.mark.parametrize("target", [b"../up", b"/etc/shadow", b"a/../../b", b""])
 def test_a_hard_link_that_climbs_or_is_absolute_is_refused(target: bytes) -> None:
     with pytest.raises(UnsafePathError, match="x: 'f': hard link: "):
@@ -214,7 +256,7 @@ def test_a_hard_link_that_climbs_or_is_absolute_is_refused(target: bytes) -> Non
         (block(flag=b"3", size=5), "'f': a char with a size of 5 bytes"),
         (pax({b"size": b"5"}) + block(flag=b"5"), "'f': a dir with a size of 5 bytes"),
         (block(size=b"\xff" + b"\xff" * 11), "'f': a file with a size of -1 bytes"),
-        (block(flag=b"S"), "'f': an entry of type 'S' is refused"),
+        (block(flag=b"S"), "a sparse file is refused"),
         (block(flag=b"M"), "'f': an entry of type 'M' is refused"),
         (block(flag=b"D"), "'f': an entry of type 'D' is refused"),
         (block(flag=b"V"), "'f': an entry of type 'V' is refused"),
@@ -236,7 +278,7 @@ def test_a_hard_link_that_climbs_or_is_absolute_is_refused(target: bytes) -> Non
         (block(mode=b"rwxr-xr\0"), "'f': expected an octal number"),
         (block(b"f", size=9)[:100], "truncated within a header"),
         (member(content=b"x" * 600)[:700], "truncated"),
-        (member(content=b"x" * 600)[:-1], "truncated"),
+        (member(content=b"x" * 600)[:-425], "truncated"),
         (pax({b"path": b"a"}), "truncated after an extended header"),
         (pax({b"path": b"a"})[:800], "truncated within an extended header"),
         (b"x" * 512, "expected an octal number"),
@@ -245,7 +287,7 @@ def test_a_hard_link_that_climbs_or_is_absolute_is_refused(target: bytes) -> Non
     ],
 )
 def test_what_readers_disagree_about_is_refused(data: bytes, text: str) -> None:
-    for stream in (io.BytesIO(data), io.BufferedReader(Pipe(data))):
+    for stream in (io.BytesIO(data), io.BufferedReader(Trickle(data))):
         with pytest.raises(TarError) as caught:
             [content.read() for _, content in read(stream, what="x")]
         assert str(caught.value).startswith("x: ")
@@ -255,7 +297,7 @@ def test_what_readers_disagree_about_is_refused(data: bytes, text: str) -> None:
 @pytest.mark.parametrize("size", [2**33, 2**40, 2**62, 2**87])
 def test_an_absurd_size_is_refused_before_anything_is_read(size: int) -> None:
     for data in (block(size=b"\x80" + size.to_bytes(11, "big")), pax({b"size": b"%d" % (size % 10**20)}) + block()):
-        for stream in (io.BytesIO(data), io.BufferedReader(Pipe(data))):
+        for stream in (io.BytesIO(data), io.BufferedReader(Trickle(data))):
             with pytest.raises(TarError):
                 [content.read() for _, content in read(stream, what="x")]
 
@@ -279,7 +321,7 @@ def test_limits_are_kept() -> None:
 
 def test_content_that_nobody_reads_is_checked_too() -> None:
     data = member(b"a", b"x" * 5000)[:-600]
-    for stream in (io.BytesIO(data), io.BufferedReader(Pipe(data))):
+    for stream in (io.BytesIO(data), io.BufferedReader(Trickle(data))):
         with pytest.raises(TarError, match="truncated"):
             list(read(stream, what="x"))
 

@@ -13,10 +13,9 @@ from imgforge.pipeline.image.base import Base
 from imgforge.report import Reporter
 from imgforge.rootfs.facts import Facts
 from imgforge.store.cache import Cache
-from imgforge.tar import reader
 from imgforge.tree import Kind
 
-FORMAT = 2
+FORMAT = 3
 """Raise it when other files of a layer are kept."""
 
 _PLACE = re.compile(r"usr/share/doc/([^/]+)/copyright")
@@ -75,7 +74,7 @@ def _layer(image: Base, number: int, *, cache: Cache, reporter: Reporter) -> Map
         return loaded
     contents: dict[str, bytes] = {}
     with reading.open_layer(image, number) as stream:
-        for entry, content in reader.read(stream, what=f"{image.name}: layer {number + 1}"):
+        for entry, content in reading.members(image, number, stream):
             if entry.kind is Kind.FILE and entry.size <= licences.CAP and _PLACE.fullmatch(entry.path):
                 data = content.read()
                 # one in words is empty here, and hides one of a lower layer

@@ -7,9 +7,11 @@ were seen to have that diff_id (`imgforge.pipeline.image.proving`).
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+import attrs
 
 from imgforge import record
 from imgforge.codec import decompress
@@ -22,7 +24,7 @@ from imgforge.rootfs import facts
 from imgforge.rootfs.facts import Facts
 from imgforge.rootfs.folding import FoldError, Folding
 from imgforge.store.cache import Cache
-from imgforge.tar import TarError, reader
+from imgforge.tar import LAYER, TarError, reader
 from imgforge.tree import Entry, Kind
 
 
@@ -72,9 +74,10 @@ def read_file(base: Base, path: str, *, cache: Cache, reporter: Reporter) -> byt
 def _content(base: Base, number: int, path: str, *, is_once: bool) -> bytes | None:
     """Return the content of a layer's last file of a path."""
     with open_layer(base, number) as stream:
-        members = reader.read(stream, what=base.name)
         found = (
-            content.read() if entry.kind is Kind.FILE else None for entry, content in members if entry.path == path
+            content.read() if entry.kind is Kind.FILE else None
+            for entry, content in members(base, number, stream)
+            if entry.path == path
         )
         return next(found, None) if is_once else functools.reduce(lambda _before, last: last, found, None)
 
@@ -94,8 +97,8 @@ def read_files(base: Base, paths: Iterable[str], *, cache: Cache, reporter: Repo
         rest -= here
         if here:
             with open_layer(base, number) as stream:
-                members = reader.read(stream, what=base.name)
-                found |= {entry.path: content.read() for entry, content in members if _is_file(entry, here)}
+                entries = members(base, number, stream)
+                found |= {entry.path: content.read() for entry, content in entries if _is_file(entry, here)}
     return found
 
 
@@ -108,6 +111,18 @@ def open_layer(base: Base, number: int) -> BinaryIO:
     descriptor = base.image.manifest.layers[number]
     cap = base.limits.unpacked(descriptor.size)
     return decompress(base.open_blob(descriptor), what=f"{base.name}: layer {number + 1}", cap=cap)
+
+
+def members(base: Base, number: int, stream: BinaryIO) -> Iterator[tuple[Entry, BinaryIO]]:
+    """Yield the entries of a layer, counted from 0, from its tar: in every form that runtimes unpack.
+
+    Whatever reads layers of an image reads them so, and sees the tree that is unpacked.
+
+    Raises:
+        TarError: it is not a tar that is accepted, or its files, with their holes, are larger than a layer may be.
+    """
+    limits = attrs.evolve(reader.LIMITS, single=base.limits.layer, total=base.limits.layer)
+    return reader.read(stream, what=f"{base.name}: layer {number + 1}", limits=limits, forms=LAYER)
 
 
 def layer_facts(base: Base, number: int, *, cache: Cache, reporter: Reporter) -> Facts:
@@ -126,7 +141,7 @@ def _scan(base: Base, number: int, tar: Path, *, cache: Cache) -> Facts:
     what = f"{base.name}: layer {number + 1}"
     with tar.open("rb") as stream:
         try:
-            read = facts.scan(reader.read(stream, what=what))
+            read = facts.scan(members(base, number, stream))
         except TarError as error:
             error.add_note("the base image is damaged or hostile; build or pull it again")
             raise

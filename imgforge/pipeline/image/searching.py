@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 from imgforge.apt import hosts as apt_hosts
 from imgforge.image import Layer, open_tar
 from imgforge.oci.verified import drain
+from imgforge.pipeline.image import reading
 from imgforge.pipeline.image.base import Base
 from imgforge.privacy import scan
 from imgforge.privacy.finding import Finding, Place
@@ -25,7 +26,6 @@ from imgforge.privacy.scan import Searched
 from imgforge.privacy.streams import Aside
 from imgforge.report import Reporter, Step, running
 from imgforge.store.cache import Cache
-from imgforge.tar import reader
 from imgforge.tree import Entry, Kind
 
 _PROXY = re.compile(r"(http|https|all|ftp)_proxy", re.IGNORECASE)
@@ -85,15 +85,15 @@ def _layer(image: Base, layer: Layer, number: int, *, hosts: Hosts, cache: Cache
     known = cache.read("searches", key)
     if known is None:
         with running(reporter, Step("search", f"{image.name} {called}", layer.descriptor.size)):
-            known = _dump(_search(image, layer, called, hosts))
+            known = _dump(_search(image, number, called, hosts))
         cache.put("searches", key, known)
     return _load(known, called)
 
 
-def _search(image: Base, layer: Layer, called: str, hosts: Hosts) -> Searched:
+def _search(image: Base, number: int, called: str, hosts: Hosts) -> Searched:
     aside = Aside()
-    with open_tar(layer, image.open_blob, aside=aside.keep) as stream:
-        members = _and_the_rest(reader.read(stream, what=f"{image.name}: {called}"), stream, aside)
+    with open_tar(image.image.layers[number], image.open_blob, aside=aside.keep) as stream:
+        members = _and_the_rest(reading.members(image, number, stream), stream, aside)
         found = scan.layer(members, name=called, hosts=hosts)
         drain(stream)
     return found
