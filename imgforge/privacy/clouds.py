@@ -57,15 +57,16 @@ _CLOUDS = (
         (?:secret|SECRET|Secret)_(?:access|ACCESS|Access)_(?:key|KEY|Key)["']?\s{0,8}(?:=>|[=:])\s{0,8}["']?
         (?P<secret>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+])""", _AWS_KEYS, judge=assigned),
     Rule("aws-secret-access-key", "aws-secret-key", (b"",),
-         rb"(?P<secret>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+])", _AWS_KEYS, judge=named(rb"[sS]ecretAccessKey"), run=True),
+         rb"(?P<secret>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+])", _AWS_KEYS, judge=named(rb"[sS]ecretAccessKey"), run=True,
+         length=40),
     Rule("aws-amazon-bedrock-api-key-long-lived", "aws-bedrock-key", (b"ABSK",),
          rb"[A-Za-z0-9+/]{109,269}={0,2}", _BEDROCK, run=True),
     Rule("aws-amazon-bedrock-api-key-short-lived", "aws-bedrock-key", (b"bedrock-api-key-",),
          rb"YmVkcm9jay5hbWF6b25hd3MuY29t[A-Za-z0-9+/=_-]{16,4096}", _BEDROCK),
     Rule("azure-storage-key", "azure-key", (b"",), rb"(?P<secret>[A-Za-z0-9+/]{86}==)", _AZURE,
-         judge=named(rb"AccountKey"), run=True),
+         judge=named(rb"AccountKey"), run=True, length=86),
     Rule("azure-shared-access-key", "azure-key", (b"",), rb"(?P<secret>[A-Za-z0-9+/]{43}=)", _AZURE,
-         judge=named(rb"SharedAccessKey"), run=True),
+         judge=named(rb"SharedAccessKey"), run=True, length=43),
     Rule("azure-ad-client-secret", "azure-key", tuple(b"%dQ~" % digit for digit in range(10)),
          rb"[A-Za-z0-9_~.-]{31,34}(?![A-Za-z0-9_~.-])", _ENTRA),
     Rule("gcp-api-key", "gcp-api-key", (b"AI",), rb"za(?P<secret>[A-Za-z0-9_-]{35})" + _END, _GOOGLE),
@@ -162,9 +163,10 @@ _COMMERCE = (
          run=True),
     Rule("flutterwave-secret-key", "flutterwave-key", (b"FLWSECK-",), rb"[a-h0-9]{32}-X",
          "https://developer.flutterwave.com/docs"),
-    Rule("maxmind-license-key", "maxmind-key", (b"_",), rb"mmk" + _END,
+    Rule("maxmind-license-key", "maxmind-key", (b"_mm",), rb"k" + _END,
          "https://dev.maxmind.com/license-key-validation-api/",
-         judge=after(rb"(?<![A-Za-z0-9])[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_"), needs=0, then=b"mmk", long=True),
+         judge=after(rb"(?<![A-Za-z0-9])[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mm"), needs=0, then=b"k",
+         long=True),
 )  # fmt: skip
 
 _DATA = (

@@ -198,7 +198,7 @@ _KEYS = (
          rb"[^\r\n]{0,128}secret\ key\r?\n(?P<secret>RW[A-Za-z0-9+/]{200,320}={0,2})",
          "https://jedisct1.github.io/minisign/#secret-key-format", judge=_value, needs=0, then=b" "),
     Rule("wireguard-key", "wireguard-key", (b"",), rb"(?P<secret>[A-Za-z0-9+/]{43}=)", _WIREGUARD, judge=_wireguard,
-         run=True),
+         run=True, length=43),
     Rule("dnssec-key", "dnssec-key", (b"Private-",),
          rb"""key-format:\ v1\.\d[^:]{0,80}(?:[A-Z][A-Za-z0-9]{1,32}:\ ?[^\n]{0,1024}\n){0,8}?
          Private(?:Key|Exponent):\ (?P<secret>[A-Za-z0-9+/]{40,2048}={0,2})""",

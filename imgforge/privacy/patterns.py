@@ -6,7 +6,7 @@ import hashlib
 
 from imgforge.privacy.clouds import CLOUDS
 from imgforge.privacy.credentials import CREDENTIALS
-from imgforge.privacy.rule import Rule, Words, anchors
+from imgforge.privacy.rule import Rule, Runs, Words, anchors
 from imgforge.privacy.tokens import TOKENS
 
 RULES: tuple[Rule, ...] = CREDENTIALS + TOKENS + CLOUDS
@@ -17,8 +17,8 @@ ANCHORED = anchors(rule for rule in RULES if not rule.long)
 IN_WORDS = Words(rule for rule in RULES if rule.long)
 """A search for those that are in long words."""
 
-IN_RUNS = tuple(rule for rule in RULES if rule.run)
-"""Rules for what is found with base64."""
+IN_RUNS = Runs(rule for rule in RULES if rule.run)
+"""A search for those that are found with base64."""
 
 KINDS = frozenset(rule.kind for rule in RULES)
 

@@ -66,6 +66,7 @@ class Rule:
             every rule whose body begins with 16 of them. Then no byte of the prefixes needs to be rare either.
         run: whether the whole is one run of at least 28 letters, digits, `+` and `/`, which is looked for anyway. Then
             no byte of the prefixes needs to be rare.
+        length: of such a run, for a rule without a prefix.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Rule:
     then: bytes = b""
     long: bool = attrs.field(default=attrs.Factory(lambda rule: rule.needs >= _WORD_MIN, takes_self=True))
     run: bool = False
+    length: int = 0
 
     @functools.cached_property
     def pattern(self) -> re.Pattern[bytes]:
@@ -106,6 +108,9 @@ class Match:
 _WORD = re.compile(rb"[A-Za-z0-9_-]")
 _NEEDED = 40
 _PREFIX_MAX = 64
+_RUN_HEAD = 2
+"""Bytes of a prefix by which the rules for runs are looked up: the shortest prefix has as many."""
+
 _BEFORE_WORD = 6
 """Bytes before a word that belong to a prefix, as in `hvs.`; an anchor's test looks at fewer."""
 
@@ -225,22 +230,38 @@ class Words:
                 yield from anchor.at(data, spans[number][0] + end - offsets[number])
 
 
-def by_runs(data: bytes, runs: Iterable[tuple[int, int]], rules: Iterable[Rule]) -> Iterator[Match]:
-    """Yield what is a run: by the rules that are marked so.
+class Runs:
+    """Rules for what is a run."""
 
-    Args:
-        data: what is searched.
-        runs: as `hidden.Classes` has them.
-        rules: those that are marked.
-    """
-    marked = [(prefix, rule) for rule in rules for prefix in rule.prefixes]
-    begins = tuple(prefix for prefix, _ in marked)
-    for start, _ in runs:
-        if not data.startswith(begins, start):
-            continue
-        for prefix, rule in marked:
-            at = start + len(prefix)
-            match = rule.pattern.match(data, at) if data.startswith(prefix, start) else None
-            secret = rule.judge(data, match) if match else None
-            if match and secret is not None:
-                yield Match(rule, start, match.end(), secret)
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._prefixed: dict[bytes, list[tuple[bytes, Rule]]] = {}
+        self._whole: dict[int, list[tuple[bytes, Rule]]] = {}
+        for row in ((prefix, rule) for rule in rules for prefix in rule.prefixes):
+            prefix, length = row[0], row[1].length
+            if prefix:
+                self._prefixed.setdefault(prefix[:_RUN_HEAD], []).append(row)
+            else:
+                self._whole.setdefault(length, []).append(row)
+
+    def find(self, data: bytes, runs: Iterable[tuple[int, int]]) -> Iterator[Match]:
+        """Yield matches.
+
+        Args:
+            data: what is searched.
+            runs: as `hidden.Classes` has them.
+        """
+        prefixed, whole = self._prefixed, self._whole
+        for start, end in runs:
+            if end - start in whole:
+                yield from _at_run(data, start, whole[end - start])
+            if data[start : start + _RUN_HEAD] in prefixed:
+                yield from _at_run(data, start, prefixed[data[start : start + _RUN_HEAD]])
+
+
+def _at_run(data: bytes, start: int, rules: Iterable[tuple[bytes, Rule]]) -> Iterator[Match]:
+    for prefix, rule in rules:
+        at = start + len(prefix)
+        match = rule.pattern.match(data, at) if data.startswith(prefix, start) else None
+        secret = rule.judge(data, match) if match else None
+        if match and secret is not None:
+            yield Match(rule, start, match.end(), secret)

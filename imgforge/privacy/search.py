@@ -13,7 +13,6 @@ from imgforge.privacy.hidden import Classes, Hidden
 from imgforge.privacy.hit import Hit
 from imgforge.privacy.hosts import Hosts
 from imgforge.privacy.patterns import ANCHORED, IN_RUNS, IN_WORDS
-from imgforge.privacy.rule import by_runs
 
 DEPTH = 6
 """How many encodings in each other are undone."""
@@ -82,7 +81,7 @@ def _plain(given: Classes) -> Iterator[tuple[Hit, int]]:
     """Yield what is there plainly, and where it ends."""
     data = given.data
     matches = itertools.chain(
-        by_runs(data, given.runs, IN_RUNS),
+        IN_RUNS.find(data, given.runs),
         IN_WORDS.find(data, given.words),
         *(anchor.find(data) for anchor in (_IN_TEXT if data.isascii() else ANCHORED)),
     )

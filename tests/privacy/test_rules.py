@@ -112,3 +112,9 @@ def test_another_set_of_rules_has_another_digest() -> None:
 def test_what_was_remembered_is_forgotten_when_rules_change() -> None:
     """Raise nothing by hand: copy the version that this prints."""
     assert governing.FORMATS[1] == scan.VERSION
+
+
+def test_a_rule_for_whole_runs_says_how_long_they_are() -> None:
+    for rule in RULES:
+        assert bool(rule.length) == (rule.run and b"" in rule.prefixes)
+        assert not rule.run or all(len(prefix) != 1 for prefix in rule.prefixes)
