@@ -47,7 +47,7 @@ _TELLING: Final = (
 
 def _some(_instance: Trust, _attribute: attrs.Attribute[tuple[PublicKey, ...]], keys: tuple[PublicKey, ...]) -> None:
     if not keys:
-        raise UsageError("trusted keys: expected one at least, got none")
+        raise UsageError("trusted keys: expected at least one, got none")
 
 
 @attrs.frozen
