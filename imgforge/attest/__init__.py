@@ -1,5 +1,5 @@
-"""Evidence about an image, from what the build knows and not from scanning: SBOMs, provenance, the build report.
+"""Attestations: SBOMs, provenance and the build report, from the build's own knowledge instead of a scan.
 
-Everything here is pure: the same knowledge gives the same JSON. Each document is handed up as a JSON object with the
-type of its statement; who signs it, and where it goes, is decided above.
+All functions are pure: the same knowledge gives the same JSON. They return JSON objects and predicate types; callers
+sign and publish them.
 """

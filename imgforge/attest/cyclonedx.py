@@ -1,7 +1,7 @@
-"""The SBOM as CycloneDX 1.6 in JSON. Pure.
+"""The SBOM in CycloneDX 1.6 JSON. Pure.
 
-Source: https://cyclonedx.org/docs/1.6/json/. The components are the packages of dpkg's list, and nothing else; the
-source packages of each are its ancestors (``pedigree``), and the base image is the image's.
+Source: https://cyclonedx.org/docs/1.6/json/. The components are exactly the packages that dpkg lists. The ancestors
+(``pedigree``) of a component are its source packages; that of the image is its base image.
 """
 
 from __future__ import annotations

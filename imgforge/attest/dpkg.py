@@ -1,4 +1,4 @@
-"""From dpkg's status file to the packages of `knowledge`: the same list that ``dpkg-query -W`` prints. Pure."""
+"""Packages of `knowledge` from dpkg's status file: the same list as ``dpkg-query -W``. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from imgforge.deb.source import named
 _BUILT_USING = re.compile(r"\s*([a-z0-9][a-z0-9+.-]+)\s*\(\s*=\s*([^)\s]+)\s*\)\s*")
 
 Key = tuple[str, str, str]
-"""A package's name, version and architecture."""
+"""Name, version and architecture of a package."""
 
 
 def packages(
@@ -23,13 +23,13 @@ def packages(
     """Return the packages of an image.
 
     Args:
-        status: the text of ``/var/lib/dpkg/status``.
-        locked: what locks say, of this image and of the bases that were built with one.
-        copyrights: the text of ``/usr/share/doc/NAME/copyright`` by NAME, as far as the caller has read them.
-        what: the status file's name in messages.
+        status: content of ``/var/lib/dpkg/status``.
+        locked: packages of the locks of this image and of bases that were built with one.
+        copyrights: content of ``/usr/share/doc/NAME/copyright`` by NAME, if known.
+        what: name of the status file, for error messages.
 
     Raises:
-        DebControlError: the file is malformed.
+        DebControlError: malformed file.
     """
     return tuple(
         _package(stanza, locked, copyrights, what=what)
@@ -39,7 +39,7 @@ def packages(
 
 
 def _is_listed(stanza: Stanza) -> bool:
-    """Tell whether ``dpkg-query -W`` prints a stanza: all but those of which nothing is left (dpkg-query(1))."""
+    """Return whether ``dpkg-query -W`` lists a stanza: all except those with nothing left (dpkg-query(1))."""
     return stanza.get("Status", "").split()[-1:] != ["not-installed"] and "Version" in stanza
 
 
@@ -68,7 +68,7 @@ def _package(stanza: Stanza, locked: Mapping[Key, LockedDeb], copyrights: Mappin
 
 
 def _built_using(stanza: Stanza) -> Iterator[SourcePackage]:
-    """Yield the sources of both fields (Policy 7.8); what is no ``name (= version)`` is passed over."""
+    """Yield the sources of both fields (Policy 7.8); anything but ``name (= version)`` is ignored."""
     for field in ("Built-Using", "Static-Built-Using"):
         for item in stanza.get(field, "").split(","):
             match = _BUILT_USING.fullmatch(item)

@@ -1,7 +1,7 @@
-"""What a build knows about its image. Pure values.
+"""What a build knows about its image. Values only.
 
-`Knowledge` depends on the image alone, so two builds of one lock know the same; what differs between two runs (time
-taken, caches) is in `Measurements`.
+`Knowledge` depends on the image alone, so two builds of one lock have equal knowledge. What differs between runs
+(durations, cache hits) is in `Measurements`.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class SourcePackage:
 
 @attrs.frozen
 class Origin:
-    """Which APT source a lock names for a package.
+    """The APT source of a package, as recorded in the lock.
 
     Attributes:
         source: its name in the manifest.
         identity: suites, components and keys (`apt.sources.Source.identity`).
-        path: of the ``.deb``, below the root of the archive.
+        path: path of the ``.deb`` below the archive's root.
     """
 
     source: str
@@ -45,13 +45,13 @@ class Origin:
 
 @attrs.frozen
 class Proof:
-    """What vouched for a package: a signed index that lists its digest, or a signature of its lock.
+    """The signature that a package was verified by: of an index that lists its digest, or of its lock.
 
     Attributes:
-        signers: fingerprints of the certificates that signed the index; of the key that signed the lock.
-        suite: of the index; empty where it is the lock that is signed.
-        component: of the index; empty in a flat archive, too.
-        date: the Date of the index's Release, seconds since the epoch; 0 where it is the lock that is signed.
+        signers: fingerprints of the certificates that signed the index, or of the key that signed the lock.
+        suite: suite of the index; empty for a signed lock.
+        component: component of the index; empty for a flat archive or a signed lock.
+        date: Date of the index's Release, in seconds since the epoch; 0 for a signed lock.
     """
 
     signers: tuple[str, ...]
@@ -60,7 +60,7 @@ class Proof:
     date: int = 0
 
     def members(self) -> dict[str, Any]:
-        """Return it as members of a JSON object."""
+        """Return the members of its JSON object."""
         if not self.suite:
             return {"signers": list(self.signers)}
         place = {"suite": self.suite, "component": self.component, "released": rfc3339(self.date)}
@@ -69,13 +69,13 @@ class Proof:
 
 @attrs.frozen
 class LockedDeb:
-    """What the lock says of a package.
+    """A package in a lock.
 
     Attributes:
-        size: bytes of the ``.deb``.
-        digest: of the ``.deb``.
+        size: size of the ``.deb`` in bytes.
+        digest: digest of the ``.deb``.
         origin: where it came from.
-        proof: what vouched for it, as far as this machine has seen that; None where the lock alone says so.
+        proof: the signature that it was verified by; None if this machine has verified none and only the lock lists it.
     """
 
     size: int
@@ -96,12 +96,12 @@ class Package:
     """A package that dpkg lists in the image.
 
     Attributes:
-        state: the third word of dpkg's ``Status``: ``installed``, or ``config-files`` for what was removed.
-        built_using: sources whose code is in it besides its own (``Built-Using``, ``Static-Built-Using``).
-        maintainer: as the field has it.
-        installed_size: bytes, as the package says.
-        locked: what the lock says; None for a package of a foreign base image, of which no lock is known.
-        licence: None where debian/copyright is not machine-readable, or is not there.
+        state: third word of dpkg's ``Status``: ``installed``, or ``config-files`` for a removed package.
+        built_using: other sources whose code it contains (``Built-Using``, ``Static-Built-Using``).
+        maintainer: value of the field.
+        installed_size: in bytes, as declared by the package.
+        locked: its entry in the lock; None for packages of a foreign base, whose lock is unknown.
+        licence: None if debian/copyright is missing or not machine-readable.
     """
 
     name: str
@@ -120,7 +120,7 @@ class Package:
 
 @attrs.frozen
 class BaseImage:
-    """An image below; `name` is the reference by which it was named."""
+    """An image that this one is based on; `name` is the reference that was used for it."""
 
     name: str
     digest: Digest
@@ -131,12 +131,12 @@ class Layer:
     """A layer of the image.
 
     Attributes:
-        digest: of its compressed bytes.
-        diff_id: of its tar.
-        size: in bytes, compressed.
-        created_by: what made it.
-        packages: names of the packages whose files it holds.
-        is_base: whether it came with the base.
+        digest: digest of the compressed layer.
+        diff_id: digest of the uncompressed layer.
+        size: compressed size in bytes.
+        created_by: command that created it, from the history.
+        packages: names of the packages whose files it contains.
+        is_base: whether it comes from the base.
     """
 
     digest: Digest
@@ -149,7 +149,7 @@ class Layer:
 
 @attrs.frozen
 class Distribution:
-    """What the image's os-release says of itself: ``ID`` and ``VERSION_ID``."""
+    """``ID`` and ``VERSION_ID`` of the image's os-release."""
 
     id: str = "debian"
     version: str = ""
@@ -157,7 +157,7 @@ class Distribution:
 
 @attrs.frozen
 class Tool:
-    """What built the image."""
+    """The tool that built the image."""
 
     name: str
     version: str
@@ -168,24 +168,24 @@ def _in_order(packages: Iterable[Package]) -> tuple[Package, ...]:
 
 
 def sorted_pairs(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Return pairs in the order of their first texts."""
+    """Return pairs sorted by their first text."""
     return tuple(sorted(pairs))
 
 
 @attrs.frozen(kw_only=True)
 class Knowledge:
-    """What is known of an image.
+    """The knowledge about an image.
 
     Attributes:
-        name: of its manifest.
-        digest: of its OCI manifest.
-        platform: ``linux/amd64``.
-        created: seconds since the epoch, of the image: its config's ``created``.
-        distribution: of its os-release.
-        tool: what built it.
-        packages: all of dpkg's list, sorted by name and architecture.
-        sources: pairs of the name and the identity of each APT source that a lock names for one.
-        base: the images below, the nearest first; empty from scratch.
+        name: name of its manifest.
+        digest: digest of its OCI manifest.
+        platform: such as ``linux/amd64``.
+        created: the config's ``created``, in seconds since the epoch.
+        distribution: from its os-release.
+        tool: the tool that built it.
+        packages: all packages that dpkg lists, sorted by name and architecture.
+        sources: pairs of name and identity of the APT sources of locked packages.
+        base: the chain of bases, nearest first; empty for an image from scratch.
         layers: lowest first.
     """
 
@@ -203,7 +203,7 @@ class Knowledge:
 
 @attrs.frozen
 class Timing:
-    """How long a stage took, in seconds of wall clock."""
+    """Wall-clock duration of a build stage, in seconds."""
 
     stage: str
     subject: str
@@ -212,7 +212,7 @@ class Timing:
 
 @attrs.frozen
 class ScriptRun:
-    """What ran inside the image, how long, and which paths it changed; nothing where that is known of all together."""
+    """A script run inside the image: seconds, and changed paths; empty if only known for all runs together."""
 
     label: str
     seconds: float
@@ -221,12 +221,12 @@ class ScriptRun:
 
 @attrs.frozen
 class Effects:
-    """What all scripts of an image's packages together did to its tree: paths, sorted.
+    """The combined changes by all maintainer scripts to the image's tree: sorted paths.
 
     Attributes:
-        made: that no layer below has.
-        changed: that one has; content or values differ.
-        removed: that are gone.
+        made: paths that are new.
+        changed: paths whose content or metadata changed.
+        removed: paths that were removed.
     """
 
     made: tuple[str, ...] = ()
@@ -236,7 +236,7 @@ class Effects:
 
 @attrs.frozen
 class Measurements:
-    """What one run of the build measured.
+    """Measurements of one build.
 
     Attributes:
         started: seconds since the epoch.
@@ -244,8 +244,8 @@ class Measurements:
         timings: in order.
         runs: in order.
         cached: what was taken from the cache.
-        made: what had to be made.
-        effects: of the scripts.
+        made: what was built.
+        effects: the changes made by scripts.
     """
 
     started: int
@@ -258,5 +258,5 @@ class Measurements:
 
 
 def rfc3339(when: int) -> str:
-    """Return seconds since the epoch as RFC 3339 in UTC."""
+    """Format seconds since the epoch as RFC 3339 in UTC."""
     return dt.datetime.fromtimestamp(when, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

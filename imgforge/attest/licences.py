@@ -1,7 +1,7 @@
-"""Licences of a package, read from its machine-readable debian/copyright and said as an SPDX expression. Pure.
+"""Licences of a package as an SPDX expression, from its machine-readable debian/copyright. Pure.
 
-Only names that stand for the same licence in both worlds are translated; every other becomes a ``LicenseRef-``, whose
-text is in the image. Files that are not machine-readable say nothing here: nobody guesses.
+Only names that mean the same licence in both vocabularies are translated. All others become a ``LicenseRef-`` to the
+text in the image. Files that are not machine-readable give no licence; there are no heuristics.
 Sources: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/, "License specification"; SPDX 2.3,
 annex D, "SPDX license expressions".
 """
@@ -15,7 +15,7 @@ from typing import Final
 import attrs
 
 CAP: Final = 4 << 20
-"""The most characters of a copyright file that are looked at; bookworm's longest has two million."""
+"""Maximum length of a copyright file, in characters; bookworm's longest has two million."""
 
 _FORMAT = re.compile(r"\s*(?:Format|Format-Specification):[^\n]*(?:copyright-format|dep5|DEP5)", re.IGNORECASE)
 _LICENCE = re.compile(r"^License:[ \t]*(\S[^\n]*)$", re.IGNORECASE | re.MULTILINE)
@@ -47,7 +47,7 @@ _KNOWN = {name.lower(): name for name in _SAME} | {
     "expat": "MIT",
     "openldap-2.8": "OLDAP-2.8",
 }
-"""By the lower-case name of Debian's; Policy 12.5 has "Artistic" mean Perl's."""
+"""SPDX names by Debian's names in lower case. Debian's "Artistic" is Perl's licence (Policy 12.5)."""
 
 
 @attrs.frozen
@@ -55,8 +55,8 @@ class Licence:
     """An SPDX expression.
 
     Attributes:
-        expression: with ``LicenseRef-`` where SPDX has no name.
-        unknown: the identifier and Debian's name of each of those, sorted.
+        expression: the expression, with ``LicenseRef-`` for licences without an SPDX name.
+        unknown: pairs of the identifier and Debian's name of each of those, sorted.
     """
 
     expression: str
@@ -64,10 +64,10 @@ class Licence:
 
 
 def read(text: str) -> Licence | None:
-    """Return the licence of everything in a package; None where its copyright file is not machine-readable.
+    """Return the licence of a whole package; None if its copyright file is not machine-readable.
 
-    Each stanza's licence holds for some of the files, so the expression joins them all with AND. The copyright
-    file is not authenticated beyond its package, and is read as text: nothing in it can make this fail.
+    The licences of all stanzas are joined with AND, because each applies to some of the files. The file is untrusted
+    text; no content can make this fail.
     """
     if len(text) > CAP or not _FORMAT.match(text):
         return None
@@ -89,10 +89,10 @@ def _joined(names: Iterable[str]) -> Licence | None:
 
 
 def _expression(name: str, unknown: dict[str, str]) -> str:
-    """Translate one synopsis: names joined by ``or`` and ``and``, of which ``and`` binds tighter.
+    """Translate one synopsis: names joined by ``or`` and ``and``, where ``and`` binds tighter.
 
-    A comma before a joint raises its rank above all without (copyright-format, "Syntax"); such a synopsis, and one
-    that mixes both words, is not taken apart but becomes one name: rare, and easily told wrong.
+    A comma lowers the precedence of the conjunction after it (copyright-format, "Syntax"). A synopsis with a comma, or
+    with both words, is kept as a single name: such cases are rare and easily misread.
     """
     words = _JOINT.split(name)
     joints = {word.lower() for word in words[1::2]}
@@ -124,5 +124,5 @@ def _gnu(name: str) -> str | None:
 
 
 def unknown_in(licences: Iterable[Licence | None]) -> Iterator[tuple[str, str]]:
-    """Yield the identifier and the name of each licence that SPDX has no name for, once and sorted."""
+    """Yield the identifier and name of each licence without an SPDX name, sorted, without duplicates."""
     yield from sorted(dict(pair for licence in licences if licence for pair in licence.unknown).items())

@@ -1,7 +1,7 @@
-"""The build report as a page for people: one file that loads nothing and runs nothing. Pure.
+"""The build report as a self-contained HTML page, without external resources or scripts. Pure.
 
-Everything in a report may come from a stranger, an image's author: whatever is written here was escaped by `_text`,
-numbers are numbers, and the page's own policy forbids scripts and connections.
+A report may come from an untrusted image author: all texts are escaped by `_text`, numbers are validated, and the
+page's Content-Security-Policy forbids scripts and connections.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none';
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _SHARE = 300
-"""A package that takes less than this part of the whole has no tile of its own."""
+"""Packages below this fraction (1/300) of the total get no tile of their own."""
 
 _SHORT_DIGEST = 19
 _WIDE, _TALL = (1118, 480), (340, 520)
@@ -29,11 +29,7 @@ Entry = Mapping[str, Any]
 
 
 def page(report: Entry) -> str:
-    """Return the page of a report.
-
-    Args:
-        report: what `attest.report.document` made, here or elsewhere.
-    """
+    """Return the page for a report, as made by `attest.report.document`, here or elsewhere."""
     name = lenient.text(lenient.entry(report, "image"), "name") or "image"
     body = "".join((_head(report, name), _space(report), _layers(report), _packages(report), _evidence(report)))
     return (
@@ -90,7 +86,7 @@ def _head(report: Entry, name: str) -> str:
 
 
 def _sorted(report: Entry) -> tuple[tuple[int, Entry], ...]:
-    """Return the packages with their places in the report, the largest first."""
+    """Return the packages with their indices in the report, largest first."""
     numbered = enumerate(lenient.entries(report, "packages"))
     return tuple(
         sorted(
@@ -100,7 +96,7 @@ def _sorted(report: Entry) -> tuple[tuple[int, Entry], ...]:
 
 
 def _own(report: Entry) -> frozenset[str]:
-    """Return the names of packages that came with this image rather than with its base."""
+    """Return the names of packages that this image adds to its base."""
     layers = (layer for layer in lenient.entries(report, "layers") if layer.get("base") is not True)
     return frozenset(name for layer in layers for name in lenient.texts(layer, "packages"))
 
@@ -141,7 +137,7 @@ def _blocks(report: Entry) -> Iterator[Block]:
 
 
 def _table(heads: Sequence[str], rows: Iterable[str]) -> str:
-    """Return a table; a head that begins with ``>`` stands over amounts."""
+    """Return a table. A leading ``>`` marks the heading of a column of amounts."""
     cells = "".join(
         f'<th class="amount">{_text(head[1:])}</th>' if head.startswith(">") else f"<th>{_text(head)}</th>"
         for head in heads
@@ -150,7 +146,7 @@ def _table(heads: Sequence[str], rows: Iterable[str]) -> str:
 
 
 def _rest(label: str, content: str) -> str:
-    """Return a cell that stands on a line of its own, with its label, where the page is narrow."""
+    """Return a cell that moves to a line of its own, with its label, on narrow screens."""
     return f'<td class="rest" data-label="{_text(label)}">{content}</td>' if content else '<td class="rest"></td>'
 
 
@@ -180,7 +176,7 @@ def _layer(number: int, layer: Entry, largest: int) -> str:
 
 def _packages(report: Entry) -> str:
     rows = (_package(place, one) for place, one in _sorted(report))
-    table = _table(("Package", ">Installed", "Version", "LockedDeb for by", "Licence", "Digest of the .deb"), rows)
+    table = _table(("Package", ">Installed", "Version", "Verified by", "Licence", "Digest of the .deb"), rows)
     return f'\n<section id="packages"><h2>Packages</h2>{table}</section>'
 
 
@@ -192,14 +188,14 @@ def _package(place: int, one: Entry) -> str:
         f'<tr id="p{place}"><td class="name">{_text(name)}</td>'
         f'<td class="amount">{_size(lenient.number(one, "installed_size"))}</td>'
         f"{_rest('', _clipped(lenient.text(one, 'version')))}"
-        f"{_rest('vouched for by', _clipped(vouched or lenient.text(one, 'checked')) or 'nothing known')}"
+        f"{_rest('verified by', _clipped(vouched or lenient.text(one, 'checked')) or 'nothing known')}"
         f"{_rest('licence', _clipped(lenient.text(one, 'licence')))}"
         f"{_rest('', _digest(lenient.text(one, 'digest')))}</tr>"
     )
 
 
 def _clipped(text: str) -> str:
-    """Return a text of any length, which takes no more than its share of a table and scrolls where it is longer."""
+    """Return a cell content with limited width; longer texts scroll."""
     return f'<div class="clip">{_text(text)}</div>' if text else ""
 
 
@@ -251,7 +247,7 @@ def _build(build: Entry) -> str:
 
 
 def _effects(effects: Entry) -> str:
-    """Return what scripts did, by the uppermost two directories: a runtime's scripts make a thousand files."""
+    """Summarize the scripts' changes by the top two directory levels: there can be thousands of paths."""
     counts = Counter(
         ("/".join(("", *path.split("/")[:2])), kind)
         for kind in ("made", "changed", "removed")

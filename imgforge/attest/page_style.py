@@ -1,4 +1,4 @@
-"""How the page of a report looks: light or dark as the reader's system says, from a phone's width upwards."""
+"""The CSS of the report page: light or dark as the system prefers, for phones and larger screens."""
 
 from __future__ import annotations
 

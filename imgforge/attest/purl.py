@@ -1,7 +1,7 @@
-"""Package URLs of Debian's packages and of images. Pure.
+"""Package URLs of Debian packages and images. Pure.
 
 Source: https://github.com/package-url/purl-spec, PURL-SPECIFICATION.rst and the types ``deb`` and ``oci``. Qualifiers
-stand in the order of their names; a colon is not encoded, as the specification wants since 2024.
+are sorted by name; colons are not encoded, as the specification requires since 2024.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def source(one: SourcePackage, distribution: Distribution) -> str:
 
 
 def image(name: str, digest: Digest) -> str:
-    """Return the purl of an image; its name is the last part of a reference, in lower case, as the type wants."""
+    """Return the purl of an image. Its name is the reference's last component in lower case, as the type requires."""
     last = name.rsplit("/", 1)[-1].partition("@")[0].partition(":")[0].lower()
     return f"pkg:oci/{_quoted(last)}@{_quoted(str(digest))}"
 

@@ -1,6 +1,6 @@
-"""The build report: what is in an image, where it came from, what it cost. Pure.
+"""The build report: content, origin and cost of an image. Pure.
 
-Version 1 of the format; docs/evidence.md says what each member means. Sizes are bytes, times are seconds.
+Format version 1; the members are documented in docs/evidence.md. Sizes are in bytes, times in seconds.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def document(known: Knowledge, measured: Measurements) -> dict[str, Any]:
 
 
 def _counts(source: str, known: Knowledge) -> dict[str, int]:
-    """Return how many packages locks name a source for, and of how many a signed index was seen."""
+    """Return the number of locked packages from a source, and of those verified by a signed index."""
     own = [one.locked for one in known.packages if one.locked and one.locked.origin.source == source]
     return {"packages": len(own), "vouched": sum(1 for one in own if one.checked == SIGNED_INDEX)}
 

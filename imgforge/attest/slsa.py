@@ -1,7 +1,7 @@
-"""Provenance: SLSA v1, the predicate of an in-toto statement. Pure.
+"""Provenance: the SLSA v1 predicate of an in-toto statement. Pure.
 
-Source: https://slsa.dev/spec/v1.0/provenance. The external parameters are what a person wrote (the manifest); the lock
-and everything that it names are resolved dependencies, each by digest; internal parameters are what the build chose.
+Source: https://slsa.dev/spec/v1.0/provenance. The manifest, which people write, is an external parameter. The lock and
+everything in it are resolved dependencies, by digest. Choices of the build are internal parameters.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from imgforge.digest import Digest
 PREDICATE_TYPE: Final = "https://slsa.dev/provenance/v1"
 MEDIA_TYPE: Final = "application/vnd.in-toto+json"
 BUILD_TYPE: Final = "https://imgforge.wikimedia.org/build/v1"
-"""What the parameters mean: docs/evidence.md."""
+"""The build type; docs/evidence.md documents its parameters."""
 
 
 @attrs.frozen
 class InputFile:
-    """A file that went into the build: the manifest, the lock, an input of a files layer."""
+    """An input file of the build: the manifest, the lock, or a file for the files layer."""
 
     name: str
     digest: Digest
@@ -30,16 +30,16 @@ class InputFile:
 
 @attrs.frozen(kw_only=True)
 class Invocation:
-    """Who built, and what was asked for.
+    """The invocation of a build.
 
     Attributes:
-        builder: a URI that names who runs the build and is trusted to say the truth about it.
-        manifest: what a person wrote.
-        lock: what the manifest came to; None where it was not kept in a file.
+        builder: URI of the build platform, which is trusted to report builds truthfully.
+        manifest: the manifest.
+        lock: the lock; None if it was not saved to a file.
         inputs: other files, in order.
-        parameters: what was asked on the command line: pairs, sorted.
-        internal: what the build chose by itself: the sandbox's rung, the compressor.
-        id: of this run, from the system that ran it; may be empty.
+        parameters: command-line options as pairs, sorted.
+        internal: choices of the build itself, such as the sandbox mode and the compressor.
+        id: ID of this run on the build platform; may be empty.
     """
 
     builder: str

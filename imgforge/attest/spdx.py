@@ -1,7 +1,7 @@
-"""The SBOM as SPDX 2.3 in JSON. Pure.
+"""The SBOM in SPDX 2.3 JSON. Pure.
 
-Source: https://spdx.github.io/spdx-spec/v2.3/. The image is a package that CONTAINS the packages of dpkg's list;
-each of those is GENERATED_FROM its source package, and the image is a DESCENDANT_OF its base.
+Source: https://spdx.github.io/spdx-spec/v2.3/. The image is a package that CONTAINS the packages that dpkg lists. Each
+of those is GENERATED_FROM its source package, and the image is a DESCENDANT_OF its base.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _source(one: SourcePackage, known: Knowledge) -> dict[str, Any]:
 
 
 def _unsaid() -> dict[str, Any]:
-    """Return what the format wants said and a build does not know."""
+    """Return the members that the format requires but a build cannot know."""
     return {
         "downloadLocation": _NONE,
         "filesAnalyzed": False,
@@ -180,5 +180,5 @@ def _source_id(one: SourcePackage) -> str:
 
 
 def _id(text: str) -> str:
-    """Return text in the letters of an identifier (SPDX 2.3, 7.2.1: letters, digits, ``.`` and ``-``), one to one."""
+    """Encode text injectively with the characters of an identifier (SPDX 2.3, 7.2.1: letters, digits, ``.``, ``-``)."""
     return re.sub(r"[^A-Za-z0-9.]", lambda match: "-" if match[0] == "-" else f"-{ord(match[0]):x}-", text)

@@ -1,7 +1,7 @@
-"""A treemap: rectangles whose areas are sizes, as square as can be, drawn as SVG. Pure.
+"""Treemaps in SVG: rectangles with areas proportional to sizes, as square as possible. Pure.
 
-Source: Bruls, Huizing, van Wijk, "Squarified Treemaps", 2000: the largest first, each row along the shorter side of
-what is left, as long as that makes its worst rectangle no longer.
+Source: Bruls, Huizing, van Wijk, "Squarified Treemaps", 2000. Rectangles are placed largest first, in rows along the
+shorter side of the free area; a row grows as long as its worst aspect ratio does not increase.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import attrs
 
 _GAP = 2.0
 _LETTER = 7.2
-"""Width of a letter of the page's font at 12 px, rather too wide than too narrow."""
+"""Width of a character in the page's font at 12 px; a generous estimate."""
 
 _LINE = 15.0
 _INSET = 6.0
@@ -22,14 +22,14 @@ _SHORTEST = 5
 
 @attrs.frozen
 class Block:
-    """One thing that takes space.
+    """An item of a treemap.
 
     Attributes:
-        label: for people.
-        note: what else to say where there is room.
-        size: of any unit; more than 0.
+        label: text for people.
+        note: additional text, if there is room.
+        size: in any unit; more than 0.
         kind: a CSS class.
-        target: the ``id`` of what tells more; empty for none.
+        target: ``id`` of an element with details; may be empty.
     """
 
     label: str
@@ -41,7 +41,7 @@ class Block:
 
 @attrs.frozen
 class Rectangle:
-    """Where a block is."""
+    """The position and size of a block."""
 
     x: float
     y: float
@@ -53,9 +53,9 @@ def rectangles(sizes: Sequence[int], *, width: float, height: float) -> tuple[Re
     """Return a rectangle for each size, in order.
 
     Args:
-        sizes: from the largest to the smallest, none of them 0.
-        width: of the whole.
-        height: of the whole.
+        sizes: largest first, all positive.
+        width: total width.
+        height: total height.
     """
     return tuple(_placed(sizes, Rectangle(0.0, 0.0, width, height)))
 
@@ -83,7 +83,7 @@ def _placed(sizes: Sequence[int], free: Rectangle) -> Iterator[Rectangle]:
 
 
 def _worst(areas: Sequence[float], side: float) -> float:
-    """Return how long the longest rectangle of a row is, against its other side."""
+    """Return the worst aspect ratio in a row."""
     total, square = sum(areas), side * side
     if total <= 0 or square <= 0 or min(areas) <= 0:
         return float("inf")
@@ -106,9 +106,9 @@ def svg(blocks: Sequence[Block], *, width: int, height: int, name: str) -> str:
     """Return a treemap as an SVG element.
 
     Args:
-        blocks: from the largest to the smallest.
-        width: of its own coordinates: a unit is a pixel when it is shown that wide.
-        height: likewise.
+        blocks: largest first.
+        width: width of the coordinate system; one unit is one pixel at that display width.
+        height: height of the coordinate system.
         name: a CSS class.
     """
     placed = rectangles([block.size for block in blocks], width=width, height=height)
@@ -133,7 +133,7 @@ def _tile(block: Block, place: Rectangle) -> str:
 
 
 def _lines(block: Block, width: float, height: float) -> Iterator[tuple[str, str]]:
-    """Yield what can be read in a tile: the label, cut where it must be, and the note below."""
+    """Yield the texts that fit a tile: the label, truncated if necessary, and the note below it."""
     letters = int(width / _LETTER)
     if letters < min(_SHORTEST, len(block.label)) or height < _LINE - 3:
         return

@@ -1,4 +1,4 @@
-"""Compressed streams: anybody's are read with a cap, ours are written the same on every machine."""
+"""Compressed streams: reads untrusted input with limits, and writes output that is identical on all machines."""
 
 from __future__ import annotations
 

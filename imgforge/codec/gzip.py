@@ -1,7 +1,8 @@
-"""gzip: read with zlib, written with libdeflate in members of a fixed size.
+"""gzip: read with zlib, written with libdeflate in members of fixed size.
 
-Several members are one stream (RFC 1952, section 2.2), so they can be made in parallel and joined. libdeflate gives
-the same bytes on every CPU and release tried, isal and zlib-ng do not (docs/decisions): nothing else writes layers.
+Concatenated members are one stream (RFC 1952, section 2.2), so members are compressed in parallel. libdeflate gives
+the same bytes on every CPU and release that was tested; isal and zlib-ng do not (docs/decisions). Layers are only
+written with libdeflate.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ _HEADER_MAX = 128 << 10
 _EXTRA, _NAME, _COMMENT = 4, 8, 16
 
 MEMBER = 4 << 20
-"""Bytes of content in each member but the last: part of what a layer's bytes depend on."""
+"""Uncompressed size of each member but the last, in bytes. It affects the bytes of layers."""
 
 LEVEL = 4
-"""Layers about as large as those of zlib's usual level, at four times its speed (docs/decisions/0014)."""
+"""Compression about as good as zlib's default level, at four times its speed (docs/decisions/0014)."""
 
 COMPRESSOR_ID = f"deflate/0.9.0;l{LEVEL};{MEMBER >> 20}M"
-"""Names all that compressed bytes depend on beside the content; caches of compressed layers are keyed by it."""
+"""Identifies everything that determines the compressed bytes except the content; part of cache keys."""
 
 
 class Inflater:
-    """Gives a zlib object the interface of the other decompressors."""
+    """Adapts a zlib object to the interface of the other decompressors."""
 
     def __init__(self, window: int = 31) -> None:
         self._inflater = zlib.decompressobj(window)  # 31 is 16 + 15: gzip headers, the largest window
@@ -39,35 +40,35 @@ class Inflater:
 
     @property
     def eof(self) -> bool:
-        """Whether the end was seen."""
+        """Whether the end of the stream was reached."""
         return self._inflater.eof
 
     @property
     def needs_input(self) -> bool:
-        """Whether more compressed bytes are needed before there is more output."""
+        """Whether more input is needed to produce output."""
         return not self._tail
 
     @property
     def unused_data(self) -> bytes:
-        """The bytes after the end."""
+        """The bytes after the end of the stream."""
         return self._inflater.unused_data
 
     def decompress(self, data: bytes, max_length: int = -1, /) -> bytes:
-        """Take compressed bytes, return at most `max_length` bytes of output."""
+        """Decompress input; return at most `max_length` bytes of output."""
         piece = self._inflater.decompress(self._tail + data, max(max_length, 0))
         self._tail = self._inflater.unconsumed_tail
         return piece
 
 
 def expand(stream: source.Source, aside: source.Aside = source.forget) -> Iterator[bytes]:
-    """Yield the content of a gzip stream of any number of members.
+    """Yield the content of a gzip stream with any number of members.
 
     Args:
         stream: the compressed bytes.
-        aside: gets what the members' headers hold besides numbers.
+        aside: called with the variable-length header fields of each member.
 
     Raises:
-        IntegrityError: it is damaged or cut off.
+        IntegrityError: damaged or truncated.
     """
 
     def start() -> Inflater:
@@ -82,12 +83,12 @@ def expand(stream: source.Source, aside: source.Aside = source.forget) -> Iterat
 
 
 def fields(stream: source.Source) -> bytes:
-    """Return the extra fields, the name and the comment of the header that follows, which stays there.
+    """Return the extra fields, name and comment of the next header, without consuming it.
 
     Source: RFC 1952, section 2.3.
 
     Raises:
-        IntegrityError: they are longer than anything that writes them for a purpose.
+        IntegrityError: they are longer than any legitimate use.
     """
     flags = stream.peek(4)[3:]
     if not flags or not flags[0] & (_EXTRA | _NAME | _COMMENT):
@@ -106,18 +107,18 @@ def fields(stream: source.Source) -> bytes:
 
 
 def compress(data: bytes | memoryview, level: int = LEVEL) -> bytes:
-    """Return one gzip member; its header holds neither a time nor a name."""
+    """Return one gzip member, without timestamp or name in its header."""
     member: bytes = deflate.gzip_compress(data, level)
     return member
 
 
 class GzipWriter(ordered.OrderedWriter):
-    """Compresses what is written to it as gzip members of `MEMBER` bytes, in parallel, in order.
+    """Compresses data to gzip members of `MEMBER` bytes of content, in parallel and in order.
 
     Args:
-        sink: called with each compressed member, in the thread that writes.
-        executor: compresses; libdeflate releases the interpreter's lock.
-        level: libdeflate's, 1 to 12.
+        sink: called with each compressed member, in the writing thread.
+        executor: runs the compression; libdeflate releases the GIL.
+        level: level of libdeflate, 1 to 12.
     """
 
     def __init__(self, sink: ordered.Sink, executor: Executor, *, level: int = LEVEL) -> None:

@@ -1,4 +1,4 @@
-"""Compress a stream in blocks of a fixed size, several at once, and hand them on in order."""
+"""Compress a stream in blocks of fixed size, several at a time, and emit them in order."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Self, TypeAlias
 
 Sink: TypeAlias = Callable[[bytes], object]
 
-_AHEAD = 4  # blocks in flight: enough for two cores to be busy while a third block is written
+_AHEAD = 4  # blocks in flight: keeps two cores busy while another block is written
 
 
 class OrderedWriter:
-    """Cuts what is written into blocks; the cuts depend on the content alone, not on the sizes of the writes.
+    """Splits the data into blocks. The boundaries depend on the content alone, not on the sizes of writes.
 
-    A context manager: leaving it well ends the stream, leaving it by an exception drops what is in flight.
-    What comes out is never empty: nothing written is one block of nothing.
+    A context manager: a normal exit ends the stream, an exception drops the pending blocks. The output is never empty:
+    without any data, it is one empty block, compressed.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class OrderedWriter:
         self._is_empty = True
 
     def write(self, data: bytes | bytearray | memoryview, /) -> int:
-        """Take bytes, all of them; returns their number."""
+        """Accept all bytes; return their number."""
         self._buffer += data
         while len(self._buffer) >= self._size:
             self._submit(bytes(memoryview(self._buffer)[: self._size]))
@@ -41,7 +41,7 @@ class OrderedWriter:
         return len(data)
 
     def close(self) -> None:
-        """Compress the rest and hand everything to the sink."""
+        """Compress the remaining data and emit all blocks."""
         if self._buffer or self._is_empty:
             self._submit(bytes(self._buffer))
             self._buffer.clear()
@@ -61,7 +61,7 @@ class OrderedWriter:
         self._flying.clear()
 
     def _submit(self, block: bytes) -> None:
-        """Have a block compressed; wait for the oldest when too many are in flight."""
+        """Submit a block for compression; wait for the oldest one if too many are in flight."""
         self._is_empty = False
         self._flying.append(self._executor.submit(self._compress, block))
         if len(self._flying) > self._ahead:

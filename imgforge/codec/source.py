@@ -1,4 +1,4 @@
-"""What every decompressor reads from, and the loop that most of them share."""
+"""The input of all decompressors, and the loop that most of them share."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import BinaryIO, Protocol
 from imgforge.errors import IntegrityError
 
 PIECE = 256 << 10
-"""Bytes of output a decompressor makes at once: what a bomb can cost before it is noticed."""
+"""Bytes of output to produce at a time. Limits how much a decompression bomb can produce before it is detected."""
 
 _CHUNK = 256 << 10
 _FIRST = 4 << 10
 
 
 Aside = Callable[[bytes], None]
-"""Takes what a compressed stream carries that is no content: comments, frames to skip."""
+"""Called with data in a compressed stream that is not content: comments, skippable frames."""
 
 
 def forget(_data: bytes) -> None:
-    """Take it, and keep nothing."""
+    """Ignore such data."""
 
 
 class BombError(IntegrityError):
-    """A compressed stream that grows beyond what its caller accepts."""
+    """The decompressed stream exceeds the limit."""
 
 
 class Source:
-    """Compressed bytes, with those read too far put back.
+    """Compressed bytes, with support for putting back what was read too far.
 
     Args:
-        stream: where they come from.
-        what: the object's name in messages.
+        stream: the underlying stream.
+        what: name of the object, for error messages.
     """
 
     def __init__(self, stream: BinaryIO, *, what: str) -> None:
@@ -41,7 +41,7 @@ class Source:
         self._position = 0
 
     def peek(self, size: int) -> bytes:
-        """Return the next `size` bytes and leave them there; fewer at the end."""
+        """Return the next `size` bytes without consuming them; fewer at the end."""
         while len(self._data) - self._position < size:
             more = self._stream.read(_CHUNK)
             if not more:
@@ -51,7 +51,7 @@ class Source:
         return self._data[self._position : self._position + size]
 
     def take(self, size: int) -> bytes:
-        """Return at most `size` bytes, at least one unless the stream is at its end."""
+        """Return up to `size` bytes; empty only at the end of the stream."""
         if self._position == len(self._data):
             self._data = self._stream.read(_CHUNK)
             self._position = 0
@@ -60,10 +60,10 @@ class Source:
         return self._data[start : self._position]
 
     def exactly(self, size: int) -> bytes:
-        """Return `size` bytes.
+        """Return exactly `size` bytes.
 
         Raises:
-            IntegrityError: the stream ends before.
+            IntegrityError: the stream is too short.
         """
         data = self.peek(size)
         if len(data) < size:
@@ -73,59 +73,59 @@ class Source:
 
     @property
     def unread(self) -> int:
-        """How many bytes were read from the stream and not taken."""
+        """Number of bytes read from the underlying stream but not consumed."""
         return len(self._data) - self._position
 
     def give_back(self, size: int) -> None:
-        """Put the last `size` bytes of the last `take` back."""
+        """Put back the last `size` bytes of the last `take`."""
         self._position -= size
 
     def skip_zeros(self) -> None:
-        """Pass over bytes that are zero."""
+        """Skip zero bytes."""
         while data := self.take(_CHUNK):
             if rest := data.lstrip(b"\0"):
                 self.give_back(len(rest))
                 return
 
     def truncated(self) -> IntegrityError:
-        """Return the error of a stream that ends too early."""
+        """Return the error for a stream that ends early."""
         return IntegrityError(f"{self.what}: truncated: the compressed stream ends too early")
 
     def damaged(self, form: str, why: object) -> IntegrityError:
-        """Return the error of a stream that is not what its format says."""
+        """Return the error for a stream that violates its format."""
         return IntegrityError(f"{self.what}: damaged {form} stream: {why}")
 
 
 class Decompressor(Protocol):
-    """The standard library's incremental decompressor: `bz2.BZ2Decompressor`, `lzma.LZMADecompressor`."""
+    """An incremental decompressor like `bz2.BZ2Decompressor` and `lzma.LZMADecompressor`."""
 
     @property
     def eof(self) -> bool:
-        """Whether the member's end was seen."""
+        """Whether the end of the member was reached."""
 
     @property
     def needs_input(self) -> bool:
-        """Whether more compressed bytes are wanted before there is more output."""
+        """Whether more input is needed to produce output."""
 
     @property
     def unused_data(self) -> bytes:
-        """The bytes after the member's end."""
+        """The bytes after the end of the member."""
 
     def decompress(self, data: bytes, max_length: int = -1, /) -> bytes:
-        """Take compressed bytes, return at most `max_length` bytes of output."""
+        """Decompress input; return at most `max_length` bytes of output."""
 
 
 def expand(source: Source, *, form: str, magic: bytes, start: Callable[[], Decompressor]) -> Iterator[bytes]:
-    """Yield the content of one or more concatenated members; zeros after one are padding.
+    """Yield the content of one or more concatenated members; zeros between them are padding.
 
     Args:
         source: the compressed bytes.
-        form: the format's name, for messages.
-        magic: how every member begins.
-        start: makes a decompressor for one member.
+        form: name of the format, for error messages.
+        magic: the bytes that every member starts with.
+        start: creates a decompressor for one member.
 
     Raises:
-        IntegrityError: a member is damaged or cut off, or something else follows.
+        IntegrityError: a member is damaged or truncated, or is followed by other data.
     """
     while True:
         yield from member(source, start())
@@ -139,7 +139,7 @@ def expand(source: Source, *, form: str, magic: bytes, start: Callable[[], Decom
 
 def member(source: Source, member: Decompressor) -> Iterator[bytes]:
     """Yield the content of one member."""
-    size = _FIRST  # grows: what follows a short member is copied once for each of its neighbours otherwise
+    size = _FIRST  # start small: with many short members, the surplus of each read is copied for every one of them
     while not member.eof:
         data = b""
         if member.needs_input:

@@ -1,4 +1,4 @@
-"""One reader for every compression that layers, packages and indices come in."""
+"""One decompressor for all formats that layers, packages and indices use."""
 
 from __future__ import annotations
 
@@ -10,32 +10,31 @@ from typing import BinaryIO
 from imgforge.codec import gzip, xz, zstd
 from imgforge.codec.source import PIECE, Aside, BombError, Source, expand, forget
 
-_BZIP2 = (b"1AY&SY", b"\x17rE8P\x90")  # pi for a block, its root for the end of an empty stream
+_BZIP2 = (b"1AY&SY", b"\x17rE8P\x90")  # digits of pi start a block, of its square root the end of an empty stream
 
 
 def decompress(stream: BinaryIO, *, what: str, cap: int, threads: int = 1, aside: Aside = forget) -> BinaryIO:
-    """Return a stream of what another one holds: gzip, zstd, xz, bzip2, told apart by how they begin, or plain.
+    """Return a decompressed stream. The format is detected: gzip, zstd, xz, bzip2 or none.
 
-    Several members, frames or streams in a row are one content. The input is read as output is asked for, to its
-    end, and is not closed.
+    Concatenated members, frames or streams are one content. Input is read on demand, up to its end, and is not closed.
 
     Args:
         stream: the compressed bytes.
-        what: the object's name in messages.
-        cap: bytes of output that are accepted.
-        threads: how many may decode one xz stream that was written in blocks.
-        aside: gets what the stream carries that is no content, while it is read.
+        what: name of the object, for error messages.
+        cap: maximum size of the output, in bytes.
+        threads: maximum number of threads for an xz stream that has blocks.
+        aside: called during reading with data in the stream that is not content.
 
-    Raises (while it is read):
-        BombError: there is more output than `cap`.
-        IntegrityError: the stream is damaged or cut off, or something follows its end.
+    Raises (during reading):
+        BombError: the output exceeds `cap`.
+        IntegrityError: the stream is damaged or truncated, or is followed by other data.
     """
     source = Source(stream, what=what)
     return io.BufferedReader(_Expanded(_pieces(source, threads, aside), what=what, cap=cap), PIECE)
 
 
 def _pieces(source: Source, threads: int, aside: Aside) -> Iterator[bytes]:
-    """Choose the decompressor."""
+    """Select the decompressor."""
     begin = source.peek(10)
     if begin.startswith(gzip.MAGIC):
         return gzip.expand(source, aside)
@@ -49,7 +48,7 @@ def _pieces(source: Source, threads: int, aside: Aside) -> Iterator[bytes]:
 
 
 def _bzip2(source: Source) -> Iterator[bytes]:
-    """Yield the content of bzip2 streams; old packages have them."""
+    """Yield the content of bzip2 streams, as used by old packages."""
     try:
         yield from expand(source, form="bzip2", magic=b"BZh", start=bz2.BZ2Decompressor)
     except OSError as error:
@@ -57,7 +56,7 @@ def _bzip2(source: Source) -> Iterator[bytes]:
 
 
 class _Expanded(io.RawIOBase):
-    """Hands out the pieces of output, and counts them."""
+    """Returns the pieces of output, and enforces the limit."""
 
     def __init__(self, pieces: Iterator[bytes], *, what: str, cap: int) -> None:
         self._pieces = pieces

@@ -1,7 +1,7 @@
-"""xz: what packages and indices come in; read, never written.
+"""xz: read only, for packages and indices.
 
-Debian 12's liblzma decodes at 45-55 MB/s a core; the one that lzma-mt brings at 75, and at 140 on two when the stream
-has blocks.
+Debian 12's liblzma decodes 45-55 MB/s per core. That of lzma-mt decodes 75 MB/s, or 140 MB/s with two threads if the
+stream has blocks.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ lzma_mt = late.module("lzma_mt")
 
 MAGIC = b"\xfd7zXZ\0"
 MEMORY = 192 << 20
-"""Bytes that decoding one stream may take: ``xz -9`` needs 65 MiB; a hostile header can ask for 4 GiB."""
+"""Memory limit for decoding one stream, in bytes. ``xz -9`` needs 65 MiB; a hostile header could request 4 GiB."""
 
 
 def decompressor(threads: int = 1) -> source.Decompressor:
-    """Return a decompressor of one xz stream.
+    """Return a decompressor for one xz stream.
 
     Args:
-        threads: how many may work on it; more than one help only when it was written in blocks.
+        threads: maximum number of threads; more than one only help for streams with blocks.
     """
     made: source.Decompressor
     if importlib.util.find_spec("lzma_mt"):
@@ -38,7 +38,7 @@ def expand(stream: source.Source, *, threads: int = 1) -> Iterator[bytes]:
     """Yield the content of one or more xz streams.
 
     Raises:
-        IntegrityError: it is damaged or cut off, or wants more than `MEMORY`.
+        IntegrityError: damaged or truncated, or needs more memory than `MEMORY`.
     """
     try:
         yield from source.expand(stream, form="xz", magic=MAGIC, start=lambda: decompressor(threads))

@@ -1,7 +1,7 @@
-"""zstd: read block by block, written in frames of a fixed size.
+"""zstd: read block by block, written in frames of fixed size.
 
-Several frames are one content (RFC 8878, section 3.1). The library's streaming readers neither bound the output of
-one call nor tell a frame that is cut off from one that is whole; so the blocks are walked here and decoded one by one.
+Concatenated frames are one content (RFC 8878, section 3.1). The library's streaming readers do not limit the output of
+one call, and do not detect truncated frames. Therefore blocks are located here and decoded one at a time.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ zstandard = late.module("zstandard")
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 FRAME = 16 << 20
-"""Bytes of content in each frame but the last: part of what a layer's bytes depend on."""
+"""Uncompressed size of each frame but the last, in bytes. It affects the bytes of layers."""
 
 LEVEL = 3
 COMPRESSOR_ID = f"zstd/1.5.7;l{LEVEL};t1;{FRAME >> 20}M"
-"""Names all that compressed bytes depend on beside the content; caches of compressed layers are keyed by it."""
+"""Identifies everything that determines the compressed bytes except the content; part of cache keys."""
 
-_WINDOW = 128 << 20  # what every decoder must accept is 8 MiB; zstd's own limit without --long is this
+_WINDOW = 128 << 20  # zstd's own limit without --long; every decoder must support at least 8 MiB
 
 
 def is_skippable(begin: bytes) -> bool:
-    """Whether a frame that holds no content starts here (RFC 8878, section 3.1.2)."""
+    """Return whether a skippable frame starts here (RFC 8878, section 3.1.2)."""
     return 0x50 <= (begin or b"\0")[0] <= 0x5F and begin[1:4] == b"\x2a\x4d\x18"
 
 
@@ -37,10 +37,10 @@ def expand(stream: source.Source, aside: source.Aside = source.forget) -> Iterat
 
     Args:
         stream: the compressed bytes.
-        aside: gets what is in skippable frames, in pieces.
+        aside: called with the content of skippable frames, in pieces.
 
     Raises:
-        IntegrityError: a frame is damaged, cut off, or wants too large a window.
+        IntegrityError: a frame is damaged or truncated, or its window is too large.
     """
     decoder = decompressor()
     while begin := stream.peek(4):
@@ -53,12 +53,12 @@ def expand(stream: source.Source, aside: source.Aside = source.forget) -> Iterat
 
 
 def decompressor() -> Any:
-    """Return a decompressor that refuses windows that are too large."""
+    """Return a decompressor that refuses too large windows."""
     return zstandard.ZstdDecompressor(max_window_size=_WINDOW)
 
 
 def _skip(stream: source.Source, aside: source.Aside) -> None:
-    """Pass over a skippable frame."""
+    """Skip a skippable frame."""
     left = int.from_bytes(stream.exactly(8)[4:], "little")
     while left:
         data = stream.take(left)
@@ -69,7 +69,7 @@ def _skip(stream: source.Source, aside: source.Aside) -> None:
 
 
 def frame(stream: source.Source, decoder: Any) -> Iterator[bytes]:
-    """Yield the content of one frame; a call decodes one block, which is at most 128 KiB of output."""
+    """Yield the content of one frame. Each call decodes one block, with at most 128 KiB of output."""
     frame = decoder.decompressobj()
     header, has_checksum = _header(stream)
     try:
@@ -91,7 +91,7 @@ def frame(stream: source.Source, decoder: Any) -> Iterator[bytes]:
 
 
 def _header(stream: source.Source) -> tuple[bytes, bool]:
-    """Return a frame's header and whether a checksum ends the frame (RFC 8878, section 3.1.1.1)."""
+    """Return a frame's header, and whether the frame ends with a checksum (RFC 8878, section 3.1.1.1)."""
     descriptor = stream.peek(5)[4:]
     if not descriptor:
         raise stream.truncated()
@@ -104,21 +104,22 @@ def _header(stream: source.Source) -> tuple[bytes, bool]:
 
 
 def compress(data: bytes | memoryview, level: int = LEVEL) -> bytes:
-    """Return one frame that states its size.
+    """Return one frame that declares its content size.
 
-    The threaded path with one thread: zstd promises the same bytes for any number of threads but none.
+    Uses the multi-threaded code path with one thread: zstd guarantees equal bytes for any number of threads, but not
+    compared to the single-threaded path.
     """
     frame: bytes = zstandard.ZstdCompressor(level=level, threads=1, write_content_size=True).compress(data)
     return frame
 
 
 class ZstdWriter(ordered.OrderedWriter):
-    """Compresses what is written to it as zstd frames of `FRAME` bytes, in parallel, in order.
+    """Compresses data to zstd frames of `FRAME` bytes of content, in parallel and in order.
 
     Args:
-        sink: called with each compressed frame, in the thread that writes.
-        executor: compresses; zstd releases the interpreter's lock.
-        level: zstd's, 1 to 22.
+        sink: called with each compressed frame, in the writing thread.
+        executor: runs the compression; zstd releases the GIL.
+        level: level of zstd, 1 to 22.
     """
 
     def __init__(self, sink: ordered.Sink, executor: Executor, *, level: int = LEVEL) -> None:

@@ -1,4 +1,4 @@
-"""What is different between two images, or two locks: packages, files, configuration, layers.
+"""Compare two images or two locks: packages, files, configuration, layers.
 
-Pure: what is known of both sides comes in, differences come out. Nobody asks which is older: the first is `before`.
+Pure: takes what is known of both sides, returns the differences. The first side is `before`, regardless of age.
 """

@@ -1,4 +1,4 @@
-"""How two images are run, and of which layers they are made."""
+"""Compare the execution parameters and the layers of two images."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from imgforge.oci.manifest import Manifest
 
 @attrs.frozen(order=True)
 class ConfigChange:
-    """One setting that is not the same on both sides.
+    """A setting that differs.
 
     Attributes:
-        name: ``user``, ``env PATH``, ``label org.example.team``.
-        before: as text; None where it is not set.
-        after: the same.
+        name: such as ``user``, ``env PATH``, ``label org.example.team``.
+        before: as text; None if not set.
+        after: as text; None if not set.
     """
 
     name: str
@@ -27,14 +27,14 @@ class ConfigChange:
 
 @attrs.frozen
 class LayerChange:
-    """What somebody who has the first image must still get for the second.
+    """What a client with the first image must download for the second.
 
     Attributes:
-        kept: how many layers both have, by digest.
-        dropped: how many only the first has.
-        added: how many only the second has.
-        download: bytes of those.
-        size: bytes of all layers of both images.
+        kept: number of layers in both images, by digest.
+        dropped: number of layers only in the first.
+        added: number of layers only in the second.
+        download: total size of the added layers, in bytes.
+        size: total sizes of the layers of both images, in bytes.
     """
 
     kept: int
@@ -45,7 +45,7 @@ class LayerChange:
 
 
 def compare(before: ImageConfig, after: ImageConfig) -> tuple[ConfigChange, ...]:
-    """Return what is different of how the images are run, in the order of names."""
+    """Return the differences in execution parameters, sorted by name."""
     one, other = (dict(_settings(image)) for image in (before, after))
     names = sorted(one.keys() | other.keys())
     return tuple(
@@ -69,7 +69,7 @@ def _settings(config: ImageConfig) -> Iterator[tuple[str, str]]:
 
 
 def layers(before: Manifest, after: Manifest) -> LayerChange:
-    """Return which layers the images have in common."""
+    """Compare the layers of two images."""
     one, other = _sizes(before), _sizes(after)
     return LayerChange(
         kept=len(one.keys() & other.keys()),

@@ -1,4 +1,4 @@
-"""Everything that is different between two sides, as one value; for programs as JSON, for people as lines."""
+"""All differences between two sides; as JSON for programs and as lines for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from imgforge.compare.files import FileChange
 from imgforge.compare.packages import Held, PackageChange
 
 FILES_SHOWN = 40
-"""How many paths are listed for people."""
+"""Maximum number of paths to list for people."""
 
 _SIGNS = {
     packages.ADDED: "+",
@@ -28,14 +28,14 @@ _SIGNS = {
 
 @attrs.frozen
 class Difference:
-    """What is different.
+    """All differences between two sides.
 
     Attributes:
-        before: the name of the first side.
-        after: the name of the second.
-        packages: in the order of names.
-        files: in the order of paths; empty for locks.
-        config: in the order of names; empty for locks.
+        before: name of the first side.
+        after: name of the second side.
+        packages: sorted by name.
+        files: sorted by path; empty for locks.
+        config: sorted by name; empty for locks.
         layers: None for locks.
     """
 
@@ -47,15 +47,15 @@ class Difference:
     layers: LayerChange | None = None
 
     def __bool__(self) -> bool:
-        """Tell whether there is any."""
+        """Return whether anything differs."""
         return bool(self.packages or self.files or self.config)
 
     def described(self, *, changelogs: bool = True, every_file: bool = False) -> tuple[str, ...]:
-        """Return what is different, for people; see `lines`."""
+        """Return the differences as text; see `lines`."""
         return tuple(lines(self, changelogs=changelogs, every_file=every_file))
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as a JSON object."""
+        """Return the differences as a JSON object."""
         members: dict[str, Any] = {
             "before": self.before,
             "after": self.after,
@@ -101,11 +101,11 @@ def _held(held: Held | None) -> dict[str, Any] | None:
 
 
 def lines(difference: Difference, *, changelogs: bool = True, every_file: bool = False) -> Iterator[str]:
-    """Yield what is different, for people.
+    """Yield the differences as text.
 
     Args:
-        difference: what is shown.
-        changelogs: whether to show their entries.
+        difference: the differences.
+        changelogs: whether to include changelog entries.
         every_file: whether to list more than `FILES_SHOWN` paths.
     """
     if not difference:
@@ -174,7 +174,7 @@ def _counted(kinds: Iterator[str]) -> str:
 
 
 def size(count: int) -> str:
-    """Return a number of bytes for people."""
+    """Format a size in bytes for people."""
     number, unit = float(count), "B"
     for larger in ("kB", "MB", "GB"):
         if abs(number) < 999.5:
@@ -184,5 +184,5 @@ def size(count: int) -> str:
 
 
 def signed(count: int) -> str:
-    """Return a number of bytes with its sign."""
+    """Format a size in bytes with its sign."""
     return f"{'+' if count > 0 else '-' if count < 0 else '±'}{size(abs(count))}"

@@ -1,8 +1,8 @@
-"""Files of two trees: added, removed and changed, and in what.
+"""Compare the files of two trees: added, removed and changed ones, with the aspects that changed.
 
-A tree knows of each entry which layer brought it. An entry of a layer that both images have is the same without a look
-at its bytes; a file of the same size from another layer is `undecided` until somebody hashes it. Times alone are no
-change: a rebuilt package brings new ones.
+A tree knows the layer of each entry. An entry from a layer that both images share is unchanged without reading it.
+Files of equal size from different layers are `undecided` until they are hashed. Timestamps are ignored, because rebuilt
+packages always have new ones.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Tree:
 
     Attributes:
         entries: by path.
-        layers: the diff_id of the layer that each entry comes from.
+        layers: the diff_id of each entry's layer, by path.
     """
 
     entries: Mapping[str, Entry] = attrs.field(repr=False)
@@ -37,10 +37,10 @@ class Tree:
 
     @classmethod
     def of(cls, layers: Sequence[tuple[Digest, Facts]]) -> Tree:
-        """Put layers on each other.
+        """Stack layers to a tree.
 
         Args:
-            layers: diff_id and facts of each, lowest first.
+            layers: diff_id and facts of each layer, lowest first.
         """
         folded = folding.fold(layer for _, layer in layers)
         owners: dict[str, Digest] = {}
@@ -51,12 +51,12 @@ class Tree:
 
 @attrs.frozen(order=True)
 class FileChange:
-    """One path that is not the same on both sides.
+    """A path that differs.
 
     Attributes:
-        path: without a leading slash.
+        path: without leading slash.
         kind: one of this module's constants.
-        aspects: what is different of a changed one: name, before and after, as text.
+        aspects: for a changed path: name, before and after of each aspect.
         size: bytes before and after.
     """
 
@@ -67,7 +67,7 @@ class FileChange:
 
 
 def undecided(before: Tree, after: Tree) -> frozenset[str]:
-    """Return the files whose content can only be compared by reading it."""
+    """Return the files that can only be compared by reading them."""
     return frozenset(
         path
         for path, was, now in _common(before, after)
@@ -76,11 +76,11 @@ def undecided(before: Tree, after: Tree) -> frozenset[str]:
 
 
 def hashes(members: Iterable[tuple[Entry, BinaryIO]], wanted: frozenset[str]) -> dict[str, str]:
-    """Return the hashes of some files of a layer.
+    """Return the SHA-256 hashes of selected files in a layer.
 
     Args:
-        members: of the layer.
-        wanted: their paths.
+        members: the entries of the layer, with their content.
+        wanted: paths of the files to hash.
     """
     found = {}
     for entry, content in members:
@@ -95,12 +95,12 @@ def hashes(members: Iterable[tuple[Entry, BinaryIO]], wanted: frozenset[str]) ->
 def compare(
     before: Tree, after: Tree, *, hashed: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {})
 ) -> tuple[FileChange, ...]:
-    """Return what is different, in the order of paths.
+    """Return the differences, sorted by path.
 
     Args:
         before: the first tree.
-        after: the second.
-        hashed: of both, the hashes of what is `undecided`; a file without one counts as the same.
+        after: the second tree.
+        hashed: hashes of the `undecided` files in both trees; a file without a hash counts as unchanged.
     """
     changes = [
         FileChange(path, REMOVED, size=(before.entries[path].size, 0))
@@ -118,7 +118,7 @@ def compare(
 
 
 def _common(before: Tree, after: Tree) -> Iterator[tuple[str, Entry, Entry]]:
-    """Yield what both have, from different layers."""
+    """Yield paths that are in both trees, but from different layers."""
     for path in sorted(before.entries.keys() & after.entries.keys()):
         if before.layers.get(path) is None or before.layers.get(path) != after.layers.get(path):
             yield path, before.entries[path], after.entries[path]

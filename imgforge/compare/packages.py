@@ -1,4 +1,4 @@
-"""Packages of two sides: what was added, removed, and replaced by a newer or older version."""
+"""Compare the packages of two sides: added, removed, upgraded, downgraded and rebuilt ones."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Held:
     """A package on one side.
 
     Attributes:
-        source: its source package's name; empty when unknown, as in a lock.
-        source_version: of the source package.
-        size: bytes: installed, or of the ``.deb`` in a lock; None when unknown.
-        identity: what tells two builds of one version apart: the digest of the ``.deb``; empty when unknown.
+        source: name of its source package; empty if unknown, as in a lock.
+        source_version: version of the source package.
+        size: in bytes, installed, or of the ``.deb`` for a lock; None if unknown.
+        identity: distinguishes two builds of one version: the digest of the ``.deb``; empty if unknown.
     """
 
     name: str
@@ -40,7 +40,7 @@ Holding = Mapping[tuple[str, str], Held]
 
 
 def of_status(packages: Iterable[Package]) -> Holding:
-    """Return the packages that dpkg's status names (`apt.status.parse_status`)."""
+    """Return the packages of dpkg's status file (`apt.status.parse_status`)."""
     return _keyed(
         Held(
             package.name,
@@ -75,13 +75,13 @@ def _keyed(packages: Iterable[Held]) -> Holding:
 
 @attrs.frozen
 class PackageChange:
-    """One package that is not the same on both sides.
+    """A package that differs.
 
     Attributes:
         kind: one of this module's constants.
-        before: None when it was added.
-        after: None when it was removed.
-        entries: of its source's changelog, the newest first: what an upgrade brings, what a downgrade takes away.
+        before: None for an added package.
+        after: None for a removed package.
+        entries: changelog entries of the source package between the two versions, newest first.
     """
 
     kind: str
@@ -103,13 +103,13 @@ class PackageChange:
 
     @property
     def growth(self) -> int | None:
-        """Bytes by which the second side is larger; None when a size is unknown."""
+        """Increase in bytes; None if a size is unknown."""
         before, after = (held.size if held else 0 for held in (self.before, self.after))
         return None if before is None or after is None else after - before
 
 
 ReadChangelog = Callable[[Held, bool], str]
-"""Returns the changelog of a package of the second side (True) or the first; empty when it has none."""
+"""Returns the changelog of a package on the second side (True) or the first; empty if it has none."""
 
 
 def _no_changelog(_held: Held, _is_after: bool) -> str:  # noqa: FBT001 -- a callable of the type above
@@ -117,15 +117,15 @@ def _no_changelog(_held: Held, _is_after: bool) -> str:  # noqa: FBT001 -- a cal
 
 
 def compare(before: Holding, after: Holding, *, read: ReadChangelog = _no_changelog) -> tuple[PackageChange, ...]:
-    """Return what is different, in the order of names.
+    """Return the differences, sorted by name.
 
     Args:
         before: the first side.
-        after: the second.
-        read: see `ReadChangelog`; of a package whose version changed, that of the newer side is asked for.
+        after: the second side.
+        read: see `ReadChangelog`; called for the newer side of packages whose version changed.
 
     Raises:
-        VersionError: a version is none.
+        VersionError: malformed version.
     """
     changes = []
     for was, now in _pairs(before, after):
@@ -136,7 +136,7 @@ def compare(before: Holding, after: Holding, *, read: ReadChangelog = _no_change
 
 
 def _pairs(before: Holding, after: Holding) -> Iterator[tuple[Held | None, Held | None]]:
-    """Yield each package's two sides; one that changed its architecture, alone of its name, is the same package."""
+    """Yield the two sides of each package. A name with one package per side matches across architectures."""
     yield from ((was, after[key]) for key, was in before.items() if key in after)
     gone, new = _alone(before, after), _alone(after, before)
     for name in sorted(gone.keys() | new.keys()):
@@ -149,7 +149,7 @@ def _pairs(before: Holding, after: Holding) -> Iterator[tuple[Held | None, Held 
 
 
 def _alone(these: Holding, others: Holding) -> dict[str, list[Held]]:
-    """Return what only one side has, by name."""
+    """Return the packages that only one side has, by name."""
     found: dict[str, list[Held]] = {}
     for key in sorted(these.keys() - others.keys()):
         found.setdefault(key[0], []).append(these[key])
@@ -181,5 +181,5 @@ def _entries(kind: str, was: Held | None, now: Held | None, read: ReadChangelog)
 
 
 def changelog_paths(package: str) -> tuple[str, ...]:
-    """Return where an image may have a package's changelog, the likeliest first (Debian Policy 12.7)."""
+    """Return the possible paths of a package's changelog, most likely first (Debian Policy 12.7)."""
     return tuple(f"usr/share/doc/{package}/{name}" for name in ("changelog.Debian.gz", "changelog.gz"))

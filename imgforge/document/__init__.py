@@ -1,5 +1,5 @@
-"""The document: a text that somebody wrote in YAML or JSON, read with the position of every value.
+"""YAML and JSON documents written by people, read with the position of every value.
 
-Not the meaning of any file: manifest, lock and policy say what they want as attrs classes, and `bind` makes
-values of those classes out of a document, with all problems together.
+This room does not know the meaning of any file. Manifest, lock and policy describe their keys as attrs classes; `bind`
+converts a document to values of those classes and reports all problems at once.
 """

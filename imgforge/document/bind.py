@@ -1,11 +1,11 @@
-"""Makes values of attrs classes out of nodes, and says everything that is wrong at once.
+"""Convert document nodes to values of attrs classes, and report all problems at once.
 
-A class is its own description: fields are keys (``stop_signal`` is ``stop-signal``; ``metadata={"key": "from"}`` names
-another, ``{"key": None}`` hides a field), annotations say the shapes, `rule` what scalars must look like.
-Shapes: ``tuple[X, ...]`` is a list, ``tuple[tuple[K, V], ...]`` a mapping of scalars, with `Keyed` one of objects;
-a union of classes is told apart by the key of each class's first field; a class with ``SHORT`` may be written as
-the bare scalar of that field; a class under a `Rule` is a scalar that its ``parse`` reads.
-A field called ``position`` is given the position of its object.
+The class describes the document. Fields are keys (``stop_signal`` is ``stop-signal``; ``metadata={"key": "from"}`` sets
+another name, ``{"key": None}`` hides the field), annotations give the shapes, and `rule` restricts scalars.
+Shapes: ``tuple[X, ...]`` is a list; ``tuple[tuple[K, V], ...]`` is a mapping of scalars, or with `Keyed` a mapping of
+objects. In a union of classes, the key of each class's first field selects the class. A class with ``SHORT`` may be
+written as the bare scalar of that field. A class under a `Rule` is a scalar that its ``parse`` converts.
+A field named ``position`` receives the position of its object.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ _SIMPLE = re.compile(r"[A-Za-z0-9_./+@\[\]\-]{1,64}")
 
 @functools.cache
 def _shape(hint: Any) -> tuple[Any, tuple[Any, ...]]:
-    """Return a type without its arguments, and those."""
+    """Split a type into its origin and its arguments."""
     return get_origin(hint), get_args(hint)
 
 
 @functools.cache
 def keys(owner: type) -> dict[str, attrs.Attribute[Any]]:
-    """Return the fields of a document class by the keys that stand in a file."""
+    """Return the fields of a document class by key."""
     named = ((field.metadata.get("key", field.name.replace("_", "-")), field) for field in attrs.fields(owner))
     return {key: field for key, field in named if key is not None and field.name not in ("position", "positions")}
 
 
 def nearest(text: str, known: tuple[str, ...]) -> str:
-    """Return ``(did you mean …?)`` with a blank before it, or nothing."""
+    """Return `` (did you mean …?)`` if there is a similar key, else an empty text."""
     if len(text) > _LONGEST_KEY:
         return ""
     close = difflib.get_close_matches(text, known, 1, 0.6)
@@ -55,10 +55,10 @@ def nearest(text: str, known: tuple[str, ...]) -> str:
 
 
 def _converted(text: str, hint: Any, rule: Rule) -> Any:
-    """Return the value of a scalar's text, which keeps its rule.
+    """Convert the text of a scalar that satisfies its rule.
 
     Raises:
-        ValueError, ImgforgeError: the class that is wanted cannot read it.
+        ValueError, ImgforgeError: the class cannot parse it.
     """
     if hint is int:
         return int(text, 8 if rule.is_octal else 10)
@@ -66,18 +66,18 @@ def _converted(text: str, hint: Any, rule: Rule) -> Any:
 
 
 def joined(path: str, key: str) -> str:
-    """Return the path of a key's value; a key that is long or could trouble a terminal is quoted."""
+    """Return the path of a key's value. Keys that are long or unsafe for terminals are quoted."""
     if not _SIMPLE.fullmatch(key):
         return f"{path}[{quoted(key)}]"
     return f"{path}.{key}" if path else key
 
 
 class _TooManyError(Exception):
-    """Enough problems are known."""
+    """The maximum number of problems is reached."""
 
 
 class Binder:
-    """Binds nodes to types, and keeps the problems and the position of every value."""
+    """Binds nodes to types. Collects problems and the position of every value."""
 
     def __init__(self, problems: tuple[Problem, ...] = ()) -> None:
         """Start with the problems that the reader found."""
@@ -88,9 +88,9 @@ class Binder:
         """Return the value of a node, or None after a problem.
 
         Args:
-            node: what stands in the document.
-            hint: the type that is wanted, see the module's text.
-            path: where the node stands, as in ``packages[3].name``.
+            node: the node.
+            hint: the expected type; see the module's docstring for the shapes.
+            path: the path of the node, such as ``packages[3].name``.
         """
         try:
             value = self._value(node, hint, path)
@@ -100,7 +100,7 @@ class Binder:
         return None if value is _FAILED else value
 
     def report(self, position: Position, path: str, text: str) -> Any:
-        """Note a problem; returns the mark of a value that could not be had."""
+        """Record a problem; return the marker for a failed value."""
         self.problems.append(Problem(position, f"{path}: {text}" if path else text))
         if len(self.problems) >= PROBLEMS_MAX:
             raise _TooManyError
@@ -132,7 +132,7 @@ class Binder:
         return self._items(node, get_args(hint)[0], path, distinct=distinct)
 
     def _scalar(self, node: Node, hint: Any, rule: Rule, path: str) -> Any:
-        """Return text, a number, true or false, or what a class's ``parse`` makes of text."""
+        """Return text, a number, a boolean, or the result of a class's ``parse``."""
         if hint is bool:
             if isinstance(node, Scalar) and node.kind == "bool":
                 return node.text in _TRUE
@@ -146,7 +146,7 @@ class Binder:
             return self._wrong(node, rule, str(error), path)
 
     def _why(self, node: Node, hint: Any, rule: Rule) -> str:
-        """Return why a node is no scalar that keeps a rule: empty when it is, a blank when the rule says it all."""
+        """Return why a node violates a rule: empty if it does not, a blank if the rule itself explains it."""
         if not isinstance(node, Scalar) or node.kind == "nothing":
             return " "
         if hint is int and not rule.is_octal:
@@ -175,7 +175,7 @@ class Binder:
         return self._gathered(values, paths, distinct)
 
     def _gathered(self, values: list[Any], paths: list[str], distinct: Distinct | None) -> Any:
-        """Return a tuple of values, after a look for what stands in it twice."""
+        """Return the values as a tuple, after checking for duplicates."""
         first: dict[Any, Position] = {}
         failed = _FAILED in values
         for item, path in zip(values, paths, strict=True):
@@ -209,7 +209,7 @@ class Binder:
         return self._gathered(values, paths, distinct)
 
     def _either(self, node: Node, kinds: tuple[Any, ...], path: str) -> Any:
-        """Bind to the class whose first key stands in a mapping."""
+        """Bind to the class whose first key is in the mapping."""
         by_key = {next(iter(keys(kind))): kind for kind in kinds}
         wanted = choice(*by_key).expected
         if not isinstance(node, Mapping):
@@ -259,26 +259,26 @@ class Binder:
 
 
 def bind_versioned(binder: Binder, root: Node, owner: type, *, key: str, version: int) -> Any:
-    """Return the value of a whole document that says its format's version; None after a problem.
+    """Bind a whole document that gives its format version; return None after a problem.
 
-    What the other keys of another version mean nobody can say, so that is the only problem reported then.
+    For another version, that is the only problem reported: the meaning of its other keys is unknown.
 
     Args:
         binder: collects problems and positions.
         root: the document.
-        owner: the class of the document, which does not have the version's key.
-        key: the version's key.
-        version: the version that `owner` is.
+        owner: the document's class, without the version key.
+        key: the version key.
+        version: the version of `owner`.
     """
     if not isinstance(root, Mapping):
-        # What it is, and not what it holds: it may be a link to somebody else's file.
+        # Report the kind of node but not its content: the file may be a link to a file of another user.
         binder.report(root.position, "", f"must be a mapping, got {'a list' if isinstance(root, Sequence) else 'text'}")
         return None
-    said = next((item for name, item in root.items if name.text == key), None)
-    if said is None:
+    found = next((item for name, item in root.items if name.text == key), None)
+    if found is None:
         binder.report(root.position, "", f"the key {key!r} is missing: this format is '{key}: {version}'")
         return None
-    if not (isinstance(said, Scalar) and said.kind == "int" and said.text == str(version)):
-        binder.report(said.position, key, f"must be {version}, the version of the format, got {shown(said)}")
+    if not (isinstance(found, Scalar) and found.kind == "int" and found.text == str(version)):
+        binder.report(found.position, key, f"must be {version}, the version of the format, got {shown(found)}")
         return None
     return binder.bind(Mapping(tuple(item for item in root.items if item[0].text != key), root.position), owner)

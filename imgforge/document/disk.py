@@ -1,7 +1,7 @@
-"""Documents and what they name, read from disk: regular files only, capped, and opened once.
+"""Read documents and the files they name from disk: regular files only, with a size limit, opened once.
 
-A pipe never ends and a device may do anything when it is opened, so neither is waited for. What is checked is the open
-file, never the name again: between a check and a second look somebody may have exchanged it.
+Reading a pipe may never end, and opening a device can have side effects, so both are refused. Checks are made on the
+open file, not on its name: the name could be replaced between check and use.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _ENTER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def open_file(path: Path) -> BinaryIO:
-    """Open a regular file that a person named; symlinks are followed.
+    """Open a regular file that the user named; symlinks are followed.
 
     Raises:
-        UsageError: it is something else.
+        UsageError: not a regular file.
         OSError: it cannot be opened.
     """
     if not stat.S_ISREG(path.stat().st_mode):  # so that a device is not even opened
@@ -32,13 +32,13 @@ def open_file(path: Path) -> BinaryIO:
 
 
 def open_steady(path: Path) -> BinaryIO:
-    """Open a regular file without following any symlink in its path: one that appears after a check is refused.
+    """Open a regular file without following symlinks in any component: one that was created after a check is refused.
 
     Args:
-        path: absolute, as `Path.resolve` returns it.
+        path: absolute, as returned by `Path.resolve`.
 
     Raises:
-        UsageError: it is no regular file, or a part of the path is a symlink.
+        UsageError: not a regular file, or a component of the path is a symlink.
         OSError: it cannot be opened.
     """
     *above, name = path.parts[1:] or (".",)
@@ -58,17 +58,17 @@ def open_steady(path: Path) -> BinaryIO:
 
 
 def read(path: Path, *, most: int, position: Position, opener: Callable[[Path], BinaryIO] = open_file) -> bytes:
-    """Return the content of a file that a person wrote or named.
+    """Return the content of a file that a user wrote or named.
 
     Args:
-        path: of the file.
-        most: bytes that it may have.
-        position: where it is named, for what is wrong with it.
-        opener: opens it: `open_steady` for a path that was checked.
+        path: the file.
+        most: maximum size in bytes.
+        position: where the file is named, for problems.
+        opener: use `open_steady` for a path that was checked before.
 
     Raises:
-        ManifestError: it is larger than allowed.
-        UsageError: it cannot be read, or is no regular file.
+        ManifestError: the file is too large.
+        UsageError: it cannot be read, or is not a regular file.
     """
     try:
         with opener(path) as stream:

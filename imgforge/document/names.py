@@ -1,4 +1,4 @@
-"""The rules for names that several kinds of documents use: packages, versions, digests, platforms, paths."""
+"""Rules for names that several kinds of documents use: packages, versions, digests, platforms, paths."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ PLATFORMS = {
     "linux/s390x": "s390x",
     "linux/mips64le": "mips64el",
 }
-"""Debian's name of each platform's architecture (OCI image-spec, image-index.md, "platform"; dpkg's tupletable)."""
+"""Debian architectures by platform (OCI image-spec, image-index.md, "platform"; dpkg's tupletable)."""
 
 _MOUNTED = ("proc", "sys", "dev")
 _PART = r"(?!\.{1,2}(/|$))[^/\x00-\x1f\x7f]+"
 
 
 def _fits(text: str) -> str:
-    """Return why a path is longer than Linux allows, or an empty text."""
+    """Return a problem if a path is longer than Linux allows, else an empty text."""
     lengths = [len(part.encode()) for part in text.split("/")]
     return "longer than Linux allows" if max(lengths) > NAME_MAX or sum(lengths) + len(lengths) > PATH_MAX else ""
 
 
 def _can_be_written(text: str) -> str:
-    """Return why nothing can be put at a path of an image, or an empty text."""
+    """Return why nothing can be added at a path of an image, or an empty text."""
     first = text.split("/")[1]
     return f"/{first} is mounted when the image runs" if first in _MOUNTED else _fits(text)
 
@@ -63,7 +63,7 @@ IMAGE = Rule(
     "an image's name such as 'hello-python' (lower case letters and digits, with single . _ or - between)",
     r"(?=.{1,128}$)[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*",
 )
-"""One path component of an OCI repository name (distribution-spec, "Pulling manifests")."""
+"""A path component of an OCI repository name (distribution-spec, "Pulling manifests")."""
 
 BASE = Rule(
     "'scratch', the name of a manifest or image, or a reference such as 'oci:DIR:TAG'",
@@ -76,7 +76,7 @@ IMAGE_PATH = Rule("an absolute path without '.', '..' or '//', such as '/srv/app
 """A path inside the image."""
 
 TARGET = Rule(IMAGE_PATH.expected, IMAGE_PATH.pattern, reason=_can_be_written)
-"""A path inside the image at which something is put."""
+"""A path inside the image where something is added."""
 
 SOURCE_PATH = Rule(
     "a path below the manifest's directory, without '.', '..' or '//'", rf"{_PART}(/{_PART})*", reason=_fits

@@ -1,7 +1,7 @@
-"""The nodes of a document: scalars, sequences and mappings, each with its position.
+"""Document nodes: scalars, sequences and mappings, each with its position.
 
-What a plain scalar is (a number, true or false, nothing) follows the core schema of YAML 1.2, not YAML 1.1:
-``no`` and ``on`` are text, ``12:30`` is no number.
+Plain scalars are resolved by the core schema of YAML 1.2, not by YAML 1.1: ``no`` and ``on`` are text, and ``12:30`` is
+not a number.
 Source: YAML 1.2.2, section 10.3.2 (https://yaml.org/spec/1.2.2/#1032-tag-resolution).
 """
 
@@ -23,11 +23,11 @@ _CORE = (("nothing", _NOTHING), ("bool", _BOOL), ("int", _INT), ("number", _FLOA
 
 @attrs.frozen
 class Scalar:
-    """One value as it is written.
+    """A scalar.
 
     Attributes:
-        text: without quotes, escapes resolved.
-        plain: written without quotes and not as a block, so that it may be a number.
+        text: the value, with quotes removed and escapes resolved.
+        plain: written without quotes and not as a block, so that it may be a number or boolean.
         position: where it starts.
     """
 
@@ -55,7 +55,7 @@ class Sequence:
 
 @attrs.frozen
 class Mapping:
-    """Keys with values, in the order of the text; no key twice."""
+    """Keys and values in document order, without duplicate keys."""
 
     items: tuple[tuple[Scalar, Node], ...]
     position: Position
@@ -65,12 +65,12 @@ Node = Scalar | Sequence | Mapping
 
 
 def quoted(text: str) -> str:
-    """Return a text for a message: quoted, and cut when it is long."""
+    """Quote a text for a message; long texts are truncated."""
     return repr(text) if len(text) <= _SHOWN else repr(text[:_SHOWN]) + "…"
 
 
 def shown(node: Node) -> str:
-    """Say what a node is, for a message: ``int 5``, ``'text'``, ``a list``."""
+    """Describe a node for a message: ``int 5``, ``'text'``, ``a list``."""
     match node:
         case Sequence():
             return "a list"

@@ -1,8 +1,8 @@
-"""What a value must look like: said once, at the type, for the reader, for Python callers and for the JSON Schema.
+"""Rules for values. They are declared once, in the type, and apply to documents, Python callers and the JSON Schema.
 
-A class of a document writes its fields as ``name: Annotated[str, PACKAGE_NAME]`` and is decorated with
-``@attrs.frozen(field_transformer=checked)``, so that a value against the rules cannot be made in Python either.
-A class that uses `checked` cannot postpone its annotations (``from __future__ import annotations``).
+Document classes declare fields as ``name: Annotated[str, PACKAGE_NAME]`` and are decorated with
+``@attrs.frozen(field_transformer=checked)``, so that invalid values cannot be created in Python either.
+A module that uses `checked` cannot postpone its annotations (``from __future__ import annotations``).
 """
 
 from __future__ import annotations
@@ -25,16 +25,14 @@ class Rule:
 
     Attributes:
         expected: completes the sentence "must be …".
-        pattern: a regular expression that the whole text matches, in the part of the syntax that Python and
-            ECMA-262 (JSON Schema) share.
-        choices: when not empty, the texts that are allowed.
-        least: of a number.
-        most: of a number.
-        is_written: a number, true or false is taken as the text that stands in the file; `Rule`s without it want
-            such a text quoted.
+        pattern: regular expression for the whole text, in the syntax common to Python and ECMA-262 (JSON Schema).
+        choices: the allowed texts, if not empty.
+        least: minimum of a number.
+        most: maximum of a number.
+        is_written: accept unquoted numbers and booleans, as the text in the file. Other rules require quotes.
         is_octal: the number is written as quoted octal text.
-        reason: a further check; returns what is wrong, or an empty text.
-        conceal: returns what a message may show of a text that could hold a secret.
+        reason: an additional check; returns the problem, or an empty text.
+        conceal: returns what messages may show of a value that could hold a secret.
     """
 
     expected: str
@@ -48,11 +46,11 @@ class Rule:
     conceal: Callable[[str], str] | None = None
 
     def shown(self, text: str) -> str:
-        """Return a text against the rule as it may stand in a message."""
+        """Return an invalid value as it may be shown in a message."""
         return self.conceal(text) if self.conceal else text
 
     def refuses_text(self, text: str) -> str:
-        """Return why a text is against the rule: empty when it is not, and a blank when nothing is to be added."""
+        """Return why a text violates the rule: empty if it does not, a blank if `expected` is explanation enough."""
         if odd := _UNWRITABLE.search(text):
             return f"it holds U+{ord(odd[0]):04X}"
         if self.pattern and not re.fullmatch(self.pattern, text):
@@ -62,7 +60,7 @@ class Rule:
         return self.reason(text) if self.reason else ""
 
     def refuses_number(self, number: int) -> str:
-        """Return why a number is against the rule, as `refuses_text` does."""
+        """Return why a number violates the rule; see `refuses_text`."""
         if self.least is not None and number < self.least:
             return " "
         if self.most is not None and number > self.most:
@@ -72,23 +70,23 @@ class Rule:
 
 @attrs.frozen
 class Keyed:
-    """Marks a tuple of objects that is written as a mapping, whose keys are one attribute of the objects."""
+    """Marks a tuple of objects that is written as a mapping; one attribute of the objects is the key."""
 
     attribute: str
 
 
 @attrs.frozen
 class Distinct:
-    """Marks a tuple in which nothing stands twice: no value, or no value of one attribute."""
+    """Marks a tuple without duplicates, of the values or of one attribute."""
 
     attribute: str = ""
 
 
 class ContradictionError(ValueError):
-    """Parts of one object do not fit together; raised by ``__attrs_post_init__``.
+    """Parts of an object contradict each other. Raised by ``__attrs_post_init__``.
 
     Attributes:
-        places: which part (``without[0]``), and what is wrong with it.
+        places: pairs of a part (such as ``without[0]``) and its problem.
     """
 
     def __init__(self, places: tuple[tuple[str, str], ...]) -> None:
@@ -101,24 +99,24 @@ TEXT = Rule("text")
 
 
 def nothing(_text: str) -> str:
-    """Return what a message shows of a text that is nobody's business."""
+    """Conceal a value entirely."""
     return "…"
 
 
 WRITTEN = Rule("text", is_written=True, conceal=nothing)
-"""Any text, a number as it is written."""
+"""Any text; numbers need no quotes."""
 
 Written = Annotated[str, WRITTEN]
 
 
 def choice(*texts: str) -> Rule:
-    """Return the rule that allows these texts."""
+    """Return a rule that allows only these texts."""
     shown = [repr(text) for text in texts]
     return Rule(" or ".join(filter(None, (", ".join(shown[:-1]), shown[-1]))), choices=texts)
 
 
 def checked(_owner: type, fields: list[attrs.Attribute[Any]]) -> list[attrs.Attribute[Any]]:
-    """Give every field of an attrs class a validator for the rules of its type (attrs' ``field_transformer``)."""
+    """Add validators for the rules of the fields' types (an attrs ``field_transformer``)."""
     return [field if field.validator else field.evolve(validator=_validator(field.type)) for field in fields]
 
 
@@ -139,7 +137,7 @@ def _validator(hint: Any) -> Callable[[object, attrs.Attribute[Any], object], No
 
 
 def _test(hint: Any) -> Callable[[object], bool]:
-    """Return a function that says whether a Python value is of a type and keeps its rules."""
+    """Return a predicate for values of a type that satisfy its rules."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         tests = [_test(arguments[0]), *map(_marked, arguments[1:])]
@@ -169,7 +167,7 @@ def _tuple_test(arguments: tuple[Any, ...]) -> Callable[[object], bool]:
 
 
 def _marked(mark: Any) -> Callable[[Any], bool]:
-    """Return the test of one mark of an annotation."""
+    """Return the predicate for one annotation."""
     if isinstance(mark, Distinct):
         attribute = mark.attribute
         return lambda value: len(value) == len({getattr(item, attribute) if attribute else item for item in value})

@@ -1,7 +1,7 @@
-"""The JSON Schema of a document's class, for editors that help while a manifest is written.
+"""The JSON Schema of a document class, for completion and validation in editors.
 
-Generated from the same annotations and rules that `bind` reads. A schema knows less than the reader: it cannot say
-what two keys together may not be, nor a rule's `reason`; whatever the reader accepts, the schema accepts.
+It is generated from the same annotations and rules that `bind` uses, but is less strict: it cannot express rules across
+keys, nor a rule's `reason`. Every valid document satisfies the schema.
 Source: JSON Schema 2020-12 (https://json-schema.org/draft/2020-12/json-schema-core).
 """
 
@@ -24,8 +24,8 @@ def schema(owner: type, *, key: str, version: int, title: str) -> Schema:
 
     Args:
         owner: the document's class.
-        key: the key that gives the format's version.
-        version: the version that `owner` is.
+        key: the version key.
+        version: the version of `owner`.
         title: the format's name, for people.
     """
     definitions: dict[str, Schema] = {}
@@ -60,9 +60,9 @@ def _object(owner: type, definitions: dict[str, Schema], *, without: str = "") -
 
 
 def _reference(owner: type, definitions: dict[str, Schema], *, without: str = "") -> Schema:
-    """Put a class among the definitions, and return what points to it.
+    """Add a class to the definitions and return a reference to it.
 
-    A class that stands in a mapping is written without the attribute that is its key there.
+    A class in a mapping is written without the attribute that is its key.
     """
     name = owner.__name__ + (f"By{without.capitalize()}" if without else "")
     if name not in definitions:

@@ -1,8 +1,8 @@
-"""Reads YAML (and so JSON) text as nodes; what could make the reader itself work too much is refused.
+"""Parse YAML (and so JSON) into nodes, with limits against hostile input.
 
-Built on libyaml's events rather than its composed tree: an event loop has no recursion that a deep text could
-overflow, sees every alias before it is expanded, and stops at a cap before memory is spent.
-What imgforge's formats leave out of YAML: tags, merge keys, keys that are not text, several documents.
+It uses libyaml's events, not its composed tree: an event loop cannot overflow the stack on deeply nested input, sees
+aliases before they are expanded, and can stop at a limit before memory is used.
+Not supported: tags, merge keys, keys that are not text, and multiple documents.
 """
 
 from __future__ import annotations
@@ -16,32 +16,32 @@ import yaml
 from imgforge.document.node import Mapping, Node, Scalar, Sequence, quoted, shown
 from imgforge.errors import Position, Problem
 
-# Characters that YAML forbids, and those that make a text read otherwise than it is parsed: line breaks that
-# editors do not show (NEL, LS, PS), a byte order mark inside the text, and the bidirectional controls of
+# Characters that YAML forbids, and those that make text look different from how it is parsed: line breaks that
+# editors do not show (NEL, LS, PS), byte order marks inside the text, and the bidirectional controls of
 # CVE-2021-42574. All of them can be written as escapes in a double-quoted scalar.
 _FORBIDDEN = "[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u2028-\u202e\u2066-\u2069\ufeff]"
-_FORBIDDEN_IN_ASCII = "[^\t\n\r\x20-\x7e]"  # the same of most documents; the other takes milliseconds to compile
+_FORBIDDEN_IN_ASCII = "[^\t\n\r\x20-\x7e]"  # for most documents; the full pattern takes milliseconds to compile
 _BREAK = re.compile("\r\n|\r|\n")
 
 PROBLEMS_MAX = 100
-"""How many problems of one document are reported: nobody reads more, and a hostile text could have any number."""
+"""Maximum number of problems reported per document. Hostile input could cause any number."""
 
 TOO_MANY = f"more than {PROBLEMS_MAX} problems: what follows is not looked at"
 
 NOT_YAML = "not valid YAML"
-"""What a syntax error's text starts with; the parser's own words follow, which change with its version."""
+"""Prefix of syntax errors. The rest comes from the parser and depends on its version."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @attrs.frozen
 class Limits:
-    """How much a document may hold, aliases expanded.
+    """Limits for a document, with aliases expanded.
 
     Attributes:
-        characters: of the text.
-        nodes: scalars, lists and mappings; an alias counts as all that it stands for.
-        depth: of lists and mappings in each other.
+        characters: length of the text.
+        nodes: number of scalars, lists and mappings; an alias counts as its whole content.
+        depth: nesting of lists and mappings.
     """
 
     characters: int = 1 << 20
@@ -51,21 +51,21 @@ class Limits:
 
 @attrs.frozen
 class Reading:
-    """What came of a text: its root node (None when there is none to be had) and what is wrong with it."""
+    """The result of parsing: the root node, or None, and the problems."""
 
     root: Node | None
     problems: tuple[Problem, ...] = ()
 
 
 def read_versioned(text: str, *, file: str, key: str, limits: Limits = Limits()) -> Reading:
-    """Return the one document of a text that begins with its format's version; see `read`.
+    """Parse the single document of a text that starts with its format version; see `read`.
 
-    Nothing of a text without that key is shown in a problem: it may be a link to somebody else's file.
+    If the version key is missing, problems show nothing of the text: it may be a link to a file of another user.
 
     Args:
-        text: a byte order mark at its start is ignored.
-        file: the text's name in positions.
-        key: the version's key.
+        text: a leading byte order mark is ignored.
+        file: file name for positions.
+        key: the version key.
         limits: see `Limits`.
     """
     reading = read(text, file=file, limits=limits)
@@ -79,14 +79,14 @@ def read_versioned(text: str, *, file: str, key: str, limits: Limits = Limits())
 
 
 def read(text: str, *, file: str, limits: Limits = Limits()) -> Reading:
-    """Return the one document of a text.
+    """Parse the single document of a text.
 
-    A syntax error or a text over the limits ends the reading; duplicate keys, tags and keys that are not text are
-    collected, so that they are reported together with what is wrong about the values.
+    Parsing stops at a syntax error or an exceeded limit. Duplicate keys, tags and keys that are not text are collected,
+    to be reported together with the problems of the values.
 
     Args:
-        text: a byte order mark at its start is ignored.
-        file: the text's name in positions.
+        text: a leading byte order mark is ignored.
+        file: file name for positions.
         limits: see `Limits`.
     """
     if len(text) > limits.characters:
@@ -116,10 +116,10 @@ def _events(text: str) -> Iterator[yaml.Event]:
 
 
 def _first_over_limit(text: str, error: yaml.MarkedYAMLError, *, file: str, limits: Limits) -> Problem | None:
-    """Return what is over a limit before the place where the parser failed, or None.
+    """Return the limit exceeded before a parser error, or None.
 
-    libyaml scans ahead of the events that it returns and has a depth limit of its own since 0.2.5, which PyYAML's
-    wheels enable or not. Without the text after the error, the events before it come first and our limit counts.
+    libyaml reads ahead of the events that it returns. Since 0.2.5 it also has a depth limit of its own, which depends
+    on how PyYAML was built. Parsing again without the text after the error lets our limits apply first.
     """
     if error.problem_mark is None:
         return None
@@ -155,7 +155,7 @@ def _syntax(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
 
 
 class _RefusedError(Exception):
-    """The text is over a limit: nothing more of it is read."""
+    """A limit is exceeded; parsing stops."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(str(problem))
@@ -164,7 +164,7 @@ class _RefusedError(Exception):
 
 @attrs.define
 class _Open:
-    """A list or mapping whose end has not come yet."""
+    """A list or mapping that is not closed yet."""
 
     start: yaml.CollectionStartEvent
     position: Position
@@ -177,7 +177,7 @@ class _Open:
 
 
 class _Builder:
-    """Takes events and builds nodes, with its own stack."""
+    """Builds nodes from events, with an explicit stack."""
 
     def __init__(self, file: str, limits: Limits) -> None:
         self.root: Node | None = None
@@ -190,7 +190,7 @@ class _Builder:
         self._documents = 0
 
     def take(self, event: yaml.Event) -> None:
-        """Take the next event of the text."""
+        """Process the next event."""
         match event:
             case yaml.ScalarEvent():
                 self._scalar(event)
@@ -259,7 +259,7 @@ class _Builder:
         self._add(node, done.start.anchor, weight=done.weight, height=done.height)
 
     def _add(self, node: Node, anchor: str | None, *, weight: int, height: int) -> None:
-        """Put a finished node where it belongs: under its key, into its list, or at the root."""
+        """Add a finished node to its mapping or list, or make it the root."""
         if anchor:
             self._anchors[anchor] = (node, weight, height)
         if not self._stack:
@@ -279,7 +279,7 @@ class _Builder:
             parent.is_key_next = True
 
     def _key(self, node: Node, parent: _Open) -> Scalar | None:
-        """Return a key that may stand; report any other and drop it with its value."""
+        """Return a valid key; report any other and drop it with its value."""
         if not isinstance(node, Scalar) or node.kind != "text":
             hint = ": quote it" if isinstance(node, Scalar) and node.kind != "nothing" else ""
             self._report(node.position, f"a key must be text, got {shown(node)}{hint}")

@@ -1,1 +1,1 @@
-"""The OCI image formats as values: descriptors, manifests, indexes, configs, references. No I/O."""
+"""The OCI image formats: descriptors, manifests, indexes, configs, references. No I/O."""

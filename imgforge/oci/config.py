@@ -1,8 +1,8 @@
-"""An image's config: its platform, how it is run, the diff_ids of its layers and its history.
+"""An image's config: platform, execution parameters, diff_ids of the layers, and history.
 
-Sources: OCI image-spec v1.1, config.md; Docker Image Specification v1.2, whose configs have the same members. The bytes
-that a config came in are kept. Members that only Docker knows (Healthcheck, OnBuild, Shell) stay in them and are
-not read: an image that imgforge makes has the specification's members and no others.
+Sources: OCI image-spec v1.1, config.md; Docker Image Specification v1.2, whose configs have the same members. A parsed
+config keeps its original bytes. Docker's own members (Healthcheck, OnBuild, Shell) are kept in those bytes but not
+parsed; configs made by imgforge have only the members of the OCI specification.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Pairs = tuple[tuple[str, str], ...]
 
 @attrs.frozen
 class History:
-    """One step of how an image came to be; a step that is no layer is marked so.
+    """An entry of the image's history.
 
     Attributes:
-        created: RFC 3339; empty when unknown.
-        created_by: what made the step.
-        comment: what a person may want to know.
-        author: who made it.
-        is_empty: whether the step made no layer.
+        created: RFC 3339; empty if unknown.
+        created_by: the command that created the layer.
+        comment: free text.
+        author: who created the layer.
+        is_empty: whether the entry has no layer.
     """
 
     created: str = ""
@@ -43,7 +43,7 @@ class History:
         """Read an entry of ``history``.
 
         Raises:
-            DocumentError: a member is not what its format says.
+            DocumentError: malformed member.
         """
         empty = node.find("empty_layer")
         return cls(
@@ -55,7 +55,7 @@ class History:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the entry as a JSON object; members that say nothing are left out."""
+        """Return the entry as a JSON object, without empty members."""
         members = {
             "created": self.created,
             "created_by": self.created_by,
@@ -68,7 +68,7 @@ class History:
 
 @attrs.frozen
 class Overrides:
-    """What an image changes about how its base is run; None or empty changes nothing."""
+    """Changes to the execution parameters of the base. None or empty means unchanged."""
 
     user: str | None = None
     workdir: str | None = None
@@ -81,7 +81,7 @@ class Overrides:
     volumes: tuple[str, ...] = ()
 
     def describe(self) -> tuple[str, ...]:
-        """Return one line for each thing that changes, for the history."""
+        """Return one line per change, for the history."""
         words = (
             ("user", self.user),
             ("workdir", self.workdir),
@@ -100,17 +100,17 @@ class Overrides:
 
 @attrs.frozen
 class Execution:
-    """How a container of the image is run.
+    """The execution parameters of a container.
 
     Attributes:
-        user: name or uid, with ``:group`` or not; empty for root.
+        user: name or uid, optionally with ``:group``; empty for root.
         env: in order.
-        entrypoint: what is run; None when there is none.
-        cmd: its arguments, or what is run when there is no entrypoint; None when there are none.
-        workdir: absolute; empty for ``/``.
-        ports: ``8080/tcp``, sorted.
+        entrypoint: the command; None if not set.
+        cmd: arguments of the entrypoint, or the command if there is no entrypoint; None if not set.
+        workdir: absolute path; empty for ``/``.
+        ports: such as ``8080/tcp``, sorted.
         labels: sorted by key.
-        stop_signal: a name or number; empty for SIGTERM.
+        stop_signal: name or number; empty for SIGTERM.
         volumes: absolute paths, sorted.
     """
 
@@ -126,10 +126,10 @@ class Execution:
 
     @classmethod
     def read(cls, node: Node) -> Self:
-        """Read a config's ``config``.
+        """Read the ``config`` member.
 
         Raises:
-            DocumentError: a member is not what its format says.
+            DocumentError: malformed member.
         """
         env = node.find("Env")
         labels = node.find("Labels")
@@ -146,10 +146,10 @@ class Execution:
         )
 
     def override(self, changes: Overrides) -> Self:
-        """Return the execution with changes on top, by the rules of Dockerfiles, which people know.
+        """Return the parameters with changes applied, by the rules of Dockerfiles.
 
-        A variable or label replaces the one of its name; ports and volumes add up; an entrypoint without a cmd
-        drops the base's cmd, which would otherwise become arguments of something that it was not written for.
+        Variables and labels replace those of the same name; ports and volumes are added. Setting an entrypoint without
+        a cmd drops the base's cmd, which was not meant as arguments of that entrypoint.
         """
         cmd = self.cmd if changes.entrypoint is None else None
         return attrs.evolve(
@@ -166,7 +166,7 @@ class Execution:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the ``config`` member; members that say nothing are left out."""
+        """Return the ``config`` member, without empty members."""
         members: dict[str, Any] = {
             "User": self.user,
             "Env": [f"{key}={value}" for key, value in self.env],
@@ -183,15 +183,15 @@ class Execution:
 
 @attrs.frozen
 class ImageConfig:
-    """What an image is, layer by layer, and how it is run.
+    """An image config.
 
     Attributes:
-        raw: the bytes; everything else was read from them.
-        platform: what it runs on.
-        diff_ids: digests of the layers' tars, lowest first.
+        raw: the original bytes.
+        platform: the platform that it runs on.
+        diff_ids: digests of the uncompressed layers, lowest first.
         history: oldest first.
-        execution: how it is run.
-        created: RFC 3339; empty when unknown.
+        execution: the execution parameters.
+        created: RFC 3339; empty if unknown.
     """
 
     raw: bytes = attrs.field(repr=False)
@@ -203,10 +203,10 @@ class ImageConfig:
 
     @classmethod
     def parse(cls, raw: bytes, *, what: str) -> Self:
-        """Read a config.
+        """Parse a config.
 
         Raises:
-            DocumentError: it is not what its format says.
+            DocumentError: not an image config.
         """
         node = parse(raw, what=what)
         rootfs = node.need("rootfs")
@@ -233,10 +233,10 @@ class ImageConfig:
         execution: Execution,
         created: str,
     ) -> Self:
-        """Return a config in canonical bytes.
+        """Return a new config, serialized canonically.
 
         Raises:
-            DocumentError: the history names another number of layers than there are.
+            DocumentError: the history does not match the number of layers.
         """
         steps = sum(not entry.is_empty for entry in history)
         if steps != len(diff_ids):
@@ -252,7 +252,7 @@ class ImageConfig:
 
     @property
     def digest(self) -> Digest:
-        """The digest of the bytes, which Docker calls the image ID."""
+        """The digest of the bytes. Docker calls it the image ID."""
         return Digest.of(self.raw)
 
     @property
@@ -262,10 +262,10 @@ class ImageConfig:
 
     @property
     def full_history(self) -> tuple[History, ...]:
-        """The history with exactly one step for each layer, as an image on top of this one must have it.
+        """The history with exactly one non-empty entry per layer, as needed to add layers on top.
 
-        The specification lets a config leave history out, and flattening tools leave the old one in: what is missing
-        is filled in, and a history of more layers than there are says nothing about these ones.
+        The specification makes history optional, and tools that flatten images may leave the old one in place. Missing
+        entries are added; a history with more entries than layers is dropped, because it describes other layers.
         """
         steps = sum(not entry.is_empty for entry in self.history)
         kept = self.history if steps <= len(self.diff_ids) else ()

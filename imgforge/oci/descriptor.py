@@ -1,7 +1,7 @@
-"""A descriptor: what a blob is, its digest and its size.
+"""Descriptors: media type, digest and size of a blob.
 
-Source: OCI image-spec v1.1, descriptor.md. Of its members ``urls`` and ``data`` are not read: bytes come from where the
-document came from, and are checked. The raw document keeps both.
+Source: OCI image-spec v1.1, descriptor.md. ``urls`` and ``data`` are not parsed: blobs are always read from the place
+of the document, and verified. The document's original bytes keep both.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from imgforge.oci.document import DocumentError, Node
 from imgforge.oci.platform import Platform
 
 REF_NAME = "org.opencontainers.image.ref.name"
-"""The annotation that names an image in a layout's index (image-spec, annotations.md)."""
+"""Annotation with the name of an image in a layout's index (image-spec, annotations.md)."""
 
 
 def _in_order(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
@@ -27,15 +27,15 @@ def _in_order(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
 
 @attrs.frozen
 class Descriptor:
-    """What a blob is.
+    """A descriptor of a blob.
 
     Attributes:
-        media_type: what it is.
-        digest: of its bytes.
+        media_type: the blob's media type.
+        digest: the blob's digest.
         size: in bytes.
         annotations: sorted by key.
-        platform: in an index, what the image runs on.
-        artifact_type: what an artifact that is no image is.
+        platform: in an index, the platform of the image.
+        artifact_type: the type of an artifact that is not an image.
     """
 
     media_type: str
@@ -47,10 +47,10 @@ class Descriptor:
 
     @classmethod
     def read(cls, node: Node) -> Descriptor:
-        """Read a descriptor of a document.
+        """Read a descriptor in a document.
 
         Raises:
-            DocumentError: a member is missing or not what its format says.
+            DocumentError: missing or malformed member.
         """
         annotations, platform, artifact = node.find("annotations"), node.find("platform"), node.find("artifactType")
         return cls(
@@ -63,7 +63,7 @@ class Descriptor:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the descriptor as a JSON object; members that say nothing are left out."""
+        """Return the descriptor as a JSON object, without empty members."""
         members: dict[str, Any] = {
             "mediaType": self.media_type,
             "digest": str(self.digest),
@@ -77,11 +77,11 @@ class Descriptor:
 
     @property
     def name(self) -> str:
-        """The name that the annotation gives the image in a layout; empty when it has none."""
+        """The image's name in a layout, from the annotation; empty if not set."""
         return dict(self.annotations).get(REF_NAME, "")
 
     def named(self, name: str) -> Descriptor:
-        """Return the descriptor with a name for a layout's index; with an empty one, without."""
+        """Return the descriptor with another name for a layout's index; an empty name removes it."""
         others = tuple(pair for pair in self.annotations if pair[0] != REF_NAME)
         return attrs.evolve(self, annotations=(*others, (REF_NAME, name)) if name else others)
 
@@ -94,7 +94,7 @@ def read_digest(node: Node) -> Digest:
     """Read a digest.
 
     Raises:
-        DocumentError: it is no digest of a known algorithm.
+        DocumentError: not a digest, or of an unknown algorithm.
     """
     try:
         return Digest.parse(node.text())
@@ -108,7 +108,7 @@ def read_media_type(node: Node) -> str:
     """Read a media type.
 
     Raises:
-        DocumentError: it does not look like one.
+        DocumentError: not a media type.
     """
     if not media.TYPE.fullmatch(node.text()):
         raise node.wrong("a media type")

@@ -1,8 +1,8 @@
-"""JSON as the image formats use it: read with suspicion, written canonically.
+"""JSON documents of the image formats: strict parsing and canonical serialization.
 
-`parse` refuses what two readers could understand differently (a key given twice, not UTF-8, NaN, lone surrogates):
-a document is signed by its bytes and used by its meaning. `dump` writes sorted keys, no spaces and UTF-8, so that
-equal values are equal bytes.
+A document is signed by its bytes but used by its meaning, so `parse` refuses what parsers interpret differently:
+duplicate keys, invalid UTF-8, NaN, lone surrogates. `dump` writes sorted keys, no whitespace and UTF-8, so that equal
+values have equal bytes.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ import attrs
 from imgforge.errors import IntegrityError
 
 CAP = 4 << 20
-"""The most bytes of a manifest, index or config that are read.
+"""Maximum size of a manifest, index or config, in bytes.
 
-distribution-spec v1.1, spec.md, "Pushing Manifests": registries are to enforce a limit, and clients can expect 4 MiB.
+distribution-spec v1.1, spec.md, "Pushing Manifests": registries should enforce a limit; clients can rely on 4 MiB.
 """
 
 
 class DocumentError(IntegrityError):
-    """A document of an image is not what its format says."""
+    """A document does not follow its format."""
 
 
 def parse(raw: bytes, *, what: str, cap: int = CAP) -> Node:
-    """Read one JSON object.
+    """Parse a JSON object.
 
     Args:
-        raw: the bytes.
-        what: the document's name in messages.
-        cap: the most bytes that are looked at.
+        raw: the document.
+        what: name of the document, for error messages.
+        cap: maximum size in bytes.
 
     Raises:
-        DocumentError: it is too long, or no JSON object, or ambiguous.
+        DocumentError: too large, not a JSON object, or ambiguous.
     """
     node = parse_any(raw, what=what, cap=cap)
     if not isinstance(node.value, dict):
@@ -45,10 +45,10 @@ def parse(raw: bytes, *, what: str, cap: int = CAP) -> Node:
 
 
 def parse_any(raw: bytes, *, what: str, cap: int = CAP) -> Node:
-    """Read one JSON value, as `parse` does.
+    """Parse any JSON value, as strictly as `parse`.
 
     Raises:
-        DocumentError: it is too long, or no JSON, or ambiguous.
+        DocumentError: too large, not JSON, or ambiguous.
     """
     if len(raw) > cap:
         raise DocumentError(f"{what}: expected at most {cap} bytes, got {len(raw)}")
@@ -56,14 +56,14 @@ def parse_any(raw: bytes, *, what: str, cap: int = CAP) -> Node:
         text = raw.decode()
         value = json.loads(text, object_pairs_hook=_without_twins, parse_constant=_refuse_constant)
         if "\\u" in text:
-            json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate is escaped text that no UTF-8 can hold
+            json.dumps(value, ensure_ascii=False).encode()  # refuses lone surrogates, which UTF-8 cannot encode
     except (ValueError, RecursionError) as error:
         raise DocumentError(f"{what}: expected JSON: {_reason(error)}") from None
     return Node(what, value)
 
 
 def dump(value: Mapping[str, Any] | list[Any]) -> bytes:
-    """Return the canonical bytes of a JSON object or array."""
+    """Serialize a JSON object or array canonically."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
@@ -94,38 +94,38 @@ def _kind(value: Any) -> str:
 
 @attrs.frozen
 class Node:
-    """One value of a document, and where it stands; each method narrows it or says what was expected there."""
+    """A value in a document, with its location. Each method returns it as one type or raises DocumentError."""
 
     where: str
     value: Any
 
     def wrong(self, expected: str) -> DocumentError:
-        """Return the error that says what was expected here."""
+        """Return the error for an unexpected value."""
         got = repr(self.value)[:80] if isinstance(self.value, str | int) else _kind(self.value)
         return DocumentError(f"{self.where}: expected {expected}, got {got}")
 
     def find(self, key: str) -> Node | None:
-        """Return a member of this object; None when it is missing or null, which Go's writers do not tell apart."""
+        """Return a member of this object; None if it is missing or null, which Go's encoder does not distinguish."""
         if not isinstance(self.value, dict):
             raise self.wrong("an object")
         value = self.value.get(key)
         return None if value is None else Node(f"{self.where}: {key}", value)
 
     def need(self, key: str) -> Node:
-        """Return a member of this object that must be there."""
+        """Return a required member of this object."""
         node = self.find(key)
         if node is None:
             raise DocumentError(f"{self.where}: expected a member {key!r}, got none")
         return node
 
     def text(self) -> str:
-        """Return this text."""
+        """Return this string."""
         if not isinstance(self.value, str):
             raise self.wrong("text")
         return self.value
 
     def number(self) -> int:
-        """Return this whole number of zero or more, below 2^63."""
+        """Return this integer; it must be at least 0 and below 2^63."""
         if type(self.value) is not int or not 0 <= self.value < 1 << 63:
             raise self.wrong("a whole number from 0 to 2^63-1")
         return self.value
@@ -144,7 +144,7 @@ class Node:
             yield Node(f"{self.where}[{number}]", value)
 
     def texts(self) -> tuple[str, ...]:
-        """Return this array of text."""
+        """Return this array of strings."""
         return tuple(node.text() for node in self.items())
 
     def keys(self) -> tuple[str, ...]:
@@ -154,5 +154,5 @@ class Node:
         return tuple(sorted(self.value))
 
     def pairs(self) -> tuple[tuple[str, str], ...]:
-        """Return this object of text, sorted by key."""
+        """Return the members of this object of strings, sorted by key."""
         return tuple((key, self.need(key).text()) for key in self.keys())

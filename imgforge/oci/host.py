@@ -1,4 +1,4 @@
-"""Hosts of references: which of them are this machine."""
+"""Hosts of references that are the local machine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ipaddress
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether a host, with a port or not, is this machine: RFC 6761, section 6.3; RFC 6890."""
+    """Return whether a host, with or without a port, is the local machine: RFC 6761, section 6.3; RFC 6890."""
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
     if name.lower() == "localhost":
         return True

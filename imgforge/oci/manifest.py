@@ -1,7 +1,7 @@
-"""A manifest: the config and the layers of one image. An index: manifests, mostly one for each platform.
+"""Manifests, which list the config and layers of an image, and indexes, which list manifests, usually per platform.
 
-Sources: OCI image-spec v1.1, manifest.md and image-index.md; Docker Image Manifest V2 Schema 2. The bytes that a
-manifest came in are kept: they are its identity, and are what is stored and pushed; the rest is read from them.
+Sources: OCI image-spec v1.1, manifest.md and image-index.md; Docker Image Manifest V2 Schema 2. A parsed manifest keeps
+its original bytes: they determine its digest and are what is stored and pushed.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from imgforge.oci.platform import Platform
 
 @attrs.frozen
 class Manifest:
-    """One image's config and layers, or an artifact's blobs.
+    """The config and layers of an image, or the blobs of an artifact.
 
     Attributes:
-        raw: the bytes; everything else was read from them.
+        raw: the original bytes.
         media_type: OCI's or Docker's.
-        config: the config's descriptor.
+        config: descriptor of the config.
         layers: lowest first.
         annotations: sorted by key.
-        subject: what a referrer (signature, SBOM) refers to.
-        artifact_type: what an artifact that is no image is.
+        subject: the manifest that a referrer (signature, SBOM) refers to.
+        artifact_type: the type of an artifact that is not an image.
     """
 
     raw: bytes = attrs.field(repr=False)
@@ -43,10 +43,10 @@ class Manifest:
 
     @classmethod
     def parse(cls, raw: bytes, *, what: str) -> Self:
-        """Read a manifest of one image.
+        """Parse a manifest.
 
         Raises:
-            DocumentError: it is not what its format says, or it is an index.
+            DocumentError: not a manifest, or an index.
         """
         node = parse_document(raw, what=what)
         return cls._read(raw, node, _media_type(node, among=media.MANIFESTS, expected="a manifest of one image"))
@@ -74,7 +74,7 @@ class Manifest:
         subject: Descriptor | None = None,
         artifact_type: str = "",
     ) -> Self:
-        """Return the OCI manifest of a config and layers, in canonical bytes."""
+        """Return a new OCI manifest, serialized canonically."""
         members: dict[str, Any] = {
             "schemaVersion": 2,
             "mediaType": media.MANIFEST,
@@ -89,7 +89,7 @@ class Manifest:
 
     @property
     def digest(self) -> Digest:
-        """The digest of the bytes: the image's identity."""
+        """The digest of the bytes, which identifies the image."""
         return Digest.of(self.raw)
 
     @property
@@ -99,20 +99,20 @@ class Manifest:
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
-        """What the manifest is made of: the config, then the layers, lowest first."""
+        """The blobs of the image: the config, then the layers, lowest first."""
         return (self.config, *self.layers)
 
 
 @attrs.frozen
 class Index:
-    """Manifests, mostly one for each platform.
+    """A list of manifests, usually one per platform.
 
     Attributes:
-        raw: the bytes; everything else was read from them.
+        raw: the original bytes.
         media_type: OCI's or Docker's.
-        manifests: in the index's order.
+        manifests: in the order of the index.
         annotations: sorted by key.
-        subject: what a referrer refers to.
+        subject: the manifest that a referrer refers to.
     """
 
     raw: bytes = attrs.field(repr=False)
@@ -123,10 +123,10 @@ class Index:
 
     @classmethod
     def parse(cls, raw: bytes, *, what: str) -> Self:
-        """Read an index.
+        """Parse an index.
 
         Raises:
-            DocumentError: it is not what its format says, or it is a manifest of one image.
+            DocumentError: not an index, or a manifest of a single image.
         """
         node = parse_document(raw, what=what)
         return cls._read(raw, node, _media_type(node, among=media.INDEXES, expected="an index"))
@@ -138,7 +138,7 @@ class Index:
 
     @classmethod
     def make(cls, manifests: tuple[Descriptor, ...], *, annotations: tuple[tuple[str, str], ...] = ()) -> Self:
-        """Return the OCI index of manifests, in canonical bytes."""
+        """Return a new OCI index, serialized canonically."""
         members: dict[str, Any] = {
             "schemaVersion": 2,
             "mediaType": media.INDEX,
@@ -158,10 +158,12 @@ class Index:
         return Descriptor(self.media_type, self.digest, len(self.raw))
 
     def select(self, platform: Platform | None, *, what: str) -> Descriptor:
-        """Return the first manifest for a platform; of a single one that names none, or when None is asked for, that.
+        """Return the first manifest for a platform.
+
+        An index with a single manifest matches if no platform is requested, or if that manifest names none.
 
         Raises:
-            UsageError: there is none; the text lists those that are there.
+            UsageError: no match; the message lists the available platforms.
         """
         for manifest in self.manifests:
             if platform and manifest.platform and platform.is_met_by(manifest.platform):
@@ -173,22 +175,23 @@ class Index:
 
 
 def parse(raw: bytes, *, what: str) -> Manifest | Index:
-    """Read a manifest of one image or an index, whichever it is.
+    """Parse a manifest or an index.
 
     Raises:
-        DocumentError: it is neither.
+        DocumentError: neither.
     """
     node = parse_document(raw, what=what)
     media_type = _media_type(node, among=media.MANIFESTS | media.INDEXES, expected="a manifest or an index")
     if media_type in media.INDEXES:
-        return Index._read(raw, node, media_type)  # noqa: SLF001 - the same module: what was parsed is not parsed again
+        return Index._read(raw, node, media_type)  # noqa: SLF001 - the same module: avoids parsing twice
     return Manifest._read(raw, node, media_type)  # noqa: SLF001 - likewise
 
 
 def _media_type(node: Node, *, among: frozenset[str], expected: str) -> str:
-    """Return what a document is, by its ``mediaType``, or by its members where that is missing, as it may be.
+    """Return the ``mediaType`` of a document. It is optional; without it, the members decide.
 
-    Refuses a document that is both, which two readers could take for two images: CVE-2021-41190.
+    Refuses a document that is both a manifest and an index, because clients could pull different images from it
+    (CVE-2021-41190).
     """
     version = node.need("schemaVersion")
     if version.number() != 2:

@@ -1,7 +1,7 @@
-"""The media types of images, OCI's and Docker's.
+"""Media types of images, OCI's and Docker's.
 
-Sources: OCI image-spec v1.1, media-types.md and layer.md; Docker Image Manifest V2 Schema 2. Docker's types of a plain
-and of a zstd layer are in no specification: BuildKit and containers/image write them.
+Sources: OCI image-spec v1.1, media-types.md and layer.md; Docker Image Manifest V2 Schema 2. Docker's types for
+uncompressed and zstd layers are not in a specification, but BuildKit and containers/image write them.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ _LAYERS: Final = {
 _COMPRESSIONS: Final = {LAYER: "none", LAYER_GZIP: "gzip", LAYER_ZSTD: "zstd"}
 
 TYPE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}")
-"""What a media type looks like: RFC 6838, section 4.2."""
+"""Syntax of media types: RFC 6838, section 4.2."""
 
 
 class MediaTypeError(IntegrityError):
-    """A media type that names nothing imgforge can read there."""
+    """A media type is not supported in this place."""
 
 
 def oci_layer(media_type: str, *, what: str) -> str:
-    """Return OCI's media type for a layer of either kind; the bytes of both are the same.
+    """Return the OCI media type of a layer with an OCI or Docker media type; the layer formats are identical.
 
     Raises:
-        MediaTypeError: it is no layer that can be unpacked. Non-distributable ("foreign") layers are refused: their
-            bytes are to be had from a URL only, and image-spec v1.1 deprecates them (layer.md).
+        MediaTypeError: not a supported layer. Non-distributable ("foreign") layers are refused: their content is only
+            available from URLs, and image-spec v1.1 deprecates them (layer.md).
     """
     try:
         return _LAYERS[media_type]
@@ -63,19 +63,19 @@ def oci_layer(media_type: str, *, what: str) -> str:
 
 
 def compression(media_type: str, *, what: str) -> str:
-    """Return how a layer's media type says that it is compressed: ``gzip``, ``zstd`` or ``none``.
+    """Return the compression of a layer by its media type: ``gzip``, ``zstd`` or ``none``.
 
     Raises:
-        MediaTypeError: it is no layer that can be unpacked.
+        MediaTypeError: not a supported layer.
     """
     return _COMPRESSIONS[oci_layer(media_type, what=what)]
 
 
 def layer(compression_name: str) -> str:
-    """Return OCI's media type of a layer with a compression: ``gzip``, ``zstd`` or ``none``.
+    """Return the OCI media type of a layer with a compression: ``gzip``, ``zstd`` or ``none``.
 
     Raises:
-        MediaTypeError: there is no such compression.
+        MediaTypeError: unknown compression.
     """
     for media_type, name in _COMPRESSIONS.items():
         if name == compression_name:

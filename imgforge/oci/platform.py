@@ -1,6 +1,6 @@
-"""A platform: operating system, architecture, variant.
+"""Platforms: operating system, architecture, variant.
 
-Source: OCI image-spec v1.1, image-index.md, "platform"; values of os and architecture are Go's GOOS and GOARCH.
+Source: OCI image-spec v1.1, image-index.md, "platform"; os and architecture are values of Go's GOOS and GOARCH.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from imgforge.oci.document import Node
 _TEXT = re.compile(r"([a-z0-9_]{1,32})/([a-z0-9_]{1,32})(?:/([a-z0-9_.]{1,32}))?")
 
 _DEFAULT_VARIANTS = {"arm64": "v8", "arm": "v7", "amd64": "v1"}
-"""The variant that a platform without one means (containerd, platforms/database.go)."""
+"""Default variants (containerd, platforms/database.go)."""
 
 
 @attrs.frozen(order=True)
@@ -28,10 +28,10 @@ class Platform:
 
     @classmethod
     def parse(cls, text: str) -> Platform:
-        """Read ``linux/arm/v7``.
+        """Parse e.g. ``linux/arm/v7``.
 
         Raises:
-            UsageError: the text is no platform.
+            UsageError: not a platform.
         """
         found = _TEXT.fullmatch(text)
         if not found:
@@ -40,10 +40,10 @@ class Platform:
 
     @classmethod
     def read(cls, node: Node) -> Platform:
-        """Read a descriptor's ``platform``, or the same members of a config.
+        """Read a ``platform`` object, or the same members of a config.
 
         Raises:
-            DocumentError: a member is missing or no text.
+            DocumentError: missing or malformed member.
         """
         variant = node.find("variant")
         return cls(node.need("os").text(), node.need("architecture").text(), variant.text() if variant else "")
@@ -58,7 +58,7 @@ class Platform:
         return {key: value for key, value in members.items() if value}
 
     def is_met_by(self, other: Platform) -> bool:
-        """Say whether an image for another platform is one for this platform."""
+        """Return whether an image for another platform matches this platform."""
         return self._plain() == other._plain()
 
     def _plain(self) -> tuple[str, str, str]:

@@ -1,15 +1,15 @@
-"""A reference: which image, and where it is.
+"""References: the name and location of an image.
 
 ====================================  ===================================================
-``NAME``, ``NAME@sha256:…``           in the store, by name; by digest the name is a word for people
+``NAME``, ``NAME@sha256:…``           in the store; with a digest, the name is informational
 ``oci:DIR``, ``oci:DIR:NAME``         in an OCI image layout
-``oci-archive:FILE[:NAME]``           in a tar of one
-``docker-archive:FILE[:NAME:TAG]``    in what ``docker save`` writes
-``docker://HOST/REPOSITORY[:TAG][@DIGEST]``  in a registry; the tag is ``latest`` when there is neither
+``oci-archive:FILE[:NAME]``           in a tar archive of an OCI image layout
+``docker-archive:FILE[:NAME:TAG]``    in an archive as written by ``docker save``
+``docker://HOST/REPOSITORY[:TAG][@DIGEST]``  in a registry; tag ``latest`` if neither is given
 ====================================  ===================================================
 
 Sources: distribution-spec v1.1, spec.md, "Pulling manifests" (repository and tag); image-spec v1.1, annotations.md
-(name in a layout); containers-transports(5) (the prefixes; a path ends at its first colon).
+(name in a layout); containers-transports(5) (the prefixes; a path ends at the first colon).
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ _UNSERVED = frozenset(
     {"archive", "containerd", "containers-storage", "dir", "docker", "docker-daemon", "docker-tar", "file", "oci-dir"}
     | {"oci-layout", "oci-tar", "ostree", "podman", "registry", "sif", "tar", "tarball"}
 )
-"""Prefixes that other tools have for a place (containers-transports(5), buildx), and that are no image's name here."""
+"""Transports of other tools (containers-transports(5), buildx). They are refused, not taken as image names."""
 
 _ARCHIVES = (".tar", ".tar.gz", ".tar.xz", ".tar.zst", ".tgz", ".zip")
 _LONGEST = 255
-"""Characters of a host and repository together (distribution-spec), and of a name here."""
+"""Maximum length of host and repository together (distribution-spec), and of a name here, in characters."""
 
 
 @attrs.frozen
 class Reference:
-    """Which image, and where.
+    """A reference to an image.
 
     Attributes:
         transport: one of this module's constants.
-        location: a path for ``oci`` and the archives, a host and perhaps port for ``docker``, empty for ``store``.
-        name: the image's name in a layout or store, the repository in a registry; empty for the only one of an archive.
-        tag: in a registry or a Docker archive; empty otherwise.
-        digest: the manifest's digest that the caller insists on; None for whatever the name means now.
+        location: a path for ``oci`` and the archives, host and optional port for ``docker``, empty for ``store``.
+        name: the name in a layout or store, or the repository in a registry; empty selects an archive's only image.
+        tag: for registries and Docker archives; empty otherwise.
+        digest: required digest of the manifest; None accepts whatever the name resolves to.
     """
 
     transport: str
@@ -61,10 +61,10 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str) -> Reference:
-        """Read a reference.
+        """Parse a reference.
 
         Raises:
-            UsageError: it is none; the text says what was expected.
+            UsageError: not a reference.
         """
         if text.startswith("docker://"):
             return _registry(text)
@@ -83,7 +83,7 @@ class Reference:
         return cls(STORE, "", check_name(name), digest=digest)
 
     def __str__(self) -> str:
-        """Return the text that `parse` reads as this reference."""
+        """Return the text form, which `parse` reads back."""
         tag = f":{self.tag}" if self.tag else ""
         digest = f"@{self.digest}" if self.digest else ""
         if self.transport == STORE:
@@ -95,9 +95,10 @@ class Reference:
 
 
 def elsewhere(name: str) -> str:
-    """Return the reference that a store's name would be in a registry, as other tools read it; empty for no such one.
+    """Return the registry reference that other tools would read a store name as; empty if there is none.
 
-    A first part with a dot or a port is a host; without one it is Docker Hub (distribution/reference, "normalize.go").
+    A first component with a dot or a port is a host; otherwise the host is Docker Hub (distribution/reference,
+    "normalize.go").
     """
     host, slash, path = name.partition("/")
     if not slash or not _is_host(host):
@@ -111,10 +112,10 @@ def elsewhere(name: str) -> str:
 
 
 def check_name(name: str) -> str:
-    """Return the name of an image in a layout or the store.
+    """Validate the name of an image in a layout or the store, and return it.
 
     Raises:
-        UsageError: image-spec's grammar of ``org.opencontainers.image.ref.name`` does not allow it.
+        UsageError: not allowed by image-spec's grammar for ``org.opencontainers.image.ref.name``.
     """
     if len(name) > _LONGEST or not _NAME.fullmatch(name):
         raise UsageError(
@@ -173,7 +174,7 @@ def _registry(text: str) -> Reference:
 
 
 def _split_tag(text: str) -> tuple[str, str]:
-    """Split ``host:5000/name:tag`` at the colon of the tag, which is after the last slash."""
+    """Split ``host:5000/name:tag`` at the tag's colon, which follows the last slash."""
     directory, slash, last = text.rpartition("/")
     name, colon, tag = last.partition(":")
     if colon and not _TAG.fullmatch(tag):
@@ -182,5 +183,5 @@ def _split_tag(text: str) -> tuple[str, str]:
 
 
 def _is_host(text: str) -> bool:
-    """Say whether the first part of a name is a host, by the rule that every registry client uses."""
+    """Return whether the first component of a name is a host, by the rule that all registry clients use."""
     return len(text) <= _LONGEST and bool(_HOST.fullmatch(text)) and (text == "localhost" or "." in text or ":" in text)

@@ -1,7 +1,7 @@
-"""A stream that is what its descriptor says, to the byte.
+"""A stream that verifies the size and digest of its content.
 
-The reader learns of wrong bytes before it sees the end: at the last byte that the descriptor allows the digest is
-compared and one byte more is asked for. A reader that stops earlier has checked nothing: `drain` reads the rest.
+Verification happens with the last expected byte, before the reader sees the end of the stream; one further byte is
+requested to detect surplus data. A reader that stops early has verified nothing: call `drain` to read the rest.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _CHUNK = 1 << 20
 
 
 class _Verified(io.RawIOBase):
-    """Hashes what passes."""
+    """Hashes the bytes that are read through it."""
 
     def __init__(self, stream: BinaryIO, *, digest: Digest, size: int | None, what: str) -> None:
         self._stream = stream
@@ -29,11 +29,11 @@ class _Verified(io.RawIOBase):
         self._is_checked = False
 
     def readable(self) -> bool:
-        """Say that this is read from."""
+        """Return True: the stream is readable."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Read at most up to the size; compare there."""
+        """Read up to the expected size, and verify there."""
         view = memoryview(buffer).cast("B")
         wanted = len(view) if self._size is None else min(len(view), self._size - self._count)
         data = self._stream.read(wanted) if wanted else b""
@@ -55,20 +55,20 @@ class _Verified(io.RawIOBase):
         self._is_checked = True
 
     def close(self) -> None:
-        """Close the stream below, too."""
+        """Close the underlying stream as well."""
         self._stream.close()
         super().close()
 
 
 def verified(stream: BinaryIO, *, digest: Digest, size: int | None, what: str) -> BinaryIO:
-    """Return a stream of the same bytes that raises IntegrityError when they turn out to be others.
+    """Return a stream of the same bytes that raises IntegrityError if they do not match.
 
     Args:
-        stream: read and, in the end, closed by the one returned.
-        digest: that the bytes must have.
-        size: how many they must be; None when nobody said: then the digest is compared at the end, and whoever made
-            the stream has capped it.
-        what: the object's name in messages.
+        stream: the source; the returned stream closes it.
+        digest: the expected digest.
+        size: the expected size in bytes. If None, the digest is verified at the end, and the caller must limit
+            the size.
+        what: name of the object, for error messages.
     """
     raw = _Verified(stream, digest=digest, size=size, what=what)
     if size == 0:
@@ -77,10 +77,10 @@ def verified(stream: BinaryIO, *, digest: Digest, size: int | None, what: str) -
 
 
 def drain(stream: BinaryIO) -> None:
-    """Read the rest, so that all of it is verified.
+    """Read the rest of a stream, so that all of it is verified.
 
     Raises:
-        IntegrityError: it is not what its descriptor says.
+        IntegrityError: the content does not match.
     """
     while stream.read(_CHUNK):
         pass

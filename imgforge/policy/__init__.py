@@ -1,7 +1,7 @@
-"""The policy: what operations decide about every image, and whether an image or a manifest keeps to it.
+"""The policy: rules of operations for images, and the checks of images and manifests against them.
 
-Each module that has ``refusals`` judges one group of rules: values in, refusals out. Not where a policy lies on disk
-(`files`), nor how signatures are verified or secrets are found: those come in as facts.
+Each module with a ``refusals`` function checks one group of rules. These functions are pure: verified signatures and
+found secrets are passed in as facts. `files` locates and reads policies.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ __all__ = ["NONE", "Policy", "load"]
 
 
 def load(text: str, *, file: str) -> Policy:
-    """Return the policy that a text holds.
+    """Parse a policy in YAML.
 
     Args:
-        text: YAML.
-        file: the text's name in positions.
+        text: the YAML document.
+        file: file name for positions in errors.
 
     Raises:
-        ManifestError: with every problem found.
+        ManifestError: with all problems found.
     """
     reading = yaml.read_versioned(text, file=file, key=VERSION_KEY)
     if reading.root is None:

@@ -1,4 +1,4 @@
-"""Which images may be bases: from which registries and repositories, signed by whom, and how old."""
+"""Rules for bases: allowed registries and repositories, required signatures, maximum age."""
 
 from __future__ import annotations
 
@@ -14,29 +14,31 @@ from imgforge.policy.signers import missing
 from imgforge.policy.subject import BaseUse, Places
 
 _AHEAD = 86400
-"""Seconds that a base may come from the future: another machine's clock; more would make it fresh for ever."""
+"""Seconds that a base's creation time may be in the future. Tolerates clock skew; a base from the far future would
+pass any maximum age."""
 
 
 def rules_for(policy: Policy, reference: Reference | None) -> tuple[BaseRule, ...]:
-    """Return the rules that mean an image; None is scratch."""
+    """Return the rules that apply to an image; None is scratch."""
     return tuple(rule for rule in policy.bases or () if rule.image.matches(reference))
 
 
 def keys_for(policy: Policy, reference: Reference | None) -> tuple[str, ...]:
-    """Return the names of the keys that a base's signatures are held against, in the order of the policy."""
+    """Return the names of the keys that may have signed a base, in the order of the policy."""
     named = {name for rule in rules_for(policy, reference) for signer in rule.signed_by for name in signer.names}
     return tuple(key.name for key in policy.keys if key.name in named)
 
 
 def refusals(policy: Policy, base: BaseUse, *, places: Places, now: int) -> tuple[Refusal, ...]:
-    """Return why a base may not be used; nothing when it may.
+    """Return why a base is refused; empty if it is allowed.
 
-    One rule that is kept is enough; when none is, the first that means the image speaks.
+    The base is allowed if it satisfies any matching rule. Otherwise the refusals are those of the first matching rule.
 
     Args:
         policy: the policy.
-        base: what a build starts from. An image that is built from a manifest in the same run is judged itself.
-        places: of the manifest that names the base.
+        base: the base of the first manifest in a chain. Images built from a manifest in the same run are checked on
+            their own.
+        places: positions in the manifest that names the base.
         now: seconds since the epoch.
     """
     if policy.bases is None:
@@ -62,7 +64,7 @@ def _broken(rule: BaseRule, base: BaseUse, where: Position | None, now: int) -> 
         return
     name = "bases.max-age"
     if base.created is None:
-        text = f"base {str(base)!r}: expected at most {rule.max_age}, got an image that does not say when it was made"
+        text = f"base {str(base)!r}: expected at most {rule.max_age}, got an image without a creation time"
         yield Refusal(name, where, text, rule.position)
     elif base.created > now + _AHEAD:
         text = f"base {str(base)!r}: was made {spoken(base.created - now)} in the future"

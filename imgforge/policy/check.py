@@ -1,7 +1,7 @@
-"""Judge a manifest before it is built, and an image after: every group of rules, all refusals together.
+"""Check manifests before the build and images after it, against all groups of rules, and collect all refusals.
 
-What needs a registry (signatures) or a search (secrets) comes in as facts; what is not known yet breaks no rule, so the
-same manifest is judged again when its image is there.
+Facts that need a registry (signatures) or a search (secrets) are passed in. Unknown facts violate no rule, so a
+manifest is checked again once its image exists.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ def base(
     config: ImageConfig | None,
     now: int,
 ) -> tuple[Refusal, ...]:
-    """Judge what the first manifest of a chain starts from, before a byte of it is used.
+    """Check the base of the first manifest in a chain, before any of its bytes are used.
 
     Args:
         policy: the policy.
-        manifest: that names it.
-        reference: None from scratch.
-        signers: names of the policy's keys (`bases.keys_for`) whose signatures of its digest are good.
-        config: of the base, which says when it was made; None from scratch.
+        manifest: the manifest that names the base.
+        reference: the base; None for scratch.
+        signers: names of the policy's keys (`bases.keys_for`) with a valid signature of the base's digest.
+        config: the base's config, for its creation time; None for scratch.
         now: seconds since the epoch.
     """
     use = BaseUse(reference, signers, created(config) if config else None)
@@ -58,15 +58,15 @@ def manifest(
     below: ImageUse | None,
     parts: Parts = NOT_KNOWN,
 ) -> tuple[Refusal, ...]:
-    """Judge a manifest: its sources, its packages, and how its image would be run.
+    """Check a manifest: its sources, its packages and its runtime configuration.
 
     Args:
         policy: the policy.
         manifest: the manifest.
         drawn: the sources of its packages, with their keys: its own or its base's.
-        locked: its lock, if there is one; without it only the packages that it names are judged.
-        below: its base, as far as it is known; None from scratch.
-        parts: the suites and components whose signed index lists each package, as far as they are known.
+        locked: its lock. Without one, only the packages that the manifest names are checked.
+        below: what is known of its base; None for scratch.
+        parts: what is known of the suites and components whose signed index lists each package.
     """
     places = Places(manifest)
     uses = tuple(map(SourceUse.of, drawn))
@@ -78,24 +78,24 @@ def manifest(
 
 
 def own_sources(policy: Policy, manifest: Manifest) -> tuple[Refusal, ...]:
-    """Refuse sources of a manifest beside those of its base, unless a policy says which sources there may be."""
+    """Refuse a manifest's own sources on top of its base's, unless the policy has rules for sources."""
     if manifest.is_from_scratch or not manifest.sources or policy.sources is not None:
         return ()
-    text = f"the sources of the base {manifest.base!r} are the limit, and no policy allows others"
-    hint = "a policy with `sources:` says which may be named (docs/policy.md)"
+    text = f"the sources of the base {manifest.base!r} are the only ones allowed, and no policy allows others"
+    hint = "a policy with `sources:` can allow them (docs/policy.md)"
     return (Refusal("sources", Places(manifest).at("sources"), text, hint=hint),)
 
 
 def expected(
     manifest: Manifest, drawn: tuple[SourceUse, ...], *, locked: PlatformLock | None, below: ImageUse | None
 ) -> ImageUse:
-    """Return what is known of a manifest's image before it is built; of a chain, one is the next one's `below`.
+    """Return what is known of a manifest's image before it is built. In a chain, it is the next manifest's `below`.
 
     Args:
         manifest: the manifest.
         drawn: the sources of its packages.
-        locked: its lock, if there is one.
-        below: its base; None from scratch.
+        locked: its lock, if any.
+        below: its base; None for scratch.
     """
     named = tuple(PackageUse(request.name, "any version") for request in manifest.packages)
     changes = Overrides(user=manifest.config.user, labels=manifest.config.labels)
@@ -113,29 +113,29 @@ def image(
     findings: Iterable[Finding] = (),
     manifest: Manifest | None = None,
 ) -> tuple[Refusal, ...]:
-    """Judge an image: what it is like, and what was found in it.
+    """Check an image's properties and the findings in it.
 
     Args:
         policy: the policy.
         image: see `image_use`.
-        findings: of `privacy.scan`, when it was searched.
-        manifest: that it was built from, if that is known.
+        findings: the findings of `privacy.scan`, if it was searched.
+        manifest: the manifest that it was built from, if known.
     """
     places = Places(manifest)
     return (*images.refusals(policy, image, places=places), *privacy.refusals(policy, findings, places=places))
 
 
 def image_use(name: str, manifest: ImageManifest, config: ImageConfig, facts: Facts) -> ImageUse:
-    """Return an image as the rules see it.
+    """Return an image's properties for the rules.
 
     Args:
-        name: of its imgforge manifest, or the last part of its repository.
+        name: the name of its imgforge manifest, or the last component of its repository.
         manifest: its OCI manifest.
         config: its config.
-        facts: of its final tree.
+        facts: facts of its final tree.
 
     Raises:
-        StanzaError: its dpkg's status is malformed.
+        StanzaError: malformed dpkg status file.
     """
     packages = parse_status(facts.contents.get(STATUS, b""))
     return ImageUse(
@@ -148,9 +148,9 @@ def image_use(name: str, manifest: ImageManifest, config: ImageConfig, facts: Fa
 
 
 def created(config: ImageConfig) -> int | None:
-    """Return when an image was made, in seconds since the epoch; None when it does not say."""
+    """Return an image's creation time in seconds since the epoch; None if missing or malformed."""
     try:
-        said = dt.datetime.fromisoformat(config.created)
-        return int((said if said.tzinfo else said.replace(tzinfo=dt.UTC)).timestamp())
+        when = dt.datetime.fromisoformat(config.created)
+        return int((when if when.tzinfo else when.replace(tzinfo=dt.UTC)).timestamp())
     except (ValueError, OverflowError):
         return None

@@ -1,6 +1,6 @@
-"""Policies on this disk: where the policy is, and the keys that it names, which lie below its directory.
+"""Find and read policy files, and the public keys below a policy's directory.
 
-The only module of this room that reads the disk.
+The only module in this room that reads the disk.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MACHINE = Path("/etc/imgforge/policy.yaml")
 """The policy of this machine."""
 
 VARIABLE = "IMGFORGE_POLICY"
-"""Names another one; empty for none."""
+"""Environment variable with the path of a policy; set but empty means no policy."""
 
 _BYTES_MAX = 4 << 20
 _KEY_MAX = 64 << 10
@@ -28,26 +28,26 @@ _KEY_MAX = 64 << 10
 
 @attrs.frozen
 class PolicyFile:
-    """A policy and where it was found.
+    """A policy and its file.
 
     Attributes:
-        path: the file, absolute; None where there is no policy.
-        policy: what it says.
+        path: absolute path; None if there is no policy.
+        policy: the content.
     """
 
     path: Path | None
     policy: Policy
 
     def key(self, name: str) -> bytes:
-        """Return a public key in PEM, by the name that the policy gives it.
+        """Return a public key in PEM, by its name in the policy.
 
         Raises:
             UsageError: the policy has no such key, or its file cannot be read.
-            ManifestError: the file is not below the policy's directory, or too large.
+            ManifestError: the file is outside the policy's directory, or too large.
         """
         found = next((key for key in self.policy.keys if key.name == name), None)
         if self.path is None or found is None:
-            raise UsageError(f"key {name!r}: is none of the policy's")
+            raise UsageError(f"key {name!r}: not in the policy")
         where = found.position or Position(str(self.path), 1, 1)
         root = self.path.parent.resolve()
         path = (root / found.file).resolve()
@@ -59,14 +59,14 @@ class PolicyFile:
 
 
 def find(given: Path | None = None) -> PolicyFile:
-    """Return the policy that counts: the given one, else that of ``$IMGFORGE_POLICY``, else the machine's.
+    """Return the policy in effect: the given one, else that of ``$IMGFORGE_POLICY``, else the machine's.
 
-    A file that was named must be there; the machine's may be missing, but not unreadable: then nothing is known of what
-    it forbids.
+    A policy that was named must exist. The machine's policy may be missing, but an unreadable one is an error: its
+    rules are unknown.
 
     Raises:
         UsageError: it cannot be read.
-        ManifestError: it is no policy.
+        ManifestError: not a policy.
     """
     if given is not None:
         return read(given)
@@ -81,7 +81,7 @@ def read(path: Path) -> PolicyFile:
 
     Raises:
         UsageError: it cannot be read.
-        ManifestError: it is no policy.
+        ManifestError: not a policy.
     """
     start = Position(str(path), 1, 1)
     data = disk.read(path, most=_BYTES_MAX, position=start)

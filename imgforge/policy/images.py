@@ -1,4 +1,4 @@
-"""What an image must be like: its user, its privileged and its open files, labels, size and packages."""
+"""Rules for images: user, privileged and world-writable files, labels, size and packages."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _OTHERS_WRITE = 0o002
 
 
 def rules_for(policy: Policy, name: str) -> tuple[ImageRule, ...]:
-    """Return the rules for an image's name."""
+    """Return the rules that apply to an image name."""
     return tuple(rule for rule in policy.image if matches_any(rule.names, name))
 
 
 def refusals(policy: Policy, image: ImageUse, *, places: Places) -> tuple[Refusal, ...]:
-    """Return what of an image is not as it must be; every rule for its name counts.
+    """Return an image's violations of all rules that apply to its name.
 
-    Before it is built, an image is judged by what its manifest, lock and base tell; what is unknown breaks no rule.
+    Before the build, only the properties known from its manifest, lock and base are checked.
 
     Args:
         policy: the policy.
         image: the image.
-        places: of its manifest.
+        places: positions in its manifest.
     """
     return tuple(itertools.chain.from_iterable(_of_rule(rule, image, places) for rule in rules_for(policy, image.name)))
 
@@ -63,7 +63,7 @@ def _user(rule: ImageRule, image: ImageUse, places: Places) -> Iterator[Refusal]
 
 
 def _is_plain(user: str) -> bool:
-    """Tell whether a user, with or without a group, is numeric and not root."""
+    """Return whether a user, with or without a group, is numeric and not root."""
     uid, colon, gid = user.partition(":")
     return user.isascii() and uid.isdecimal() and int(uid) != 0 and (gid.isdecimal() if colon else not gid)
 
@@ -89,13 +89,13 @@ def _packages(rule: ImageRule, image: ImageUse, places: Places) -> Iterator[Refu
         if matches_any(rule.forbidden, package.name):
             text = f"image {image.name!r}: package {package.name!r} ({package.version}) is forbidden"
             command = shlex.join(("imgforge", "why", places.file_name, package.name))
-            hint = f"`{command}` says what brings it in" if places.file_name else ""
+            hint = f"`{command}` shows what brings it in" if places.file_name else ""
             where = places.package(package.name, package.source)
             yield Refusal("image.forbidden", where, text, rule.position, hint)
 
 
 def _privilege(entry: Entry) -> str:
-    """Return what more rights a file has than who runs it; nothing for a plain one."""
+    """Return which privileges a file grants to the user who runs it; empty if none."""
     if entry.kind not in (Kind.FILE, Kind.HARDLINK):
         return ""
     if any(name == _CAPABILITIES for name, _ in entry.xattrs):
@@ -104,9 +104,10 @@ def _privilege(entry: Entry) -> str:
 
 
 def _openness(entry: Entry) -> str:
-    """Return the mode of what everybody may write.
+    """Return the mode of a world-writable entry; empty for others.
 
-    A symbolic link's mode means nothing (symlink(7)); in a directory with the sticky bit nobody can harm others' files.
+    The mode of a symlink has no meaning (symlink(7)). In a directory with the sticky bit, users cannot delete or rename
+    each other's files.
     """
     if entry.kind is Kind.SYMLINK or not entry.mode & _OTHERS_WRITE:
         return ""
@@ -116,17 +117,17 @@ def _openness(entry: Entry) -> str:
 def _paths(
     name: str, rule: ImageRule, allowed: tuple[str, ...], found: dict[str, str], places: Places
 ) -> Iterator[Refusal]:
-    """Yield one refusal for each place of the manifest that brings paths which are not allowed."""
-    said = {
-        "image.setuid": "may run with more rights than who runs it",
-        "image.world-writable": "may be written by everybody",
+    """Yield one refusal for each manifest position that adds disallowed paths."""
+    problems = {
+        "image.setuid": "runs with elevated privileges",
+        "image.world-writable": "world-writable",
     }
     by_place: dict[Position | None, list[str]] = {}
     for path, why in found.items():
         if why and not matches_any(allowed, f"/{path}"):
             by_place.setdefault(places.file(path), []).append(f"/{path} ({why})")
     for where, paths in sorted(by_place.items(), key=_order):
-        yield Refusal(name, where, f"{listed(sorted(paths))}: {said[name]}", rule.position)
+        yield Refusal(name, where, f"{listed(sorted(paths))}: {problems[name]}", rule.position)
 
 
 def _order(item: tuple[Position | None, Iterable[str]]) -> tuple[str, int, int]:

@@ -1,8 +1,8 @@
 """The policy, version 1: what may enter an image, and where an image may go.
 
-Source of its keys: docs/policy.md, which is checked against this class, as is the JSON Schema beside this file.
-A key that is left out forbids nothing; a list that is empty allows nothing.
-Annotations are not postponed here, because `checked` reads them when the class is made.
+The keys are documented in docs/policy.md; tests compare that page and the JSON Schema next to this file with these
+classes. An omitted key forbids nothing; an empty list allows nothing.
+Annotations are not postponed in this module, because `checked` evaluates them when the class is created.
 """
 
 from collections.abc import Iterator
@@ -18,34 +18,34 @@ from imgforge.policy.parts import BaseRule, ImageRule, Key, LockRule, Privacy, P
 from imgforge.policy.quantity import Signer
 
 VERSION = 1
-"""The format's version, which a policy gives as ``imgforge-policy: 1``."""
+"""The format version, given as ``imgforge-policy: 1``."""
 
 VERSION_KEY = "imgforge-policy"
 
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
 class Policy:
-    """What operations decide about every image."""
+    """The rules of operations for all images."""
 
     keys: Annotated[tuple[Key, ...], Keyed("name")] = attrs.field(
         default=(), metadata={"doc": "public keys, by the names that the rules use"}
     )
     bases: tuple[BaseRule, ...] | None = attrs.field(default=None, metadata={"doc": "the only bases"})
     sources: tuple[SourceRule, ...] | None = attrs.field(
-        default=None, metadata={"doc": "the only sources of packages, whoever names them"}
+        default=None, metadata={"doc": "the only sources of packages, for manifests and bases alike"}
     )
     locks: LockRule = attrs.field(
-        factory=LockRule, metadata={"doc": "whose signature of a lock vouches for the packages of it"}
+        factory=LockRule, metadata={"doc": "whose signature of a lock vouches for its packages"}
     )
     publish: tuple[PublishRule, ...] | None = attrs.field(
         default=None, metadata={"doc": "the only repositories to push to, and to trust when an image is verified"}
     )
-    privacy: Privacy = attrs.field(factory=Privacy, metadata={"doc": "what must not get out"})
+    privacy: Privacy = attrs.field(factory=Privacy, metadata={"doc": "rules against publishing secrets"})
     image: tuple[ImageRule, ...] = attrs.field(default=(), metadata={"doc": "what images must be like"})
     position: Position | None = attrs.field(default=None, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        """Refuse names of keys that there are not, and publishing to what is no registry."""
+        """Refuse undefined key names, and `publish` rules for anything but a registry."""
         known = tuple(key.name for key in self.keys)
         places = [
             (place, f"{name!r} is not among 'keys'{nearest(name, known)}")
@@ -75,4 +75,4 @@ def _numbered(
 
 
 NONE = Policy()
-"""The policy where there is none: nothing is forbidden but to publish what a manifest says is private."""
+"""The default policy. It forbids only one thing: publishing an image with inputs marked as private."""

@@ -1,6 +1,6 @@
-"""The parts of a policy, version 1: what stands below its top keys. See `model` for the whole.
+"""The parts of a policy, version 1: the values of its top-level keys. See `model` for the whole.
 
-Annotations are not postponed here, because `checked` reads them when a class is made.
+Annotations are not postponed in this module, because `checked` evaluates them when a class is created.
 """
 
 from pathlib import PurePosixPath
@@ -24,7 +24,7 @@ _SIGNED_BY = "keys that must all have signed, by their names; 'A | B' is either"
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
 class Key:
-    """A public key; a bare text is its file."""
+    """A public key. A plain string is its file."""
 
     SHORT: ClassVar[str] = "file"
 
@@ -37,7 +37,7 @@ class Key:
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
 class BaseRule:
-    """Images that may be bases."""
+    """Images that may be used as bases."""
 
     SHORT: ClassVar[str] = "image"
 
@@ -72,7 +72,7 @@ class SourceRule:
     position: Position | None = attrs.field(default=None, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        """Refuse a rule that could never apply."""
+        """Refuse a rule that can never apply."""
         for key in ("keys", "suites", "packages"):
             if not getattr(self, key):
                 raise ValueError(f"must have 'keys', 'suites' and 'packages', got no {key}")
@@ -88,13 +88,13 @@ class LockRule:
     position: Position | None = attrs.field(default=None, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        """Refuse several signers: a lock has one signature."""
+        """Refuse more than one signer: a lock has a single signature."""
         if len(self.signed_by) > 1:
             raise ValueError("must have one signer in 'signed-by', because a lock has one signature: 'A | B' is either")
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the keys, any of which is enough."""
+        """The names of the keys; any one suffices."""
         return tuple(name for signer in self.signed_by for name in signer.names)
 
 
@@ -105,14 +105,14 @@ class PublishRule:
     to: Images = attrs.field(metadata={"doc": "docker://HOST/REPOSITORY"})
     signed_by: Signers = attrs.field(default=(), metadata={"doc": _SIGNED_BY})
     private: bool = attrs.field(
-        default=False, metadata={"doc": "whether only those read it who may see what is private"}
+        default=False, metadata={"doc": "whether everyone who can read it may see private inputs"}
     )
     position: Position | None = attrs.field(default=None, eq=False, repr=False)
 
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
 class Allowance:
-    """Something that looks like a secret and is none."""
+    """A false positive of the secret scan."""
 
     finding: Annotated[str, rules.NAMES] = attrs.field(
         metadata={"doc": "what was found, as the refusal calls it, * and ? allowed"}
@@ -123,30 +123,30 @@ class Allowance:
     sha256: Annotated[str, rules.SHA256] | None = attrs.field(
         default=None, metadata={"doc": "the hash of what was found, as the refusal shows it"}
     )
-    reason: Annotated[str, rules.REASON] = attrs.field(metadata={"doc": "why this is no secret"})
+    reason: Annotated[str, rules.REASON] = attrs.field(metadata={"doc": "why this is not a secret"})
     position: Position | None = attrs.field(default=None, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        """Refuse an allowance of everything."""
+        """Refuse an allowance that is not limited to a path or a hash."""
         if self.path is None and self.sha256 is None:
             raise ValueError("must have one of the keys 'path' or 'sha256'")
 
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
 class Privacy:
-    """What must not get out."""
+    """Rules against publishing secrets and internal names."""
 
     scan: bool = attrs.field(default=True, metadata={"doc": "whether every layer is searched for secrets"})
-    allow: tuple[Allowance, ...] = attrs.field(default=(), metadata={"doc": "what is found and is no secret"})
+    allow: tuple[Allowance, ...] = attrs.field(default=(), metadata={"doc": "findings that are not secrets"})
     hosts: Annotated[tuple[Annotated[str, rules.HOST], ...], Distinct()] = attrs.field(
-        default=(), metadata={"doc": "host names that nobody outside should see, such as *.internal.example.org"}
+        default=(), metadata={"doc": "internal host names, such as *.internal.example.org"}
     )
     position: Position | None = attrs.field(default=None, eq=False, repr=False)
 
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
 class ImageRule:
-    """What an image must be like; every rule that has its name counts."""
+    """Requirements for images. All rules that match an image's name apply."""
 
     names: Annotated[tuple[Annotated[str, rules.NAMES], ...], Distinct()] = attrs.field(
         default=("*",), metadata={"doc": "names of images; all by default"}
@@ -157,7 +157,7 @@ class ImageRule:
     )
     world_writable: Paths | None = attrs.field(
         default=None,
-        metadata={"doc": "the only paths that everybody may write; directories with the sticky bit may be"},
+        metadata={"doc": "the only paths that may be world-writable, besides directories with the sticky bit"},
     )
     labels: Annotated[tuple[Annotated[str, rules.LABEL], ...], Distinct()] = attrs.field(
         default=(), metadata={"doc": "labels that it must have"}

@@ -1,6 +1,6 @@
-"""Patterns of a policy: ``*`` stands for a part of one name, ``**`` crosses slashes, ``?`` is one character.
+"""Patterns: ``*`` matches within a path component, ``**`` also matches slashes, ``?`` matches one character.
 
-Not dpkg's patterns, whose ``*`` crosses slashes: who allows ``docker://HOST/base/*`` does not mean ``base/a/b``.
+Unlike dpkg's patterns, where ``*`` matches slashes: ``docker://HOST/base/*`` must not allow ``base/a/b``.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Tell whether a whole text fits a pattern."""
+    """Return whether a pattern matches an entire text."""
     return bool(_compiled(pattern).fullmatch(text))
 
 
 def matches_any(patterns: tuple[str, ...], text: str) -> bool:
-    """Tell whether a whole text fits one of several patterns."""
+    """Return whether any of the patterns matches an entire text."""
     return any(matches(pattern, text) for pattern in patterns)
 
 
 @attrs.frozen
 class ImagePattern:
-    """Which images are meant: a repository of one registry, a path of archives or layouts, a name, or ``scratch``.
+    """A pattern for images: a registry repository, a path of an archive or layout, a name, or ``scratch``.
 
     Attributes:
         transport: one of `oci.reference`'s, or ``scratch``.
-        host: of a registry, in lower case; never a pattern, or ``docker://example.org*`` would allow a stranger's.
-        path: the pattern of the repository, the path or the name.
+        host: the registry, in lower case. Never a pattern: ``docker://example.org*`` would match hosts of strangers.
+        path: pattern for the repository, path or name.
     """
 
     transport: str
@@ -52,10 +52,10 @@ class ImagePattern:
 
     @classmethod
     def parse(cls, text: str) -> ImagePattern:
-        """Read a pattern.
+        """Parse a pattern.
 
         Raises:
-            ValueError: the host is a pattern, or a tag or digest is named.
+            ValueError: the host has wildcards, or there is a tag or digest.
         """
         if text == SCRATCH:
             return cls(SCRATCH, "", "")
@@ -76,7 +76,7 @@ class ImagePattern:
         return self.path if self.transport == reference.STORE else f"{self.transport}:{self.path}"
 
     def matches(self, wanted: Reference | None) -> bool:
-        """Tell whether an image is meant; None is an image from scratch."""
+        """Return whether the pattern matches an image; None is an image from scratch."""
         if wanted is None or self.transport != wanted.transport:
             return wanted is None and self.transport == SCRATCH
         if self.transport == reference.DOCKER:
@@ -97,5 +97,5 @@ def _of_registry(text: str) -> ImagePattern:
 
 
 def is_loopback(wanted: Reference) -> bool:
-    """Tell whether a reference is of a registry on this machine."""
+    """Return whether a reference is to a registry on this machine."""
     return wanted.transport == reference.DOCKER and hosts.is_loopback(wanted.location)

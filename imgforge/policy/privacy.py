@@ -1,4 +1,4 @@
-"""Which of the things that look like secrets are none: the policy's allow-list, with a reason for each entry."""
+"""Filter the findings of the secret scan by the policy's allow-list. Each entry must give a reason."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def refusals(
     places: Places,
     packages: Mapping[str, frozenset[str]] = MappingProxyType({}),
 ) -> tuple[Refusal, ...]:
-    """Return what was found and is not allowed, in the order of places.
+    """Return a refusal for each finding that is not allowed, in the order of positions.
 
     Args:
-        policy: the policy; where there is none, nothing is allowed.
-        findings: of `privacy.scan`.
-        places: of the image's manifest.
-        packages: names of the packages that a layer holds, by what findings call the layer.
+        policy: the policy; without one, nothing is allowed.
+        findings: the findings of `privacy.scan`.
+        places: positions in the image's manifest.
+        packages: names of the packages in each layer, by the layer's name in findings.
     """
     return tuple(
         Refusal(
@@ -45,7 +45,7 @@ def refusals(
 
 
 def _allows(allowance: Allowance, finding: Finding) -> bool:
-    """Tell whether an entry allows a finding; an archive's path stands for everything inside it."""
+    """Return whether an allow-list entry covers a finding; the path of an archive covers all of its members."""
     is_there = allowance.path is None or (
         bool(finding.place.layer) and matches(allowance.path, f"/{finding.place.path}")
     )

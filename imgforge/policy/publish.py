@@ -1,6 +1,6 @@
-"""Which repositories images may be pushed to, signed by whom; and what a consumer may take from them.
+"""Rules for publishing: repositories that images may be pushed to, required signatures, and private inputs.
 
-Who may not publish still has the store, archives and a registry on the same machine.
+Pushing to the store, to archives and to registries on this machine is always allowed.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from imgforge.policy.taint import Taint
 
 
 def rules_for(policy: Policy, target: Reference) -> tuple[PublishRule, ...]:
-    """Return the rules that mean a repository."""
+    """Return the rules that apply to a repository."""
     return tuple(rule for rule in policy.publish or () if rule.to.matches(target))
 
 
 def keys_for(policy: Policy, target: Reference) -> tuple[str, ...]:
-    """Return the names of the keys that signatures in a repository are held against, in the order of the policy."""
+    """Return the names of the keys that may sign images in a repository, in the order of the policy."""
     named = {name for rule in rules_for(policy, target) for signer in rule.signed_by for name in signer.names}
     return tuple(key.name for key in policy.keys if key.name in named)
 
@@ -38,17 +38,18 @@ def refusals(
     taints: tuple[Taint, ...] = (),
     places: Places = Places(),  # noqa: B008 -- frozen
 ) -> tuple[Refusal, ...]:
-    """Return why an image may not be in a repository; nothing when it may.
+    """Return why an image may not be in a repository; empty if it may.
 
-    The publisher asks before a push, with the keys that it will sign with; a consumer asks after a pull, with the keys
-    whose signatures are good. One rule that is kept is enough; when none is, the first one speaks.
+    Publishers check before a push, with the keys that they will sign with. Consumers check after a pull, with the keys
+    whose signatures are valid. The image is allowed if it satisfies any matching rule; otherwise the refusals are those
+    of the first matching rule.
 
     Args:
         policy: the policy.
-        target: where the image goes or comes from; whatever is no registry is allowed.
+        target: where the image is pushed to or pulled from; anything but a registry is allowed.
         signers: names of the policy's keys that sign or have signed the image's digest.
-        taints: what private bytes the image holds.
-        places: of the manifest.
+        taints: the private inputs of the image.
+        places: positions in the manifest.
     """
     if target.transport != reference.DOCKER:
         return ()
@@ -59,7 +60,7 @@ def refusals(
         if policy.publish is not None and not is_loopback(target):
             allowed = listed(str(rule.to) for rule in policy.publish) or "no repository at all"
             by = policy.publish[0].position if policy.publish else None
-            return (Refusal("publish", where, f"{name}: is none that images go to: expected {allowed}", by),)
+            return (Refusal("publish", where, f"{name}: not an allowed repository: expected {allowed}", by),)
         if policy.publish is None and is_loopback(target):
             return ()
         return tuple(_private(taints, name, places, by=None))

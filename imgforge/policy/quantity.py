@@ -1,4 +1,4 @@
-"""Amounts that a policy gives: an age, a size, and the keys that must all have signed."""
+"""Ages, sizes and required signers, as written in a policy."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _BYTES = {"kB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": 1 << 10, "MiB": 1 << 
 
 @attrs.frozen
 class Age:
-    """How old something may be, in seconds."""
+    """A maximum age, in seconds."""
 
     seconds: int
 
     @classmethod
     def parse(cls, text: str) -> Age:
-        """Read ``30 days``."""
+        """Parse an age such as ``30 days``."""
         number, unit = text.split(" ")
         return cls(int(number) * _HOURS[unit.removesuffix("s")] * 3600)
 
@@ -27,20 +27,20 @@ class Age:
 
 
 def spoken(seconds: int) -> str:
-    """Return a duration for people: days where there are two, else hours."""
+    """Format a duration: in days from two days on, else in hours."""
     days, hours = seconds // 86400, seconds // 3600
     return f"{days} days" if days > 1 else f"{hours} hour{'' if hours == 1 else 's'}"
 
 
 @attrs.frozen
 class Size:
-    """How large something may be, in bytes."""
+    """A maximum size, in bytes."""
 
     bytes: int
 
     @classmethod
     def parse(cls, text: str) -> Size:
-        """Read ``300 MB``."""
+        """Parse a size such as ``300 MB``."""
         number, unit = text.split(" ")
         return cls(int(number) * _BYTES[unit])
 
@@ -49,19 +49,19 @@ class Size:
 
 
 def megabytes(size: int) -> str:
-    """Return a number of bytes for people, rounded up."""
+    """Format a size in MB, rounded up."""
     return f"{-(-size // 100_000) / 10:g} MB"
 
 
 @attrs.frozen
 class Signer:
-    """A key that must have signed, or several of which one will do: ``operations`` or ``new-key | old-key``."""
+    """A required signer: one key, or alternatives, as in ``operations`` or ``new-key | old-key``."""
 
     names: tuple[str, ...]
 
     @classmethod
     def parse(cls, text: str) -> Signer:
-        """Read names with bars between."""
+        """Parse key names separated by ``|``."""
         return cls(tuple(re.split(r" *\| *", text)))
 
     def __str__(self) -> str:

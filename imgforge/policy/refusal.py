@@ -1,4 +1,4 @@
-"""A refusal: which rule says no, to what, and where a person wrote that."""
+"""Refusals: the violated rule, what violates it, and its position in the manifest."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import attrs
 from imgforge.errors import PolicyError, Position
 
 MOST = 20
-"""How many things of one kind are named before the rest is counted."""
+"""Maximum number of items to list in a message before summarizing the rest."""
 
 
 @attrs.frozen
 class Refusal:
-    """One thing that the policy forbids.
+    """A violation of a rule.
 
     Attributes:
-        rule: the rule's name, such as ``image.setuid``.
-        where: the offending place of the manifest; None when there is none, as for an image that was pulled.
-        text: what is wrong: object first, then what was expected and what came.
-        by: where the policy says so; None where no policy has to.
-        hint: what to do about it; may be empty.
+        rule: name of the rule, such as ``image.setuid``.
+        where: position in the manifest; None if there is no manifest, as for a pulled image.
+        text: the problem: object first, then expected and got.
+        by: position of the rule in the policy; None for built-in rules.
+        hint: how to fix it; may be empty.
     """
 
     rule: str
@@ -31,21 +31,21 @@ class Refusal:
     hint: str = ""
 
     def __str__(self) -> str:
-        """Return ``app.yaml:3:7: policy bases (policy.yaml:4): …``."""
+        """Return e.g. ``app.yaml:3:7: policy bases (policy.yaml:4): …``."""
         where = f"{self.where}: " if self.where else ""
         by = f" ({self.by.file}:{self.by.line})" if self.by else ""
         return f"{where}policy {self.rule}{by}: {self.text}"
 
 
 class RefusedError(PolicyError):
-    """The policy forbids it.
+    """The policy forbids the operation.
 
     Attributes:
-        refusals: all of them.
+        refusals: all violations.
     """
 
     def __init__(self, refusals: tuple[Refusal, ...]) -> None:
-        """Keep the refusals in their order; their hints become notes."""
+        """Store the refusals and add their hints as notes."""
         self.refusals = refusals
         super().__init__("\n".join(map(str, refusals)))
         for hint in dict.fromkeys(refusal.hint for refusal in refusals if refusal.hint):
@@ -53,7 +53,7 @@ class RefusedError(PolicyError):
 
 
 def refuse(refusals: Iterable[Refusal]) -> None:
-    """Raise when there are refusals.
+    """Raise an error if there are refusals.
 
     Raises:
         RefusedError: with all of them.
@@ -64,7 +64,7 @@ def refuse(refusals: Iterable[Refusal]) -> None:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Return names for a message: the first of them, and how many more there are."""
+    """Join names for a message, at most `MOST` and the number of the rest."""
     every = list(names)
     rest = len(every) - MOST
     return ", ".join(every[:MOST]) + (f" and {rest} more" if rest > 0 else "")

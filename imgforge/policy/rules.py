@@ -1,4 +1,4 @@
-"""The rules for what only a policy names: patterns, fingerprints, amounts, reasons."""
+"""Validation rules for values that occur only in policies: patterns, fingerprints, quantities, reasons."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ IMAGES = Rule(
 NAMES = Rule("an image's name, * and ? allowed", r"[a-z0-9._\-*?]+")
 
 FINGERPRINT = Rule("a fingerprint of 40 or 64 hexadecimal digits", r"[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}")
-"""RFC 9580, section 5.5.4: version 4 and version 6."""
+"""OpenPGP fingerprints of version 4 and version 6 (RFC 9580, section 5.5.4)."""
 
 SHA256 = Rule("64 hexadecimal digits", r"[0-9a-f]{64}")
 
@@ -47,8 +47,8 @@ SIZE = Rule("a size such as '300 MB'", r"[1-9][0-9]{0,6} (kB|MB|GB|KiB|MiB|GiB)"
 
 
 def _says_something(text: str) -> str:
-    """Return why a reason is none."""
-    return "" if len(re.findall(r"\w+", text)) >= 2 else "a reason has two words at least"
+    """Return why a text is not accepted as a reason; empty if it is."""
+    return "" if len(re.findall(r"\w+", text)) >= 2 else "a reason has at least two words"
 
 
 REASON = Rule("a reason, in one line", r"[^\x00-\x1f\x7f]+", reason=_says_something)

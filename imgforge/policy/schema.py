@@ -1,6 +1,6 @@
-"""The JSON Schema of the policy, which ships as ``policy-1.schema.json`` beside this file.
+"""The JSON Schema of the policy, shipped as ``policy-1.schema.json`` next to this file.
 
-A test keeps that file equal to `text`. An editor is pointed to it by a first line such as
+A test compares that file with `text`. Editors find it by a first line such as
 ``# yaml-language-server: $schema=policy-1.schema.json``.
 """
 
@@ -13,5 +13,5 @@ from imgforge.policy.model import VERSION, VERSION_KEY, Policy
 
 
 def text() -> str:
-    """Return the schema as JSON, with a newline at its end."""
+    """Return the schema as JSON, with a trailing newline."""
     return json.dumps(schema(Policy, key=VERSION_KEY, version=VERSION, title="policy"), indent=2) + "\n"

@@ -1,4 +1,4 @@
-"""Which signatures a rule asks for and does not get."""
+"""Required signatures that are missing."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from imgforge.policy.parts import Signers
 
 
 def missing(wanted: Signers, got: frozenset[str]) -> Iterator[str]:
-    """Say which signatures are missing: each of the wanted ones must be there, by one of its keys.
+    """Yield a message for each required signer without a valid signature.
 
     Args:
-        wanted: what a rule says.
-        got: names of the policy's keys whose signatures are good.
+        wanted: the signers that a rule requires; any key of each suffices.
+        got: names of the policy's keys with valid signatures.
     """
     have = ", ".join(map(repr, sorted(got)))
     for signer in wanted:
         if not got & set(signer.names):
-            yield f"expected a signature by {signer}, got {f'those by {have}' if have else 'none that is good'}"
+            yield f"expected a signature by {signer}, got {f'those by {have}' if have else 'no valid one'}"

@@ -1,4 +1,4 @@
-"""Which sources packages may come from: by the keys that sign them, suites and components, and which packages."""
+"""Rules for package sources: signing keys, suites, components and packages."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from imgforge.policy.refusal import MOST, Refusal, listed
 from imgforge.policy.subject import PackageUse, Places, SourceUse
 
 Part = tuple[str, str]
-"""A suite and a component; the component of a flat archive is empty."""
+"""A suite and a component; the component is empty for a flat archive."""
 
 
 def rules_for(policy: Policy, source: SourceUse, part: Part) -> tuple[SourceRule, ...]:
     """Return the rules that allow a part of a source.
 
-    Every certificate whose signature would be taken must be among a rule's: one more could sign anything.
+    A rule must list all certificates that the source accepts: any one of them could sign anything.
     """
     suite, component = part
     return tuple(
@@ -34,13 +34,13 @@ def rules_for(policy: Policy, source: SourceUse, part: Part) -> tuple[SourceRule
 def refusals(
     policy: Policy, sources: tuple[SourceUse, ...], packages: tuple[PackageUse, ...] = (), *, places: Places
 ) -> tuple[Refusal, ...]:
-    """Return what of the sources and their packages is not allowed.
+    """Return the violations by sources and their packages.
 
     Args:
         policy: the policy.
-        sources: those that a lock draws from, of the manifest or of the base.
-        packages: of the lock, when there is one.
-        places: of the manifest.
+        sources: the sources that a lock uses, of the manifest or of the base.
+        packages: the packages of the lock, if there is one.
+        places: positions in the manifest.
     """
     if policy.sources is None:
         return ()
@@ -49,10 +49,10 @@ def refusals(
 
 
 def withhold(policy: Policy, sources: tuple[SourceUse, ...]) -> Callable[[str, Part, str], str] | None:
-    """Return what says why a package of a part of a source may not be taken: empty text when it may.
+    """Return a function that gives the reason why a package must not be used; its result is empty if it may be.
 
-    It is called with the source's name, the part and the package's name. None where every package of every part may be
-    taken. A part that no rule allows gives no package.
+    Its arguments are the name of the source, the part and the name of the package. Parts that no rule allows provide no
+    packages. Returns None if the policy allows every package of every part.
     """
     if policy.sources is None:
         return None
@@ -120,9 +120,9 @@ def _of_packages(
 
 
 def _of_package(policy: Policy, source: SourceUse | None, package: PackageUse, places: Places) -> Refusal | None:
-    """Judge one package by every part of the source that it may be from: what is not known is not trusted."""
+    """Check a package against all parts of the source that it may come from: an unknown origin is not trusted."""
     if source is None:
-        text = f"package {package.name!r} is of source {package.source!r}, which the image does not draw from"
+        text = f"package {package.name!r} is of source {package.source!r}, which the image does not use"
         return Refusal("sources.packages", places.package(package.name), text, hint="lock again")
     if package.parts:
         return _of_listed(policy, source, package, places)
@@ -134,8 +134,8 @@ def _of_package(policy: Policy, source: SourceUse | None, package: PackageUse, p
     for part in may_be:
         rules = rules_for(policy, source, part)
         if not rules or any(matches_any(rule.packages, package.name) for rule in rules):
-            continue  # a part that no rule allows is refused with its source
-        hint = "give each suite its own source, so that the lock says which one a package is from"
+            continue  # a part that no rule allows is refused along with its source
+        hint = "give each suite its own source, so that the lock records which one a package is from"
         return Refusal(
             "sources.packages",
             places.package(package.name, source.name),
@@ -147,7 +147,7 @@ def _of_package(policy: Policy, source: SourceUse | None, package: PackageUse, p
 
 
 def _of_listed(policy: Policy, source: SourceUse, package: PackageUse, places: Places) -> Refusal | None:
-    """Judge a package by the parts whose signed index lists it: one that allows it is enough."""
+    """Check a package against the parts whose signed index lists it; one that allows it suffices."""
     rules = {part: rules_for(policy, source, part) for part in package.parts}
     if any(matches_any(rule.packages, package.name) for found in rules.values() for rule in found):
         return None

@@ -1,4 +1,4 @@
-"""What the policy judges, as values: a base, sources, packages, an image; and the places of a manifest."""
+"""The values that the policy checks: bases, sources, packages, images; and positions in a manifest."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from imgforge.tree import Entry
 
 @attrs.frozen
 class Places:
-    """Where a person wrote what is judged.
+    """Positions in a manifest of the things that are checked.
 
     Attributes:
-        manifest: None for an image that came from elsewhere: then nothing has a place.
+        manifest: None for an image without a manifest; it has no positions.
     """
 
     manifest: Manifest | None = None
 
     @property
     def file_name(self) -> str:
-        """The manifest's path, for commands; empty where nothing has a place."""
+        """The manifest's path, for commands in hints; empty if there are no positions."""
         known = self.manifest.positions if self.manifest else {}
         return next((position.file for position in known.values()), "")
 
     def at(self, *paths: str) -> Position | None:
-        """Return the position of the first path (``config.user``) at which something stands."""
+        """Return the position of the first path (such as ``config.user``) that is in the manifest."""
         known = self.manifest.positions if self.manifest else {}
         return next((known[path] for path in paths if path in known), None)
 
     def package(self, name: str, source: str = "") -> Position | None:
-        """Return where a package is asked for, else the source that it comes from, else the list of packages."""
+        """Return the position of a package, else of its source, else of the list of packages."""
         for request in self.manifest.packages if self.manifest else ():
             if request.name == name:
                 return request.position
         return self.at(f"sources.{source}", "packages", "base")
 
     def file(self, path: str) -> Position | None:
-        """Return where a path of the image, without a leading slash, is put there; else the base or the name."""
+        """Return the position of the item that adds a path (without leading slash), else of the base or the name."""
         wanted = PurePosixPath(f"/{path}")
         for item in reversed(self.manifest.files if self.manifest else ()):
             if item.path == wanted or (isinstance(item, CopyFiles) and item.path in wanted.parents):
@@ -57,12 +57,12 @@ class Places:
 
 @attrs.frozen
 class BaseUse:
-    """The image that a build starts from, which is not built from a manifest itself.
+    """A base that is not itself built from a manifest in this run.
 
     Attributes:
-        reference: None from scratch.
-        signers: names of the policy's keys whose signatures of its digest are good.
-        created: seconds since the epoch when it was made; None when unknown.
+        reference: None for scratch.
+        signers: names of the policy's keys with a valid signature of its digest.
+        created: creation time in seconds since the epoch; None if unknown.
     """
 
     reference: Reference | None
@@ -75,12 +75,12 @@ class BaseUse:
 
 @attrs.frozen
 class SourceUse:
-    """A source that packages are taken from.
+    """A source of packages.
 
     Attributes:
-        name: as the manifest or the base calls it.
-        fingerprints: of every certificate whose signature would be taken, lower case.
-        allow_expired: whether its Valid-Until is passed over.
+        name: its name in the manifest or base.
+        fingerprints: fingerprints of all certificates whose signature is accepted, in lower case.
+        allow_expired: whether its Valid-Until is ignored.
     """
 
     name: str
@@ -91,7 +91,7 @@ class SourceUse:
 
     @classmethod
     def of(cls, source: Source) -> SourceUse:
-        """Take a source of APT's.
+        """Convert an APT source.
 
         Raises:
             KeyringError: it has no keys.
@@ -106,19 +106,19 @@ class SourceUse:
 
     @property
     def parts(self) -> tuple[tuple[str, str], ...]:
-        """Every suite with every component; a flat archive's component is empty."""
+        """All combinations of suite and component; the component is empty for a flat archive."""
         return tuple((suite, component) for suite in self.suites for component in self.components or ("",))
 
 
 @attrs.frozen
 class PackageUse:
-    """A package that an image gets.
+    """A package of an image.
 
     Attributes:
-        source: the name of its source; empty when it came with a base.
-        component: of the source; None when that cannot be told.
-        suites: from which of the source's suites it may be; empty when that cannot be told.
-        parts: the suites and components whose signed index lists it; empty when that is not known.
+        source: the name of its source; empty if it is from the base.
+        component: component of the source; None if unknown.
+        suites: suites of the source that it may be from; empty if unknown.
+        parts: the suites and components whose signed index lists it; empty if unknown.
     """
 
     name: str
@@ -132,10 +132,10 @@ class PackageUse:
     def of(
         cls, package: LockedPackage, sources: Mapping[str, SourceUse], *, parts: tuple[tuple[str, str], ...] = ()
     ) -> PackageUse:
-        """Take a package of a lock.
+        """Convert a package of a lock.
 
-        The lock names no component, but archives keep each component in a directory of the pool (Debian Policy has no
-        rule for it; dak, reprepro and aptly do). Where the path does not tell, it is unknown.
+        A lock does not record components, but archives keep each component in its own directory of the pool. That is
+        not in Debian Policy; dak, reprepro and aptly all do it. For other paths, the component is unknown.
         """
         source = sources.get(package.source)
         path = "/".join(package.path.parts)
@@ -144,7 +144,7 @@ class PackageUse:
 
 
 Parts = Mapping[LockedPackage, tuple[tuple[str, str], ...]]
-"""The suites and components whose signed index lists a package of a lock, as far as they are known."""
+"""The suites and components whose signed index lists a locked package, as far as known."""
 
 NOT_KNOWN: Parts = MappingProxyType({})
 
@@ -152,21 +152,21 @@ NOT_KNOWN: Parts = MappingProxyType({})
 def packages_of(
     locked: PlatformLock, sources: tuple[SourceUse, ...], *, parts: Parts = NOT_KNOWN
 ) -> tuple[PackageUse, ...]:
-    """Return the packages of a lock, given the sources that it draws from."""
+    """Convert the packages of a lock, given its sources."""
     by_name = {source.name: source for source in sources}
     return tuple(PackageUse.of(package, by_name, parts=parts.get(package, ())) for package in locked.packages)
 
 
 @attrs.frozen
 class ImageUse:
-    """An image, as far as it is known.
+    """What is known of an image.
 
     Attributes:
-        name: its manifest's, or the last part of its repository.
-        execution: how it is run.
-        packages: what dpkg's status says, names and versions.
-        entries: the final tree by path; empty when it is not there yet.
-        size: bytes of all layers as they are stored; None when they are not there yet.
+        name: the name of its manifest, or the last component of its repository.
+        execution: its runtime configuration.
+        packages: names and versions from dpkg's status file.
+        entries: its final tree, by path; empty before it is built.
+        size: total size of the compressed layers in bytes; None before it is built.
     """
 
     name: str

@@ -1,9 +1,9 @@
-"""Private inputs: which of them an image or a layer holds bytes of, and how an image carries that to those built on it.
+"""Taints: which private inputs an image or layer contains, and how that is passed on to images built on it.
 
-A source or file is private where the manifest says ``private: true``, a source also where the policy does. What an
-image holds stands in an annotation of its manifest, and of each layer's descriptor; so do the identities of the private
-sources that it carries in ``/etc/apt``, because the next image may install from them. Both stand in labels of its
-config, too: Docker's formats have no annotations, and whoever builds on an image with another tool inherits its labels.
+A source or file is private if the manifest marks it ``private: true``; a policy can also mark sources. An image's
+taints are stored in annotations of its manifest and of its layers' descriptors, together with the identities of the
+private sources in its ``/etc/apt``, from which the next image may install. Both are also stored in labels of the
+config: Docker's formats have no annotations, and images built with other tools inherit labels.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from imgforge.policy.model import Policy
 from imgforge.policy.subject import Places, SourceUse
 
 HOLDS = "org.wikimedia.imgforge.private"
-"""The annotation and label that lists what an image or layer holds: a JSON list of ``kind:name``."""
+"""Annotation and label with the private inputs of an image or layer: a JSON list of ``kind:name``."""
 
 CARRIES = "org.wikimedia.imgforge.private-sources"
-"""The annotation and label that lists the private sources to be installed from: a JSON list of `Source.identity`."""
+"""Annotation and label with the private sources that later images may use: a JSON list of `Source.identity`."""
 
 SOURCE, FILE, PATCHES, UNKNOWN = "source", "file", "patches", "unknown"
 
@@ -37,14 +37,14 @@ class Taint:
 
     Attributes:
         kind: one of this module's constants.
-        name: of the source; or the path of the file or directory, as the manifest has it.
+        name: the source's name, or the path of the file or directory as written in the manifest.
     """
 
     kind: str
     name: str
 
     def __str__(self) -> str:
-        """Return ``the private source 'x'``."""
+        """Return e.g. ``the private source 'x'``."""
         return (
             "something private that cannot be read"
             if self.kind == UNKNOWN
@@ -52,7 +52,7 @@ class Taint:
         )
 
     def place(self, places: Places) -> Position | None:
-        """Return where a manifest brings it in: its source or file, else its base."""
+        """Return the position in the manifest of the source or file, else of the base."""
         for item in places.manifest.files if places.manifest else ():
             if self.kind == FILE and isinstance(item, CopyFiles) and str(item.source) == self.name:
                 return item.position
@@ -60,13 +60,13 @@ class Taint:
 
 
 def dump(taints: Iterable[Taint]) -> tuple[tuple[str, str], ...]:
-    """Return the annotation for what is held; none when nothing is."""
+    """Return the annotation for taints; empty if there are none."""
     names = sorted({f"{taint.kind}:{taint.name}" for taint in taints})
     return ((HOLDS, _json(names)),) if names else ()
 
 
 def parse(annotations: Mapping[str, str]) -> tuple[Taint, ...]:
-    """Return what an image or layer says that it holds; what cannot be read is private."""
+    """Return the taints in annotations. Unreadable ones count as private."""
     if HOLDS not in annotations:
         return ()
     pairs = [name.partition(":") for name in _names(annotations[HOLDS])]
@@ -76,10 +76,10 @@ def parse(annotations: Mapping[str, str]) -> tuple[Taint, ...]:
 
 
 def merged(*marks: Mapping[str, str]) -> dict[str, str]:
-    """Return annotations and labels of one image as one: what stands in any of them is held, or carried.
+    """Return the union of an image's annotations and labels.
 
     Args:
-        marks: annotations of its manifest and of its layers, and its labels; other keys are left out.
+        marks: annotations of its manifest and layers, and its labels; other keys are dropped.
     """
     found: dict[str, str] = {}
     for key in (HOLDS, CARRIES):
@@ -92,13 +92,13 @@ def merged(*marks: Mapping[str, str]) -> dict[str, str]:
 def private_sources(
     policy: Policy, sources: Iterable[Source], *, manifest: Manifest, base: Mapping[str, str]
 ) -> tuple[Source, ...]:
-    """Return those sources that are private, by the manifest, the policy or the base that carries them.
+    """Return the sources that the manifest, the policy or the base marks as private.
 
     Args:
-        policy: a rule with ``private: true`` makes every source private that it allows a part of.
-        sources: those that the image draws from.
-        manifest: the image's.
-        base: the annotations of the base's manifest.
+        policy: a rule with ``private: true`` makes every source private of which it allows a part.
+        sources: the sources of the image.
+        manifest: the image's manifest.
+        base: annotations of the base's manifest.
     """
     marked = {spec.name for spec in manifest.sources if spec.private}
     carried = set(_names(base.get(CARRIES, "[]")))
@@ -110,24 +110,24 @@ def private_sources(
 
 
 def carries(private: Iterable[Source], *, base: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return the annotation for the private sources that an image passes on; none when there are none.
+    """Return the annotation for the private sources that an image passes on; empty if there are none.
 
     Args:
         private: see `private_sources`.
-        base: the annotations of the base's manifest.
+        base: annotations of the base's manifest.
     """
     identities = sorted({*(source.identity for source in private), *_names(base.get(CARRIES, "[]"))})
     return ((CARRIES, _json(identities)),) if identities else ()
 
 
 def of_packages(packages: Iterable[LockedPackage], private: Iterable[Source]) -> tuple[Taint, ...]:
-    """Return what packages, those of a layer or of a lock, bring from private sources."""
+    """Return the taints of packages, of a layer or a lock, that come from private sources."""
     names = {source.name for source in private}
     return tuple(sorted({Taint(SOURCE, package.source) for package in packages if package.source in names}))
 
 
 def of_files(manifest: Manifest) -> tuple[Taint, ...]:
-    """Return what private files a manifest copies: those of its files layer."""
+    """Return the taints of the private files that a manifest copies into its files layer."""
     private = (item for item in manifest.files if isinstance(item, CopyFiles) and item.private)
     return tuple(sorted({Taint(FILE, str(item.source)) for item in private}))
 
@@ -135,13 +135,13 @@ def of_files(manifest: Manifest) -> tuple[Taint, ...]:
 def of_image(
     manifest: Manifest, packages: Iterable[LockedPackage], private: Iterable[Source], *, base: Mapping[str, str]
 ) -> tuple[Taint, ...]:
-    """Return everything private that an image holds: its base's too, even what it deletes.
+    """Return all taints of an image, including those of its base, even of files that it deletes.
 
     Args:
-        manifest: the image's.
-        packages: of its lock.
+        manifest: the image's manifest.
+        packages: the packages of its lock.
         private: see `private_sources`.
-        base: the annotations of the base's manifest.
+        base: annotations of the base's manifest.
     """
     return tuple(sorted({*parse(base), *of_packages(packages, private), *of_files(manifest)}))
 

@@ -1,5 +1,4 @@
-"""Signatures of images, as cosign writes and reads them, and the keys that make them.
+"""Image signatures in cosign's formats, and the keys that make them.
 
-Nothing here talks to a registry: what is to be pushed comes back as an `attachment.Attachment`, and what was pulled
-is handed in as bytes.
+No network I/O: signing returns an `attachment.Attachment` to push, and verification takes the pulled bytes.
 """

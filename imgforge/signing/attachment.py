@@ -1,4 +1,4 @@
-"""What is to be pushed beside an image: a manifest and the blobs that it brings. Pure."""
+"""A manifest and its blobs, to be pushed alongside an image. Pure."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class Attachment:
     """A manifest that belongs to an image.
 
     Attributes:
-        manifest: with a subject it is a referrer of the image; without one, the tag says to which image it belongs.
-        blobs: what must be in the repository before the manifest, each with its bytes; blobs that the manifest names
-            and that came from the repository are not among them.
-        tag: under which it is pushed; empty for a referrer, which is pushed by digest.
+        manifest: a referrer if it has a subject; otherwise its tag identifies the image.
+        blobs: the blobs to upload before the manifest, with their bytes. Blobs that are already in the repository
+            are left out.
+        tag: the tag to push it under; empty for a referrer, which is pushed by digest.
     """
 
     manifest: Manifest

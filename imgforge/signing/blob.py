@@ -1,8 +1,8 @@
-"""The signature of a file, as ``cosign sign-blob --bundle`` writes it and ``cosign verify-blob --bundle`` reads it.
+"""Signatures of files, in the format of ``cosign sign-blob --bundle`` and ``cosign verify-blob --bundle``. Pure.
 
-Pure. A bundle of version 0.3 (see `bundle`) around the signature of the file's bytes. What ``cosign sign-blob`` prints
-without ``--bundle``, base64 and nothing else, is read, too. The signature covers bytes without a type: their reader
-refuses what is not of its format.
+A file signature is a version 0.3 bundle (see `bundle`) with a message signature. The bare base64 that
+``cosign sign-blob`` prints without ``--bundle`` is accepted as well. The signature does not cover a type, so whoever
+parses the file must reject other formats.
 Source: sigstore/protobuf-specs, sigstore_bundle.proto and sigstore_common.proto, MessageSignature.
 """
 
@@ -28,13 +28,13 @@ from imgforge.signing.members import only
 from imgforge.signing.verify import Trust
 
 CAP: Final = 64 << 10
-"""The most bytes of a signature's file."""
+"""Maximum size of a signature file, in bytes."""
 
 _HASH: Final = "SHA2_256"
 
 
 def sign(data: bytes, key: KeyService) -> bytes:
-    """Return the bundle with a key's signature of a file."""
+    """Return a bundle with the key's signature of a file."""
     digest = encoding.encode(hashlib.sha256(data).digest())
     return document.dump(
         {
@@ -52,16 +52,16 @@ def verify(raw: bytes, data: bytes, *, trust: Trust, what: str) -> PublicKey:
     """Return the trusted key that signed a file.
 
     Args:
-        raw: the bundle, or the signature as base64.
-        data: the file's bytes.
-        trust: the keys, and the time.
-        what: the signature's name in messages.
+        raw: a bundle, or the bare signature in base64.
+        data: the file's content.
+        trust: the trusted keys and the current time.
+        what: name of the signature, for error messages.
 
     Raises:
-        MalformedSignatureError: it is neither.
+        MalformedSignatureError: neither a bundle nor base64.
         WrongKeyError: no trusted key signed the file.
-        ChangedError: it is a signature of other bytes.
-        ExpiredKeyError, EarlyKeyError: the key is not trusted now.
+        ChangedError: the bundle is for other content.
+        ExpiredKeyError, EarlyKeyError: the key is outside its validity period.
     """
     if len(raw) > CAP:
         raise MalformedSignatureError(f"{what}: expected at most {CAP} bytes, got {len(raw)}")
@@ -79,7 +79,7 @@ def verify(raw: bytes, data: bytes, *, trust: Trust, what: str) -> PublicKey:
 
 
 def _read(raw: bytes, data: bytes, *, what: str) -> tuple[bytes, str]:
-    """Return a signature and the hint of its key; the hint is empty where nothing names one."""
+    """Return the signature and the hint of its key; the hint is empty if there is none."""
     if not raw.lstrip().startswith(b"{"):
         return encoding.decode(raw.decode("ascii", "replace").strip(), what=what), ""
     try:

@@ -1,9 +1,9 @@
-"""The Sigstore bundle, version 0.3, and the referrer that carries it: what cosign 3 writes and reads by default. Pure.
+"""Sigstore bundles, version 0.3, and the referrers that carry them: cosign 3's default format. Pure.
 
-Only bundles around a DSSE envelope are read, which is what cosign makes for images, and only those that name a key:
-keyless signatures need Sigstore's own services. Entries of a transparency log and timestamps may be there and are not
-looked at, as under cosign's ``--insecure-ignore-tlog``.
-Sources: sigstore/protobuf-specs, sigstore_bundle.proto; cosign's specs/BUNDLE_SPEC.md; what cosign 2.5 and 3.1 wrote.
+Supported are bundles with a DSSE envelope, which cosign uses for images, signed by a key. Keyless signatures are not
+supported: they need Sigstore's online services. Transparency log entries and timestamps are ignored, as with cosign's
+``--insecure-ignore-tlog``.
+Sources: sigstore/protobuf-specs, sigstore_bundle.proto; cosign's specs/BUNDLE_SPEC.md; output of cosign 2.5 and 3.1.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _UNREAD = ("tlogEntries", "timestampVerificationData")
 
 @attrs.frozen
 class Bundle:
-    """An envelope and what names the key that signed it.
+    """An envelope and the hint of its key.
 
     Attributes:
         envelope: the signed statement.
-        hint: `keys.PublicKey.hint` of the key; nothing vouches for it, so it only says which key to try.
+        hint: `keys.PublicKey.hint` of the key. Not authenticated: use it only to select the key to try.
     """
 
     envelope: Envelope
@@ -48,11 +48,11 @@ class Bundle:
 
     @classmethod
     def parse(cls, raw: bytes, *, what: str) -> Bundle:
-        """Read a bundle.
+        """Parse a bundle.
 
         Raises:
-            WrongKeyError: it was signed without a key of its own, by a certificate of Sigstore's.
-            MalformedSignatureError: it is no bundle of version 0.3 around an envelope.
+            WrongKeyError: signed with a certificate (keyless), not with a key.
+            MalformedSignatureError: not a version 0.3 bundle with a DSSE envelope.
         """
         try:
             return cls._read(document.parse(raw, what=what, cap=CAP))
@@ -76,7 +76,7 @@ class Bundle:
         return cls(Envelope.read(node.need("dsseEnvelope")), hint.text() if hint else "")
 
     def dump(self) -> bytes:
-        """Return the bundle in canonical bytes."""
+        """Return the bundle as canonical JSON."""
         return document.dump(
             {
                 "mediaType": MEDIA_TYPE,
@@ -87,12 +87,12 @@ class Bundle:
 
 
 def attach(bundle: Bundle, *, subject: Descriptor, predicate_type: str, created: int) -> Attachment:
-    """Return the referrer that carries a bundle, as cosign writes it.
+    """Return a referrer that carries a bundle, as cosign writes it.
 
     Args:
-        bundle: to carry.
-        subject: of the image's manifest or index.
-        predicate_type: of the bundle's statement: by it a reader picks the referrer.
+        bundle: the bundle to attach.
+        subject: descriptor of the image's manifest or index.
+        predicate_type: predicate type of the bundle's statement; readers select referrers by it.
         created: seconds since the epoch.
     """
     raw = bundle.dump()
@@ -113,16 +113,16 @@ def attach(bundle: Bundle, *, subject: Descriptor, predicate_type: str, created:
 
 
 def is_one(manifest: Manifest) -> bool:
-    """Tell whether a referrer carries a bundle.
+    """Return whether a referrer carries a bundle.
 
-    Look at the manifest for this: where a registry has no referrers API, cosign writes the type of the config
-    (``application/vnd.oci.empty.v1+json``) as ``artifactType`` into the index behind the tag.
+    Check the manifest, not its entry in a fallback index: for registries without the referrers API, cosign writes the
+    config's media type (``application/vnd.oci.empty.v1+json``) as ``artifactType`` there.
     """
     return manifest.artifact_type == MEDIA_TYPE
 
 
 def predicate_type(manifest: Manifest) -> str:
-    """Return what a referrer says of its statement's type; nothing vouches for it, and it may be empty."""
+    """Return the predicate type from a referrer's annotations. It is not authenticated and may be empty."""
     return dict(manifest.annotations).get(PREDICATE_TYPE, "")
 
 
@@ -132,15 +132,15 @@ def detach(
     """Return the bundle that a referrer carries, and its bytes.
 
     Args:
-        manifest: the referrer's.
-        digest: of the image that it should refer to.
-        read: returns a blob's bytes, at most as many as its descriptor says.
-        what: the image's name in messages.
+        manifest: the referrer's manifest.
+        digest: digest of the image that the referrer must refer to.
+        read: returns the bytes of a blob, at most as many as its descriptor's size.
+        what: name of the image, for error messages.
 
     Raises:
-        OtherImageError: it refers to another image.
-        ChangedError: the blob is not the one that the manifest names.
-        MalformedSignatureError, WrongKeyError: it is no bundle that can be read.
+        OtherImageError: the referrer's subject is another image.
+        ChangedError: the blob does not match its descriptor.
+        MalformedSignatureError, WrongKeyError: not a supported bundle.
     """
     if manifest.subject is None or manifest.subject.digest != digest:
         got = manifest.subject.digest if manifest.subject else "none"
@@ -155,10 +155,10 @@ def detach(
 
 
 def blob(descriptor: Descriptor, read: Callable[[Descriptor], bytes], *, what: str) -> bytes:
-    """Return a blob's bytes after comparing them with its descriptor.
+    """Read a blob and verify its size and digest.
 
     Raises:
-        ChangedError: they are others.
+        ChangedError: the bytes do not match the descriptor.
     """
     raw = read(descriptor)
     if len(raw) != descriptor.size:

@@ -1,4 +1,4 @@
-"""What a signature says about an image, in whichever format it says it. Pure."""
+"""The claims that a signature makes about an image, independent of the signature format. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from imgforge.digest import Digest
 from imgforge.signing.errors import MalformedSignatureError
 
 EXPIRES: Final = "expires"
-"""The annotation that says until when a signature counts: RFC 3339, in UTC. cosign shows it and does not heed it."""
+"""Annotation with the expiry time of a signature: RFC 3339, UTC. cosign displays it but does not enforce it."""
 
 
 def _in_order(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
@@ -21,12 +21,12 @@ def _in_order(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
 
 @attrs.frozen
 class Claims:
-    """What is signed.
+    """The signed content.
 
     Attributes:
-        digest: of the image's manifest or index.
-        reference: the repository that the signer named; cosign's bundles name none, and cosign ignores it.
-        annotations: what else the signer says, sorted by key.
+        digest: digest of the image's manifest or index.
+        reference: the repository that was signed for. Empty in cosign's bundles; cosign does not check it.
+        annotations: the signer's annotations, sorted by key.
     """
 
     digest: Digest
@@ -35,25 +35,25 @@ class Claims:
 
     @property
     def expires(self) -> int | None:
-        """Seconds since the epoch until which the signature counts; None for ever.
+        """Expiry time in seconds since the epoch; None if the signature does not expire.
 
         Raises:
-            MalformedSignatureError: the annotation holds no time.
+            MalformedSignatureError: the annotation is not a valid time.
         """
         text = dict(self.annotations).get(EXPIRES)
         return None if text is None else seconds(text, what=f"annotation {EXPIRES!r}")
 
 
 def rfc3339(when: int) -> str:
-    """Return seconds since the epoch as RFC 3339 in UTC."""
+    """Format seconds since the epoch as RFC 3339 in UTC."""
     return dt.datetime.fromtimestamp(when, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def seconds(text: str, *, what: str) -> int:
-    """Return seconds since the epoch of a time in RFC 3339 with its zone.
+    """Parse an RFC 3339 time with a zone; return seconds since the epoch.
 
     Raises:
-        MalformedSignatureError: it is no such time.
+        MalformedSignatureError: not such a time.
     """
     try:
         when = dt.datetime.fromisoformat(text)

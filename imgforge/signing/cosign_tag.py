@@ -1,8 +1,8 @@
-"""Signatures behind a tag, cosign's older format: ``sha256-….sig`` and, for attestations, ``sha256-….att``. Pure.
+"""cosign's tag-based format: signatures under ``sha256-….sig``, attestations under ``sha256-….att``. Pure.
 
-The tag names a manifest with one layer for each signature. A signature's layer is its payload, and an annotation
-holds the signature; an attestation's layer is a DSSE envelope, which holds it itself.
-Source: cosign's specs/SIGNATURE_SPEC.md, "Storage", and ATTESTATION_SPEC.md; what cosign 2.5 wrote.
+The tag names a manifest with one layer per signature. For signatures, the layer is the payload and an annotation holds
+the signature; for attestations, the layer is a DSSE envelope that includes its signatures.
+Source: cosign's specs/SIGNATURE_SPEC.md, "Storage", and ATTESTATION_SPEC.md; output of cosign 2.5.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from imgforge.signing.keys import PublicKey
 SIGNATURE: Final = "dev.cosignproject.cosign/signature"
 PREDICATE_TYPE: Final = "predicateType"
 HINT: Final = "org.wikimedia.imgforge.key"
-"""The annotation that names the key (`keys.PublicKey.hint`), as a bundle does. cosign knows none and ignores it; with
-it a signature by another key can be told from one that was changed."""
+"""Annotation with the key's hint (`keys.PublicKey.hint`), as bundles have one. cosign ignores it. It distinguishes
+"signed by another key" from "signature or payload was changed"."""
 
 _BEGINNING = "0001-01-01T00:00:00Z"
 _MOST_LAYERS = 256
 
 
 def tag(digest: Digest, suffix: str = "sig") -> str:
-    """Return the tag that holds the signatures (``sig``) or the attestations (``att``) of an image."""
+    """Return the tag for an image's signatures (``sig``) or attestations (``att``)."""
     return f"{digest.algorithm}-{digest.hex}.{suffix}"
 
 
@@ -41,9 +41,9 @@ class Signed:
     """A signature of a payload.
 
     Attributes:
-        descriptor: of the payload, with the annotations.
-        signature: the bytes.
-        hint: names the key; empty where the signer left it out.
+        descriptor: descriptor of the payload, with annotations.
+        signature: raw signature bytes.
+        hint: identifies the key; empty if the signer did not set it.
     """
 
     descriptor: Descriptor
@@ -54,14 +54,14 @@ class Signed:
 def attach_signature(
     raw: bytes, signature: bytes, *, digest: Digest, key: PublicKey, existing: Manifest | None
 ) -> Attachment:
-    """Return the manifest that holds a signature beside those that were there.
+    """Return a manifest with a signature added to the existing ones.
 
     Args:
         raw: the payload.
-        signature: of the payload.
-        digest: of the image.
-        key: which made the signature.
-        existing: what the tag names now; None for nothing. The same signature is not added twice.
+        signature: signature of the payload.
+        digest: digest of the image.
+        key: the public key of the signer.
+        existing: the tag's current manifest, if any. An identical signature is not added twice.
     """
     annotations = ((SIGNATURE, encoding.encode(signature)), (HINT, key.hint))
     layer = Descriptor(payload.MEDIA_TYPE, Digest.of(raw), len(raw), annotations)
@@ -71,7 +71,7 @@ def attach_signature(
 def attach_envelope(
     envelope: Envelope, *, digest: Digest, predicate_type: str, existing: Manifest | None
 ) -> Attachment:
-    """Return the manifest that holds an attestation beside those that were there."""
+    """Return a manifest with an attestation added to the existing ones."""
     raw = envelope.dump()
     annotations = ((SIGNATURE, ""), (PREDICATE_TYPE, predicate_type))
     layer = Descriptor(dsse.MEDIA_TYPE, Digest.of(raw), len(raw), annotations)
@@ -79,7 +79,7 @@ def attach_envelope(
 
 
 def merged(existing: Manifest, found: Manifest) -> tuple[Manifest, bytes]:
-    """Return a manifest that holds what two hold, and its config."""
+    """Return a manifest with the layers of both manifests, and its config."""
     layers = (*existing.layers, *(layer for layer in found.layers if layer not in existing.layers))
     config = _config(layers)
     return Manifest.make(Descriptor(media.CONFIG, Digest.of(config), len(config)), layers), config
@@ -95,7 +95,7 @@ def _with_layer(layer: Descriptor, raw: bytes, *, existing: Manifest | None, tag
 
 
 def _config(layers: tuple[Descriptor, ...]) -> bytes:
-    """Return the config that cosign gives its manifests, so that registries take them for images."""
+    """Return the config that cosign uses: it makes registries treat the manifest as an image."""
     return document.dump(
         {
             "architecture": "",
@@ -109,19 +109,19 @@ def _config(layers: tuple[Descriptor, ...]) -> bytes:
 
 
 def payloads(manifest: Manifest, *, what: str) -> tuple[Descriptor, ...]:
-    """Return the descriptors of the payloads whose signatures a manifest holds; other layers are passed over.
+    """Return the descriptors of the signed payloads in a manifest; other layers are ignored.
 
     Raises:
-        MalformedSignatureError: one is too large, or there are too many.
+        MalformedSignatureError: a payload is too large, or there are too many.
     """
     return _of_type(manifest, payload.MEDIA_TYPE, cap=payload.CAP, what=what)
 
 
 def envelopes(manifest: Manifest, *, what: str) -> tuple[Descriptor, ...]:
-    """Return the descriptors of the attestations that a manifest holds; layers of other types are passed over.
+    """Return the descriptors of the attestations in a manifest; other layers are ignored.
 
     Raises:
-        MalformedSignatureError: one is too large, or there are too many.
+        MalformedSignatureError: an attestation is too large, or there are too many.
     """
     return _of_type(manifest, dsse.MEDIA_TYPE, cap=dsse.CAP, what=what)
 
@@ -137,10 +137,10 @@ def _of_type(manifest: Manifest, media_type: str, *, cap: int, what: str) -> tup
 
 
 def signed(layer: Descriptor, *, what: str) -> Signed:
-    """Return the signature that stands beside a payload.
+    """Return the signature in the annotations of a payload's descriptor.
 
     Raises:
-        MalformedSignatureError: it is missing, or no base64.
+        MalformedSignatureError: the signature is missing or not base64.
     """
     annotations = dict(layer.annotations)
     signature = encoding.decode(annotations.get(SIGNATURE, ""), what=f"{what}: annotation {SIGNATURE}")

@@ -1,4 +1,4 @@
-"""DSSE: an envelope around bytes that are signed together with their type. Pure.
+"""DSSE envelopes: the signature covers the payload and its type. Pure.
 
 Source: https://github.com/secure-systems-lab/dsse, envelope.md and protocol.md, version 1.0.
 """
@@ -18,25 +18,25 @@ from imgforge.signing.members import only
 
 MEDIA_TYPE: Final = "application/vnd.dsse.envelope.v1+json"
 CAP: Final = 128 << 20
-"""The most bytes of an envelope that are read: an SBOM of a thousand packages has two megabytes."""
+"""Maximum size of an envelope, in bytes. For scale: an SBOM of a thousand packages has 2 MB."""
 
 _MOST_SIGNATURES = 16
 
 
 def pae(payload_type: str, payload: bytes) -> bytes:
-    """Return what is signed: protocol.md's "pre-authentication encoding", in which lengths stand before texts."""
+    """Return the bytes to sign: the "pre-authentication encoding" (PAE) of protocol.md."""
     name = payload_type.encode()
     return b"DSSEv1 %d %s %d %s" % (len(name), name, len(payload), payload)
 
 
 @attrs.frozen
 class Envelope:
-    """Bytes, their type and signatures over both.
+    """A payload, its type, and signatures over both.
 
     Attributes:
         payload_type: a media type.
-        payload: the bytes.
-        signatures: what was made over `pae` of both.
+        payload: the raw bytes.
+        signatures: raw signatures over `pae` of type and payload.
     """
 
     payload_type: str
@@ -45,15 +45,15 @@ class Envelope:
 
     @classmethod
     def sign(cls, payload: bytes, *, payload_type: str, key: KeyService) -> Envelope:
-        """Return an envelope with the signature of one key."""
+        """Sign a payload with one key."""
         return cls(payload_type, payload, (key.sign(pae(payload_type, payload)),))
 
     @classmethod
     def parse(cls, raw: bytes, *, what: str) -> Envelope:
-        """Read an envelope that stands alone, as cosign puts it behind a ``sha256-….att`` tag.
+        """Parse a standalone envelope, as cosign stores it under a ``sha256-….att`` tag.
 
         Raises:
-            MalformedSignatureError: it is no envelope.
+            MalformedSignatureError: not an envelope.
         """
         try:
             return cls.read(document.parse(raw, what=what, cap=CAP))
@@ -62,11 +62,11 @@ class Envelope:
 
     @classmethod
     def read(cls, node: Node) -> Envelope:
-        """Read an envelope of a document.
+        """Read an envelope that is part of a document.
 
         Raises:
-            DocumentError, MalformedSignatureError: it is no envelope. A member that nobody knows is refused: it would
-                be of no meaning here, and nothing vouches for it.
+            DocumentError, MalformedSignatureError: not an envelope, or it has an unknown member: the signature
+                would not cover it.
         """
         only(node, ("payload", "payloadType", "signatures"))
         signatures = tuple(node.need("signatures").items())
@@ -89,7 +89,7 @@ class Envelope:
         }
 
     def dump(self) -> bytes:
-        """Return the envelope as it stands alone; cosign writes an empty ``keyid``."""
+        """Return the standalone envelope; like cosign, with an empty ``keyid``."""
         members = self.to_json()
         members["signatures"] = [{"keyid": "", **signature} for signature in members["signatures"]]
         return document.dump(members)

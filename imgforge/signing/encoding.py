@@ -1,7 +1,7 @@
-"""Base64 in signed documents, in its one canonical form.
+"""Canonical base64, as required in signed documents.
 
-RFC 4648, section 3.5: the bits that pad the last character are ignored by lenient readers, so that several texts stand
-for the same bytes. Only the text that an encoder writes is accepted: a flipped bit is then always seen.
+Lenient decoders ignore the padding bits of the last character (RFC 4648, section 3.5), so several texts decode to the
+same bytes. Only the encoder's own output is accepted here, so that every changed bit is detected.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from imgforge.signing.errors import MalformedSignatureError
 
 
 def encode(data: bytes) -> str:
-    """Return bytes as base64 of the standard alphabet, padded, on one line."""
+    """Encode bytes as padded standard base64, on one line."""
     return base64.b64encode(data).decode("ascii")
 
 
 def decode(text: str, *, what: str) -> bytes:
-    """Return the bytes that canonical base64 stands for.
+    """Decode canonical base64.
 
     Raises:
-        MalformedSignatureError: it is anything else, which includes an empty text.
+        MalformedSignatureError: not canonical base64, or empty.
     """
     try:
         data = base64.b64decode(text, validate=True)
@@ -34,10 +34,10 @@ def decode(text: str, *, what: str) -> bytes:
 
 
 def read(node: Node) -> bytes:
-    """Return the bytes that a member of a document holds as base64.
+    """Decode a member that holds canonical base64.
 
     Raises:
-        MalformedSignatureError: it is no text, or no canonical base64.
+        MalformedSignatureError: not a string, or not canonical base64.
     """
     try:
         return decode(node.text(), what=node.where)

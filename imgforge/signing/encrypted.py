@@ -1,7 +1,7 @@
-"""cosign's encrypted private key: PKCS #8 in a NaCl secretbox whose key scrypt makes of a passphrase.
+"""cosign's encrypted private keys: PKCS #8 in a NaCl secretbox; scrypt derives its key from the passphrase.
 
-The file is PEM around JSON: ``kdf`` (scrypt with its own N, r, p and salt), ``cipher`` (nacl/secretbox with its nonce)
-and ``ciphertext``. Source: go-securesystemslib's ``encrypted`` package; scrypt is RFC 7914, secretbox is
+The file is PEM around JSON with ``kdf`` (scrypt's N, r, p and salt), ``cipher`` (nacl/secretbox with its nonce) and
+``ciphertext``. Source: go-securesystemslib's ``encrypted`` package. scrypt is RFC 7914, secretbox is
 XSalsa20-Poly1305.
 """
 
@@ -38,11 +38,11 @@ _CAP = 64 << 10
 
 @attrs.frozen
 class Cost:
-    """scrypt's parameters (RFC 7914, section 2): memory is 128 * n * r bytes, work is p times as much.
+    """scrypt parameters (RFC 7914, section 2). scrypt needs 128 * n * r bytes of memory and does p times the work.
 
     Raises:
-        SigningKeyError: they are no parameters, or cost more than a key of one's own ever does: a hostile file
-            could otherwise take the machine's memory before the passphrase is tried.
+        SigningKeyError: invalid, or more expensive than any legitimate key. Without a limit, a hostile file could
+            exhaust the machine's memory before the passphrase is tried.
     """
 
     n: int = 65536
@@ -50,7 +50,7 @@ class Cost:
     p: int = 1
 
     def __attrs_post_init__(self) -> None:
-        """Refuse what is no parameter and what costs too much."""
+        """Check the parameters and their cost."""
         is_power = self.n > 1 and not self.n & (self.n - 1)
         if not is_power or self.r < 1 or self.p < 1:
             raise SigningKeyError(
@@ -63,27 +63,27 @@ class Cost:
             )
 
     def key(self, passphrase: bytes, salt: bytes) -> bytes:
-        """Return the secretbox's key."""
+        """Derive the secretbox key."""
         room = 2 * 128 * self.n * self.r + (128 * self.r * self.p) + (1 << 20)
         return hashlib.scrypt(passphrase, salt=salt, n=self.n, r=self.r, p=self.p, dklen=32, maxmem=room)
 
 
 def is_encrypted(pem: bytes) -> bool:
-    """Tell whether a file is one of cosign's encrypted private keys."""
+    """Return whether a file is an encrypted private key of cosign."""
     return _PEM.search(pem) is not None
 
 
 def decrypt(pem: bytes, passphrase: bytes, *, what: str) -> bytes:
-    """Return the private key as PKCS #8 in DER.
+    """Decrypt a private key; return PKCS #8 in DER.
 
     Args:
-        pem: the file; `is_encrypted` says that it is one.
+        pem: a file for which `is_encrypted` is true.
         passphrase: may be empty.
-        what: the file's name in messages.
+        what: name of the file, for error messages.
 
     Raises:
-        PassphraseError: the passphrase is another one, or the file was damaged: the box tells no difference.
-        SigningKeyError: the file is not what the format says, or asks for too much memory.
+        PassphraseError: wrong passphrase, or a damaged file; secretbox cannot distinguish them.
+        SigningKeyError: malformed, or too expensive to decrypt.
     """
     found = _PEM.search(pem)
     if found is None:
@@ -115,11 +115,11 @@ def _read(node: Node) -> tuple[Cost, bytes, bytes, bytes]:
 
 
 def encrypt(der: bytes, passphrase: bytes, *, salt: bytes, nonce: bytes) -> bytes:
-    """Return a private key as cosign's encrypted file.
+    """Encrypt a private key in cosign's format.
 
     Args:
-        der: PKCS #8.
-        passphrase: may be empty, as cosign allows it.
+        der: the key as PKCS #8.
+        passphrase: may be empty, as with cosign.
         salt: `SALT_BYTES` random bytes.
         nonce: `NONCE_BYTES` random bytes.
     """

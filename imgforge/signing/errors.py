@@ -1,4 +1,4 @@
-"""Why a key cannot be used or a signature does not count: one class for each reason."""
+"""Errors for unusable keys and invalid signatures, one class for each reason."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from imgforge.errors import IntegrityError, UsageError
 
 
 class SigningKeyError(UsageError):
-    """A key that the caller named cannot be read or used; the text never holds any of its bytes."""
+    """A key cannot be read or used. Messages never include key bytes."""
 
 
 class PassphraseError(SigningKeyError):
@@ -14,44 +14,44 @@ class PassphraseError(SigningKeyError):
 
 
 class SignatureError(IntegrityError):
-    """A signature does not vouch for the image that it was offered for."""
+    """A signature is not valid for the image."""
 
 
 class UnsignedError(SignatureError):
-    """There is no signature of the wanted kind at all."""
+    """The image has no signature of the requested kind."""
 
 
 class AbsentError(SignatureError):
-    """A signature is listed, and its bytes are gone from the repository."""
+    """A signature is listed, but its blob is missing from the repository."""
 
 
 class MalformedSignatureError(SignatureError):
-    """A signature, payload, envelope, bundle or statement is not what its format says."""
+    """A signature, payload, envelope, bundle or statement does not follow its format."""
 
 
 class ChangedError(SignatureError):
-    """The signature names a trusted key, and is not that key's signature of these bytes: one of them was changed."""
+    """The signature names a trusted key but does not verify with it: the signature or the signed bytes were changed."""
 
 
 class WrongKeyError(SignatureError):
-    """The signature was made with a key that is not trusted."""
+    """The signature was made with an untrusted key."""
 
 
 class ExpiredKeyError(SignatureError):
-    """The key that signed is trusted no longer."""
+    """The signing key has expired."""
 
 
 class EarlyKeyError(SignatureError):
-    """The key that signed is not trusted yet."""
+    """The signing key is not valid yet."""
 
 
 class ExpiredSignatureError(SignatureError):
-    """The signer said until when the signature counts, and that is past."""
+    """The signature has expired, according to its annotation."""
 
 
 class OtherImageError(SignatureError):
-    """The signature is a good one of another image."""
+    """The signature is valid, but for another image."""
 
 
 class WrongPredicateError(SignatureError):
-    """The statement is a good one about this image that says something else than what was asked for."""
+    """The statement is valid and about this image, but of another predicate type than requested."""

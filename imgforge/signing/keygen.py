@@ -1,4 +1,4 @@
-"""New keys, written as cosign writes them: ``NAME.key``, encrypted with a passphrase, and ``NAME.pub``."""
+"""Key generation. Keys are written as cosign does: ``NAME.key``, encrypted with a passphrase, and ``NAME.pub``."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from imgforge.signing.keys import LocalKey, PublicKey
 
 @attrs.frozen
 class KeyPair:
-    """A new key.
+    """A new key pair.
 
     Attributes:
-        private: cosign's encrypted private key.
-        public: what verifies its signatures.
+        private: the private key, in cosign's encrypted format.
+        public: the public key.
     """
 
     private: bytes = attrs.field(repr=False)
@@ -27,10 +27,10 @@ class KeyPair:
 
 
 def generate(passphrase: bytes, *, algorithm: str = keys.ECDSA) -> KeyPair:
-    """Make a key; cosign itself makes ECDSA keys, and reads all three kinds.
+    """Generate a key pair. cosign itself generates ECDSA keys; it reads all three kinds.
 
     Raises:
-        SigningKeyError: there is no such algorithm.
+        SigningKeyError: unknown algorithm.
     """
     key = LocalKey.generate(algorithm)
     salt, nonce = secrets.token_bytes(encrypted.SALT_BYTES), secrets.token_bytes(encrypted.NONCE_BYTES)
@@ -38,15 +38,15 @@ def generate(passphrase: bytes, *, algorithm: str = keys.ECDSA) -> KeyPair:
 
 
 def write(pair: KeyPair, prefix: Path) -> tuple[Path, Path]:
-    """Write ``PREFIX.key``, which only its owner may read, and ``PREFIX.pub``; return both paths.
+    """Write ``PREFIX.key`` (mode 0600) and ``PREFIX.pub``; return both paths.
 
     Raises:
-        SigningKeyError: one of the two is there already, or cannot be written. A key is never overwritten.
+        SigningKeyError: a file exists or cannot be written. Existing keys are never overwritten.
     """
     private, public = prefix.with_name(f"{prefix.name}.key"), prefix.with_name(f"{prefix.name}.pub")
     for path in (private, public):
         if os.path.lexists(path):
-            raise SigningKeyError(f"{path}: is there already, and a key is never overwritten")
+            raise SigningKeyError(f"{path}: already exists; keys are never overwritten")
     _create(private, pair.private, mode=0o600)
     _create(public, pair.public.pem, mode=0o644)
     return private, public

@@ -1,8 +1,8 @@
-"""Keys: what verifies a signature and what makes one.
+"""Public and private keys.
 
-Of each kind of key there is one way to sign, the one that cosign uses: ECDSA on P-256 over SHA-256, in DER; Ed25519;
-RSA with PKCS #1 v1.5 over SHA-256. A signature of Ed25519ph (RFC 8032, section 5.1) is accepted too: cosign 3 makes it
-with the same keys, and the two cannot be taken for each other. ECDSA signatures are deterministic (RFC 6979), so that
+Each kind of key has one signature scheme, the one that cosign uses: ECDSA on P-256 over SHA-256, DER-encoded; Ed25519;
+RSA with PKCS #1 v1.5 over SHA-256. Ed25519ph signatures (RFC 8032, section 5.1) are accepted as well: cosign 3 makes
+them with the same keys, and domain separation keeps the two apart. ECDSA signing is deterministic (RFC 6979), so
 signing again gives the same bytes.
 """
 
@@ -29,7 +29,7 @@ serialization = late.module("cryptography.hazmat.primitives.serialization")
 x509 = late.module("cryptography.x509")
 
 CAP: Final = 64 << 10
-"""The most bytes of a key's file that are read; 8192 bits of RSA need 7 kB."""
+"""Maximum size of a key file, in bytes. An RSA key of 8192 bits takes 7 kB."""
 
 ECDSA: Final = "ecdsa-p256"
 ED25519: Final = "ed25519"
@@ -42,27 +42,27 @@ _SIGNATURE_MAX = 2048
 
 
 class KeyService(Protocol):
-    """Signs, and keeps its private key to itself: a key of a file, of a security module, of a provider's service."""
+    """Signs data without exposing its private key: a key in a file, an HSM, or a cloud provider's KMS."""
 
     @property
     def public(self) -> PublicKey:
-        """What verifies its signatures."""
+        """The public key that verifies this key's signatures."""
         raise NotImplementedError
 
     def sign(self, data: bytes) -> bytes:
-        """Return the signature of bytes, in the form that this module's text names for the kind of key."""
+        """Sign data, with the scheme that this module lists for the kind of key."""
         raise NotImplementedError
 
 
 @attrs.frozen
 class PublicKey:
-    """A key that verifies.
+    """A public key, with an optional validity period.
 
     Attributes:
-        der: its SubjectPublicKeyInfo (RFC 5280, section 4.1), which identifies it.
-        name: where it came from, for messages.
-        not_before: seconds since the epoch from which it is trusted; None for ever.
-        not_after: the last second in which it is trusted; None for ever.
+        der: the SubjectPublicKeyInfo (RFC 5280, section 4.1). It is the key's identity.
+        name: where the key came from, for messages.
+        not_before: first second in which it is trusted, since the epoch; None for no limit.
+        not_after: last second in which it is trusted, since the epoch; None for no limit.
     """
 
     der: bytes = attrs.field(repr=False)
@@ -71,18 +71,18 @@ class PublicKey:
     not_after: int | None = attrs.field(default=None, eq=False)
 
     def is_valid(self, now: int) -> bool:
-        """Tell whether the key is trusted at a moment, in seconds since the epoch."""
+        """Return whether the key is valid at a time, given in seconds since the epoch."""
         is_begun = self.not_before is None or self.not_before <= now
         return is_begun and (self.not_after is None or now <= self.not_after)
 
     @classmethod
     def parse(cls, pem: bytes, *, what: str) -> PublicKey:
-        """Read a public key in PEM, or a certificate, of which the key and its time of validity are taken.
+        """Parse a public key in PEM, or a certificate, whose key and validity period are used.
 
-        The certificate's issuer is not looked at: it is trusted because the caller gives it.
+        The certificate's issuer is not verified: the caller trusts the certificate itself.
 
         Raises:
-            SigningKeyError: it is neither, or a key of another kind.
+            SigningKeyError: neither, or an unsupported kind of key.
         """
         if len(pem) > CAP:
             raise SigningKeyError(f"{what}: expected a public key of at most {CAP} bytes, got {len(pem)}")
@@ -98,12 +98,12 @@ class PublicKey:
 
     @property
     def hint(self) -> str:
-        """What names the key in a bundle, as cosign writes it: base64 of the sha256 of the key's DER."""
+        """The key's identifier in a bundle, as cosign writes it: base64 of the SHA-256 of `der`."""
         return encoding.encode(hashlib.sha256(self.der).digest())
 
     @property
     def fingerprint(self) -> str:
-        """``sha256:`` and the hash of the key's DER, for people and policies."""
+        """``sha256:`` and the hexadecimal SHA-256 of `der`, for people and policies."""
         return f"sha256:{hashlib.sha256(self.der).hexdigest()}"
 
     @property
@@ -113,7 +113,7 @@ class PublicKey:
 
     @property
     def pem(self) -> bytes:
-        """The key in PEM, as cosign and openssl read it."""
+        """The key in PEM, for cosign and openssl."""
         encoded: bytes = self._loaded().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
@@ -123,7 +123,7 @@ class PublicKey:
         return f"{self.name} ({self.fingerprint[:19]}…)" if self.name else f"{self.fingerprint[:19]}…"
 
     def verifies(self, signature: bytes, data: bytes) -> bool:
-        """Tell whether a signature is this key's signature of bytes."""
+        """Return whether a signature of data was made with this key."""
         if len(signature) > _SIGNATURE_MAX:
             return False
         key, algorithm = self._loaded(), self.algorithm
@@ -144,30 +144,30 @@ class PublicKey:
 
 @attrs.frozen
 class LocalKey:
-    """A private key in the memory of this process: a `KeyService`."""
+    """A private key in this process's memory. Implements `KeyService`."""
 
     _key: Any = attrs.field(repr=False)
     public: PublicKey
 
     @classmethod
     def of(cls, key: Any, *, what: str) -> LocalKey:
-        """Take a private key of ``cryptography``.
+        """Wrap a private key of ``cryptography``.
 
         Raises:
-            SigningKeyError: it is of a kind that is not used here.
+            SigningKeyError: unsupported kind of key.
         """
         try:
             public = key.public_key()
-        except AttributeError:  # keys that only agree on secrets and such
+        except AttributeError:  # e.g. key agreement keys
             raise SigningKeyError(f"{what}: expected a key of {', '.join(ALGORITHMS)}, got another kind") from None
         return cls(key, of(public, what=what))
 
     @classmethod
     def generate(cls, algorithm: str) -> LocalKey:
-        """Make a key; RSA gets 3072 bits (NIST SP 800-57 part 1, table 2: as strong as P-256).
+        """Generate a key. RSA keys have 3072 bits, as strong as P-256 (NIST SP 800-57 part 1, table 2).
 
         Raises:
-            SigningKeyError: there is no such algorithm.
+            SigningKeyError: unknown algorithm.
         """
         if algorithm == ECDSA:
             return cls.of(ec.generate_private_key(ec.SECP256R1()), what="new key")
@@ -179,14 +179,14 @@ class LocalKey:
 
     @property
     def der(self) -> bytes:
-        """The private key as PKCS #8 in DER, not encrypted."""
+        """The unencrypted private key, as PKCS #8 in DER."""
         encoded: bytes = self._key.private_bytes(
             serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         return encoded
 
     def sign(self, data: bytes) -> bytes:
-        """Return the signature of bytes."""
+        """Sign data."""
         algorithm = self.public.algorithm
         signature: bytes
         if algorithm == ECDSA:
@@ -199,10 +199,10 @@ class LocalKey:
 
 
 def of(key: Any, *, what: str) -> PublicKey:
-    """Take a public key of ``cryptography``.
+    """Wrap a public key of ``cryptography``.
 
     Raises:
-        SigningKeyError: it is of a kind that is not used here.
+        SigningKeyError: unsupported kind of key.
     """
     _algorithm(key, what=what)
     der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -233,7 +233,7 @@ def _algorithm(key: Any, *, what: str) -> str:
 
 
 def _verifies_prehashed(key: Any, signature: bytes, data: bytes) -> bool:
-    """Tell whether a signature is one of Ed25519ph."""
+    """Return whether an Ed25519ph signature verifies."""
     if len(signature) != 64:
         return False
     state = nacl.crypto_sign_ed25519ph_state()

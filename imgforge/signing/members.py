@@ -1,4 +1,4 @@
-"""Members of signed JSON objects, narrowed. Pure."""
+"""Typed access to members of signed JSON objects. Pure."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from imgforge.oci.document import DocumentError, Node
 
 
 def only(node: Node, known: tuple[str, ...]) -> None:
-    """Refuse an object with other members than these.
+    """Refuse an object that has members other than these.
 
     Raises:
-        DocumentError: there is another one, or this is no object.
+        DocumentError: unknown member, or not an object.
     """
     unknown = sorted(set(node.keys()) - set(known))
     if unknown:
@@ -17,12 +17,12 @@ def only(node: Node, known: tuple[str, ...]) -> None:
 
 
 def texts(node: Node | None) -> tuple[tuple[str, str], ...]:
-    """Return the members of an object that are text, sorted by name; none for no object.
+    """Return an object's string members, sorted by name; empty for None.
 
-    Others are passed over: cosign's own annotations may hold any JSON, and nothing here depends on those.
+    Other members are ignored: cosign's annotations may hold any JSON, and nothing here depends on those.
 
     Raises:
-        DocumentError: this is no object.
+        DocumentError: not an object.
     """
     if node is None:
         return ()

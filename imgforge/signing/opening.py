@@ -1,6 +1,6 @@
-"""Keys by their URI: ``file:cosign.key``, ``env:SIGNING_KEY``, or a service of the caller's own.
+"""Open keys by URI: ``file:cosign.key``, ``env:SIGNING_KEY``, or a key service of the caller.
 
-The table says which schemes there are; a caller adds a key service by passing a larger one.
+To add a key service, pass a table of schemes that includes it.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ serialization = late.module("cryptography.hazmat.primitives.serialization")
 exceptions = late.module("cryptography.exceptions")
 
 PASSPHRASE_VARIABLE: Final = "COSIGN_PASSWORD"  # noqa: S105 - a name
-"""Where cosign looks for the passphrase of a private key."""
+"""The environment variable from which cosign reads the passphrase of a private key."""
 
 Passphrase = Callable[[str], bytes]
-"""Returns the passphrase for the key of a name; asked only where the key is encrypted."""
+"""Returns the passphrase for a named key. Called only if the key is encrypted."""
 
 Opener = Callable[[str, Passphrase], KeyService]
-"""Returns the key for what follows the colon of a URI."""
+"""Opens the key for the part of a URI after the scheme."""
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):(?://)?(.*)", re.DOTALL)
 
 
 def from_environment(what: str) -> bytes:
-    """Return the passphrase of ``$COSIGN_PASSWORD``, which may be empty.
+    """Return the passphrase from ``$COSIGN_PASSWORD``, which may be empty.
 
     Raises:
         PassphraseError: the variable is not set.
@@ -49,11 +49,11 @@ def from_environment(what: str) -> bytes:
 
 
 def load(pem: bytes, *, what: str, passphrase: Passphrase = from_environment) -> LocalKey:
-    """Read a private key: PKCS #8, PKCS #1 or SEC 1 in PEM, encrypted or not, or cosign's own encrypted file.
+    """Parse a private key: PKCS #8, PKCS #1 or SEC 1 in PEM, encrypted or not, or cosign's encrypted format.
 
     Raises:
-        PassphraseError: there is no passphrase, or another one is wanted.
-        SigningKeyError: it is no private key, or of a kind that is not used here.
+        PassphraseError: the passphrase is missing or wrong.
+        SigningKeyError: not a private key, or an unsupported kind.
     """
     if len(pem) > CAP:
         raise SigningKeyError(f"{what}: expected a private key of at most {CAP} bytes, got {len(pem)}")
@@ -69,7 +69,7 @@ def load(pem: bytes, *, what: str, passphrase: Passphrase = from_environment) ->
 
 
 def _unlocked(pem: bytes, passphrase: bytes, *, what: str) -> LocalKey:
-    """Read an encrypted PEM; a wrong passphrase and damaged bytes look the same."""
+    """Parse an encrypted PEM. A wrong passphrase and damaged data cannot be distinguished."""
     try:
         return _loaded(pem, passphrase, what=what)
     except SigningKeyError:
@@ -95,22 +95,22 @@ def _variable(rest: str, passphrase: Passphrase) -> KeyService:
 
 
 SCHEMES: Final[Mapping[str, Opener]] = MappingProxyType({"env": _variable, "file": _file})
-"""What a URI of a private key may begin with."""
+"""The built-in URI schemes of private keys."""
 
 
 def open_key(
     uri: str, *, passphrase: Passphrase = from_environment, schemes: Mapping[str, Opener] = SCHEMES
 ) -> KeyService:
-    """Return the key that signs.
+    """Open a signing key.
 
     Args:
-        uri: ``file:PATH``, ``env:NAME``, ``SCHEME:…`` of the table; a text without a scheme is a path.
-        passphrase: asked for an encrypted key's passphrase.
-        schemes: what each scheme means.
+        uri: ``file:PATH``, ``env:NAME`` or ``SCHEME:…``; without a scheme, a path.
+        passphrase: called if the key is encrypted.
+        schemes: the opener of each scheme.
 
     Raises:
-        PassphraseError: there is no passphrase, or another one is wanted.
-        SigningKeyError: there is no such scheme or key, or it cannot be used.
+        PassphraseError: the passphrase is missing or wrong.
+        SigningKeyError: unknown scheme, no such key, or the key cannot be used.
     """
     scheme, rest = _split(uri)
     opener = schemes.get(scheme)
@@ -120,10 +120,10 @@ def open_key(
 
 
 def material(uri: str) -> bytes | None:
-    """Return the bytes in which a private key is kept, locked or not; None for a key service, which shows nothing.
+    """Return the stored bytes of a private key, encrypted or not; None for a key service, which does not expose them.
 
     Raises:
-        SigningKeyError: there is no such key.
+        SigningKeyError: no such key.
     """
     scheme, rest = _split(uri)
     if scheme == "file":
@@ -132,13 +132,13 @@ def material(uri: str) -> bytes | None:
 
 
 def open_public(uri: str) -> PublicKey:
-    """Return a key that verifies: a public key in PEM, or a certificate.
+    """Open a public key in PEM, or a certificate.
 
     Args:
-        uri: ``file:PATH`` or ``env:NAME``; a text without a scheme is a path.
+        uri: ``file:PATH`` or ``env:NAME``; without a scheme, a path.
 
     Raises:
-        SigningKeyError: there is no such key, or it cannot be used.
+        SigningKeyError: no such key, or it cannot be used.
     """
     scheme, rest = _split(uri)
     if scheme == "file":

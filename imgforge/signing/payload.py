@@ -1,7 +1,7 @@
-"""The simple signing payload: the JSON that a signature behind a ``sha256-….sig`` tag is made over. Pure.
+"""The simple signing payload: the JSON document that signatures under a ``sha256-….sig`` tag sign. Pure.
 
-Sources: cosign's specs/SIGNATURE_SPEC.md, "Simple Signing"; containers-signature(5), "JSON data format", which says
-that a member of ``critical`` that a reader does not know must be refused.
+Sources: cosign's specs/SIGNATURE_SPEC.md, "Simple Signing"; containers-signature(5), "JSON data format", which
+requires readers to reject unknown members of ``critical``.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from imgforge.signing.members import texts
 MEDIA_TYPE: Final = "application/vnd.dev.cosign.simplesigning.v1+json"
 TYPE: Final = "cosign container image signature"
 CAP: Final = 256 << 10
-"""The most bytes of a payload that are read."""
+"""Maximum size of a payload, in bytes."""
 
 _CRITICAL = ("identity", "image", "type")
 
 
 def dump(claims: Claims) -> bytes:
-    """Return the payload, byte for byte as cosign writes it for the same claims."""
+    """Serialize claims to the same bytes as cosign does."""
     critical = {
         "identity": {"docker-reference": claims.reference},
         "image": {"docker-manifest-digest": str(claims.digest)},
@@ -35,10 +35,10 @@ def dump(claims: Claims) -> bytes:
 
 
 def parse(raw: bytes, *, what: str) -> Claims:
-    """Read a payload whose signature was checked.
+    """Parse a payload. Verify its signature first.
 
     Raises:
-        MalformedSignatureError: it is no payload of cosign's type.
+        MalformedSignatureError: not a payload of cosign's type.
     """
     try:
         node = document.parse(raw, what=what, cap=CAP)

@@ -1,6 +1,6 @@
-"""Sign an image, or a statement about it, in both of cosign's formats. Each returns what is to be pushed.
+"""Sign images and statements about them, in both of cosign's formats. Each function returns what to push.
 
-The same key, image and claims give the same bytes, unless a key service signs at random.
+The same key, image and claims give the same bytes, unless a key service's signatures are randomized.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from imgforge.signing.keys import KeyService
 
 
 def with_tag(claims: Claims, key: KeyService, *, existing: Manifest | None) -> Attachment:
-    """Sign an image behind the tag ``sha256-….sig``, which every cosign reads.
+    """Sign an image under the tag ``sha256-….sig``, which every version of cosign reads.
 
     Args:
-        claims: the image's digest, the repository's name, and what else to say.
-        key: which signs.
-        existing: what the tag names now, whose signatures are kept; None for nothing.
+        claims: the image's digest, the repository and annotations.
+        key: the signing key.
+        existing: the tag's current manifest, if any; its signatures are kept.
     """
     raw = payload.dump(claims)
     return cosign_tag.attach_signature(raw, key.sign(raw), digest=claims.digest, key=key.public, existing=existing)
 
 
 def with_bundle(claims: Claims, key: KeyService, *, subject: Descriptor, created: int) -> Attachment:
-    """Sign an image with a bundle as its referrer, which cosign 3 reads by default.
+    """Sign an image with a bundle in a referrer, the default format of cosign 3.
 
     Args:
-        claims: the image's digest, the repository's name (cosign leaves it out), and what else to say.
-        key: which signs.
-        subject: of the image's manifest or index.
+        claims: the image's digest, the repository (which cosign leaves out) and annotations.
+        key: the signing key.
+        subject: descriptor of the image's manifest or index.
         created: seconds since the epoch.
     """
     return attest(claims, key, subject=subject, created=created, predicate_type=statement.SIGNED, predicate={})
@@ -51,15 +51,15 @@ def attest(
     predicate_type: str,
     predicate: Mapping[str, Any],
 ) -> Attachment:
-    """Sign a statement about an image, with a bundle as its referrer.
+    """Sign a statement about an image, with a bundle in a referrer.
 
     Args:
-        claims: the image's digest, the repository's name, and what else to say.
-        key: which signs.
-        subject: of the image's manifest or index.
+        claims: the image's digest, the repository and annotations.
+        key: the signing key.
+        subject: descriptor of the image's manifest or index.
         created: seconds since the epoch.
-        predicate_type: what kind of statement it is.
-        predicate: what it says.
+        predicate_type: URI of the predicate's type.
+        predicate: content of the statement.
     """
     envelope = _envelope(claims, key, predicate_type, predicate)
     carried = Bundle(envelope, key.public.hint)
@@ -74,14 +74,14 @@ def attest_with_tag(
     predicate: Mapping[str, Any],
     existing: Manifest | None,
 ) -> Attachment:
-    """Sign a statement about an image behind the tag ``sha256-….att``, which every cosign reads.
+    """Sign a statement about an image under the tag ``sha256-….att``, which every version of cosign reads.
 
     Args:
-        claims: the image's digest, the repository's name, and what else to say.
-        key: which signs.
-        predicate_type: what kind of statement it is.
-        predicate: what it says.
-        existing: what the tag names now, whose attestations are kept; None for nothing.
+        claims: the image's digest, the repository and annotations.
+        key: the signing key.
+        predicate_type: URI of the predicate's type.
+        predicate: content of the statement.
+        existing: the tag's current manifest, if any; its attestations are kept.
     """
     envelope = _envelope(claims, key, predicate_type, predicate)
     return cosign_tag.attach_envelope(envelope, digest=claims.digest, predicate_type=predicate_type, existing=existing)

@@ -1,6 +1,6 @@
-"""The in-toto statement: a claim of a named type about things that are named by digest. Pure.
+"""in-toto statements: a typed claim about subjects that are identified by digest. Pure.
 
-Source: https://github.com/in-toto/attestation, spec/v1/statement.md; version 0.1 is what cosign's ``attest`` writes.
+Source: https://github.com/in-toto/attestation, spec/v1/statement.md. cosign's ``attest`` writes version 0.1.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from imgforge.signing.members import texts
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 TYPE: Final = "https://in-toto.io/Statement/v1"
 SIGNED: Final = "https://sigstore.dev/cosign/sign/v1"
-"""The predicate type by which cosign 3 says that an image is signed; the predicate is empty."""
+"""The predicate type of cosign 3's image signatures; the predicate is empty."""
 
 _TYPES = frozenset({TYPE, "https://in-toto.io/Statement/v0.1"})
 
 
 @attrs.frozen
 class Subject:
-    """One thing that a statement is about.
+    """A subject of a statement.
 
     Attributes:
-        name: as the signer calls it; may be empty.
-        hashes: pairs of an algorithm and a hexadecimal hash, sorted.
-        annotations: those that are text, sorted by key.
+        name: the signer's name for it; may be empty.
+        hashes: pairs of algorithm and hexadecimal hash, sorted.
+        annotations: its string annotations, sorted by key.
     """
 
     name: str
@@ -41,18 +41,18 @@ class Subject:
     annotations: tuple[tuple[str, str], ...] = ()
 
     def is_about(self, digest: Digest) -> bool:
-        """Tell whether this is the thing that a digest names."""
+        """Return whether this subject has a digest."""
         return dict(self.hashes).get(digest.algorithm) == digest.hex
 
 
 @attrs.frozen
 class Statement:
-    """A claim.
+    """A statement.
 
     Attributes:
         predicate_type: a URI.
-        subjects: what it is about.
-        predicate: what it says: a JSON object.
+        subjects: the artifacts that it is about.
+        predicate: its content, a JSON object.
     """
 
     predicate_type: str
@@ -61,10 +61,10 @@ class Statement:
 
     @classmethod
     def parse(cls, raw: bytes, *, what: str) -> Statement:
-        """Read a statement whose signature was checked; members that it does not know are passed over, as in-toto says.
+        """Parse a statement. Verify its signature first. Unknown members are ignored, as in-toto requires.
 
         Raises:
-            MalformedSignatureError: it is no statement.
+            MalformedSignatureError: not a statement.
         """
         try:
             return cls._read(document.parse(raw, what=what, cap=CAP))
@@ -82,10 +82,10 @@ class Statement:
         return cls(node.need("predicateType").text(), subjects, predicate.value if predicate else {})
 
     def claims(self, digest: Digest, *, what: str) -> Claims:
-        """Return what is claimed about an image.
+        """Return the claims about an image.
 
         Raises:
-            OtherImageError: the statement is not about it.
+            OtherImageError: the image is not a subject of the statement.
         """
         for subject in self.subjects:
             if subject.is_about(digest):
@@ -97,7 +97,7 @@ class Statement:
 
 
 def dump(claims: Claims, *, predicate_type: str, predicate: Mapping[str, Any]) -> bytes:
-    """Return a statement about one image."""
+    """Serialize a statement about one image."""
     subject = {
         "name": claims.reference or None,
         "digest": {claims.digest.algorithm: claims.digest.hex},

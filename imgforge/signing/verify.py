@@ -1,8 +1,8 @@
-"""Verify what was signed: which trusted keys vouch for an image, and what they say of it. Pure.
+"""Verify which trusted keys signed an image, and return their claims. Pure.
 
-The bytes' signature is checked first; only then are they read. Each reason for which a signature does not count has
-its own error (`signing.errors`); where several signatures are there and none counts, the error that tells most is
-raised and the others are its notes.
+Signatures are checked before the signed bytes are parsed. Each reason for an invalid signature has its own error (see
+`signing.errors`). If all signatures of an image are invalid, the most specific error is raised, with the others as
+notes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from imgforge.signing.keys import PublicKey
 from imgforge.signing.statement import Statement
 
 Read = Callable[[Descriptor], bytes]
-"""Returns a blob's bytes, at most as many as its descriptor says; they are compared with it here."""
+"""Returns the bytes of a blob, at most as many as its descriptor's size. They are verified here."""
 
 _TELLING: Final = (
     ChangedError, ExpiredSignatureError, ExpiredKeyError, EarlyKeyError, OtherImageError, WrongPredicateError,
@@ -47,16 +47,16 @@ _TELLING: Final = (
 
 def _some(_instance: Trust, _attribute: attrs.Attribute[tuple[PublicKey, ...]], keys: tuple[PublicKey, ...]) -> None:
     if not keys:
-        raise UsageError("trusted keys: expected one at least, got none")
+        raise UsageError("trusted keys: expected at least one, got none")
 
 
 @attrs.frozen
 class Trust:
-    """Whom the caller trusts.
+    """The trusted keys and the current time.
 
     Attributes:
-        keys: one good signature of any of them is enough.
-        now: seconds since the epoch, against which times of validity are held.
+        keys: a valid signature by any of them suffices.
+        now: seconds since the epoch, for validity periods.
     """
 
     keys: tuple[PublicKey, ...] = attrs.field(validator=_some)
@@ -68,9 +68,9 @@ class Found:
     """What a repository holds for an image.
 
     Attributes:
-        signatures: the manifest behind the tag ``sha256-….sig``, if there is one.
-        attestations: the manifest behind the tag ``sha256-….att``, if there is one.
-        referrers: the manifests that refer to the image; those without a bundle are passed over.
+        signatures: the manifest under the tag ``sha256-….sig``, if any.
+        attestations: the manifest under the tag ``sha256-….att``, if any.
+        referrers: the manifests that refer to the image; those without a bundle are ignored.
     """
 
     signatures: Manifest | None = None
@@ -80,12 +80,12 @@ class Found:
 
 @attrs.frozen
 class Verified:
-    """A signature that counts.
+    """A valid signature.
 
     Attributes:
         key: the trusted key that made it.
-        claims: what it says about the image.
-        statement: the whole statement; None for a simple signing payload, which is none.
+        claims: its claims about the image.
+        statement: the whole statement; None for a simple signing payload.
     """
 
     key: PublicKey
@@ -94,18 +94,18 @@ class Verified:
 
 
 def image(found: Found, *, digest: Digest, trust: Trust, read: Read, what: str) -> tuple[Verified, ...]:
-    """Return every signature of an image that counts, of both formats.
+    """Return all valid signatures of an image, in both formats.
 
     Args:
-        found: what the repository holds for it.
-        digest: of the image's manifest or index.
-        trust: the keys, and the time.
+        found: what the repository holds for the image.
+        digest: digest of the image's manifest or index.
+        trust: the trusted keys and the current time.
         read: reads blobs of the repository.
-        what: the image's name in messages.
+        what: name of the image, for error messages.
 
     Raises:
-        UnsignedError: there is no signature at all.
-        SignatureError: there are some and none counts; the class says why.
+        UnsignedError: the image has no signature.
+        SignatureError: no signature is valid; the class gives the reason.
     """
     attempts: list[Callable[[], Verified]] = []
     if found.signatures is not None:
@@ -117,19 +117,19 @@ def image(found: Found, *, digest: Digest, trust: Trust, read: Read, what: str) 
 def attestation(
     found: Found, predicate_type: str, *, digest: Digest, trust: Trust, read: Read, what: str
 ) -> tuple[Verified, ...]:
-    """Return every statement of one type about an image whose signature counts, of both formats.
+    """Return all validly signed statements of one type about an image, in both formats.
 
     Args:
         found: what the repository holds for the image.
-        predicate_type: of the wanted statements.
-        digest: of the image's manifest or index.
-        trust: the keys, and the time.
+        predicate_type: type of the statements to return.
+        digest: digest of the image's manifest or index.
+        trust: the trusted keys and the current time.
         read: reads blobs of the repository.
-        what: the image's name in messages.
+        what: name of the image, for error messages.
 
     Raises:
-        UnsignedError: there is no such statement.
-        SignatureError: there are some and none counts; the class says why.
+        UnsignedError: the image has no such statement.
+        SignatureError: no signature is valid; the class gives the reason.
     """
     attempts: list[Callable[[], Verified]] = []
     if found.attestations is not None:
@@ -142,7 +142,7 @@ def signed(one: cosign_tag.Signed, raw: bytes, *, digest: Digest, trust: Trust, 
     """Verify a signature of a simple signing payload.
 
     Raises:
-        SignatureError: it does not count; the class says why.
+        SignatureError: it is invalid; the class gives the reason.
     """
     key = _signer((one.signature,), raw, hint=one.hint, trust=trust, what=what)
     claims = payload.parse(raw, what=what)
@@ -155,18 +155,18 @@ def signed(one: cosign_tag.Signed, raw: bytes, *, digest: Digest, trust: Trust, 
 def enveloped(
     envelope: Envelope, predicate_type: str, *, hint: str, digest: Digest, trust: Trust, what: str
 ) -> Verified:
-    """Verify a statement in an envelope.
+    """Verify a signed statement.
 
     Args:
-        envelope: around the statement.
-        predicate_type: which is wanted.
-        hint: names the key; empty where nothing does.
-        digest: of the image that the statement should be about.
-        trust: the keys, and the time.
-        what: the image's name in messages.
+        envelope: envelope of the statement.
+        predicate_type: the expected type.
+        hint: identifies the key; empty if unknown.
+        digest: digest of the image that the statement must be about.
+        trust: the trusted keys and the current time.
+        what: name of the image, for error messages.
 
     Raises:
-        SignatureError: it does not count; the class says why.
+        SignatureError: it is invalid; the class gives the reason.
     """
     to_sign = dsse.pae(envelope.payload_type, envelope.payload)
     key = _signer(envelope.signatures, to_sign, hint=hint, trust=trust, what=what)
@@ -174,19 +174,21 @@ def enveloped(
         raise MalformedSignatureError(
             f"{what}: expected an envelope of {statement.PAYLOAD_TYPE}, got {envelope.payload_type[:80]!r}"
         )
-    said = Statement.parse(envelope.payload, what=what)
-    claims = said.claims(digest, what=what)
-    if said.predicate_type != predicate_type:
-        raise WrongPredicateError(f"{what}: expected a statement of {predicate_type}, got {said.predicate_type[:200]}")
+    parsed = Statement.parse(envelope.payload, what=what)
+    claims = parsed.claims(digest, what=what)
+    if parsed.predicate_type != predicate_type:
+        raise WrongPredicateError(
+            f"{what}: expected a statement of {predicate_type}, got {parsed.predicate_type[:200]}"
+        )
     _in_force(key, claims, trust=trust, what=what)
-    return Verified(key, claims, said)
+    return Verified(key, claims, parsed)
 
 
 def bundled(one: Bundle, predicate_type: str, *, digest: Digest, trust: Trust, what: str) -> Verified:
     """Verify the statement in a bundle.
 
     Raises:
-        SignatureError: it does not count; the class says why.
+        SignatureError: it is invalid; the class gives the reason.
     """
     return enveloped(one.envelope, predicate_type, hint=one.hint, digest=digest, trust=trust, what=what)
 
@@ -223,7 +225,7 @@ def _bundled(
     referrers: Iterable[Manifest], predicate_type: str, *, digest: Digest, trust: Trust, read: Read, what: str
 ) -> Iterator[Callable[[], Verified]]:
     for manifest in referrers:
-        # What a referrer says of itself is not signed: it saves fetching an SBOM to look for a signature, no more.
+        # A referrer's annotations are not signed. They only avoid fetching an SBOM in search of a signature.
         if not bundle.is_one(manifest) or (bundle.predicate_type(manifest) or predicate_type) != predicate_type:
             continue
 
@@ -235,7 +237,7 @@ def _bundled(
 
 
 def _counting(attempts: Iterable[Callable[[], Verified]], *, what: str, kind: str) -> tuple[Verified, ...]:
-    """Return what counts, or raise the error that tells most."""
+    """Return the valid signatures, or raise the most specific error."""
     good: list[Verified] = []
     bad: list[SignatureError] = []
     for attempt in attempts:
@@ -254,11 +256,11 @@ def _counting(attempts: Iterable[Callable[[], Verified]], *, what: str, kind: st
 
 
 def _signer(signatures: tuple[bytes, ...], data: bytes, *, hint: str, trust: Trust, what: str) -> PublicKey:
-    """Return the trusted key that signed bytes.
+    """Return the trusted key that signed the data.
 
     Raises:
-        WrongKeyError: the hint names none of the trusted keys, or there is no hint and no key fits.
-        ChangedError: the hint names a trusted key, which did not sign these bytes.
+        WrongKeyError: the hint names no trusted key, or there is no hint and no key verifies the signature.
+        ChangedError: the hint names a trusted key, but its signature does not verify.
     """
     names = ", ".join(str(key) for key in trust.keys)
     candidates = tuple(key for key in trust.keys if not hint or key.hint == hint)

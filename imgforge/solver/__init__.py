@@ -1,1 +1,1 @@
-"""The resolver: from requests and what an archive offers to the packages to install, by APT's own rules."""
+"""The dependency resolver: selects the packages to install by APT's rules."""

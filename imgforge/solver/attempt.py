@@ -1,4 +1,4 @@
-"""One try to mark one package together with what it needs; see imgforge.solver.marking for the rules."""
+"""One attempt to mark a package and its dependencies; see imgforge.solver.marking for the rules."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from imgforge.solver.state import Mark, State
 
 
 class Marker(Protocol):
-    """What an attempt asks for other packages; they are tried the same way."""
+    """Marks other packages on behalf of an attempt."""
 
     def mark(self, name: str, *, depth: int, by_user: bool = False) -> bool:
-        """Mark a package with everything that it needs; False when something critical fails."""
+        """Mark a package and its dependencies. False if a critical group fails."""
 
     def mark_alone(self, name: str, *, depth: int) -> bool:
-        """Mark a package without looking at its relations; False when it may not be."""
+        """Mark a package without following its relations. False if that is not allowed."""
 
     def set_installed(self, candidate: Package) -> None:
-        """Let a candidate be what will be there."""
+        """Choose a candidate to be installed."""
 
     def keep(self, name: str) -> bool:
-        """Leave a name as it is; False when it is protected."""
+        """Reset a name to its installed state. False if it is protected."""
 
     def delete(self, name: str) -> bool:
-        """Let a name not be there; False when it may not go."""
+        """Mark a name for removal. False if it must not be removed."""
 
     def may_delete(self, name: str) -> bool:
-        """Tell whether a name may go."""
+        """Return whether a name may be removed."""
 
 
 def is_conceivable(state: State, group: Group) -> bool:
-    """Tell whether what will be there, or a candidate, answers to a group."""
+    """Return whether a chosen version or a candidate satisfies a group."""
     return any(link.target and (state.is_met(group, link) or state.is_meetable(group, link)) for link in group.links)
 
 
 class Attempt:
-    """One try to mark one package together with what it needs."""
+    """One attempt to mark a package and its dependencies."""
 
     def __init__(self, marking: Marker, state: State, candidate: Package, *, depth: int, by_user: bool) -> None:
         self._marking = marking
@@ -47,14 +47,14 @@ class Attempt:
         self._depth = depth
         self._by_user = by_user
         self._was_protected = candidate.name in state.protected
-        # What the user asked for, and what that cannot do without, is marked as far as it goes; all else is taken back.
+        # Requested packages and what they depend on are marked as far as possible; anything else is undone on failure.
         self._persists = self._was_protected or by_user
         self._upgrades: list[str] = []
         self._removals: list[str] = []
         self._has_failed = False
 
     def run(self) -> bool:
-        """Return True when everything that the package needs is marked."""
+        """Return True if the package and all its dependencies are marked."""
         state, name = self._state, self._name
         wanted, unwanted = self._open_groups()
         self._has_failed = not self._clear(unwanted)
@@ -78,7 +78,7 @@ class Attempt:
         return not self._has_failed
 
     def _is_over(self, *, is_done: bool) -> bool:
-        """Tell whether the package must be taken back, and do it."""
+        """Handle a failure: undo the package if possible. Return whether the attempt ends here."""
         if is_done:
             return False
         self._has_failed = True
@@ -92,7 +92,7 @@ class Attempt:
         return True
 
     def _open_groups(self) -> tuple[list[Group], list[Group]]:
-        """Return the groups to answer and the conflicts to clear; for a protected package also those that hold."""
+        """Return the groups to satisfy and the conflicts to resolve; for a protected package, even those that hold."""
         wanted: list[Group] = []
         unwanted: list[Group] = []
         for group in self._state.groups(self._candidate):
@@ -174,7 +174,7 @@ class Attempt:
     # Upgrades that follow
 
     def _collect_dependents(self) -> None:
-        """Upgrade what is installed and would break, because it needs the version of this package that goes."""
+        """Collect installed packages that depend on the current version of this package and so must be upgraded too."""
         state = self._state
         current = state.current(self._name)
         if current is None:
@@ -199,7 +199,7 @@ class Attempt:
         return is_done
 
     def _upgrade_siblings(self) -> None:
-        """Upgrade what is installed from the same source package, when its candidate is of the same source version."""
+        """Upgrade installed packages of the same source package if their candidates have the same source version."""
         state, candidate = self._state, self._candidate
         names = []
         for name, current in state.upgradable():
@@ -256,7 +256,7 @@ class Attempt:
         return self._marking.mark(package.name, depth=self._depth + 1)
 
     def _is_news(self, group: Group) -> bool:
-        """Tell whether an upgrade has to follow a Recommends: one that is new, or that was met before."""
+        """Return whether an upgrade must follow a Recommends: a new one, or one that the installed packages satisfy."""
         state = self._state
         current = state.current(self._name)
         if current is None:

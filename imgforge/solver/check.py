@@ -1,7 +1,7 @@
-"""An independent judge of a set of packages: would dpkg configure all of it, together?
+"""An independent check: would dpkg configure all packages of a set together?
 
-It shares nothing with the resolver but the parsing of fields, and knows nothing of candidates or of an archive: so it
-finds what the resolver gets wrong. Packages of several architectures may be in the set.
+It shares only the parsing of fields with the resolver, and does not know candidates or archives, so that it can find
+the resolver's mistakes. The set may have packages of several architectures.
 
 Source: Policy 7.2 to 7.5; deb-control(5), ``Multi-Arch``; dpkg's lib/dpkg/depcon.c.
 """
@@ -22,7 +22,7 @@ _NEGATIVE = (("Conflicts", "conflicts"), ("Breaks", "breaks"))
 
 @attrs.frozen
 class _Offer:
-    """One name that a package of the set answers to."""
+    """A name that a package provides, its own or a virtual one."""
 
     package: Package
     version: str | None
@@ -31,11 +31,11 @@ class _Offer:
 
 
 def check(packages: Sequence[Package], *, architecture: str) -> tuple[str, ...]:
-    """Return what is wrong with a set of packages, in no more words than needed; nothing when all is well.
+    """Return the problems of a set of packages; empty if it is consistent.
 
     Args:
-        packages: all that would be installed.
-        architecture: the machine's; packages of architecture ``all`` count as its own.
+        packages: all packages that would be installed.
+        architecture: the machine's architecture; it also counts for packages of architecture ``all``.
     """
     offers: dict[str, list[_Offer]] = {}
     for package in packages:
@@ -65,7 +65,7 @@ def _flat(text: str, architecture: str) -> list[Relation]:
 
 
 def _twins(packages: Sequence[Package]) -> Iterator[str]:
-    """One name is there once, or once for each architecture when all of them are ``Multi-Arch: same`` and equal."""
+    """A name may occur once, or once per architecture if all are ``Multi-Arch: same`` and of equal version."""
     seen: dict[str, Package] = {}
     for package in packages:
         other = seen.setdefault(package.name, package)
@@ -110,7 +110,7 @@ def _meeting(
 
 
 def _is_in_reach(relation: Relation, offer: _Offer, package: Package, architecture: str) -> bool:
-    """Tell whether a package's architecture lets it meet a relation of another (depcon.c, deparchsatisfied)."""
+    """Return whether a package's architecture lets it satisfy a relation of another (depcon.c, deparchsatisfied)."""
     other = _own(offer.package, architecture)
     if relation.qualifier == "any":
         return offer.package.multi_arch == "allowed" or offer.architecture == "any"
@@ -122,7 +122,7 @@ def _is_in_reach(relation: Relation, offer: _Offer, package: Package, architectu
 
 
 def _hits(relation: Relation, offer: _Offer, architecture: str) -> bool:
-    """Tell whether a conflict concerns a package: without a qualifier it concerns every architecture."""
+    """Return whether a conflict applies to a package. Without a qualifier, it applies to all architectures."""
     if relation.qualifier not in (None, "any"):
         wanted = architecture if relation.qualifier == "native" else relation.qualifier
         if _own(offer.package, architecture) != wanted:

@@ -1,6 +1,6 @@
-"""Why a package comes in, and why a request cannot be answered.
+"""Explain why a package is installed, and why a request cannot be satisfied.
 
-A refusal names both sides: what is wanted and by whom, and what stands against it and why that is there.
+A refusal names both sides: what is needed and by what, and what conflicts with it and why that is installed.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from imgforge.solver.sweep import every_positive
 from imgforge.solver.values import Reason, Request
 
 _LISTED = 8
-"""How many names a message lists."""
+"""Maximum number of names to list in a message."""
 
 _REASONS = 3
-"""How many alternatives of one relation a message goes into."""
+"""Maximum number of alternatives of a relation to explain."""
 
 _SEEN = 400
-"""How many packages are looked at for what stands against a relation."""
+"""Maximum number of packages to examine for the cause of a failed relation."""
 
 
 def reasons(
@@ -34,8 +34,8 @@ def reasons(
 ) -> dict[str, tuple[Reason, ...]]:
     """Return the shortest chain from a request to each package, by name.
 
-    A package that nothing needs, but something recommends or suggests, stays when a failed alternative brought it in
-    (see imgforge.solver.sweep); its chain may begin at an installed package.
+    A package that is not needed but recommended or suggested can remain from a failed alternative (see
+    imgforge.solver.sweep); its chain may start at an installed package.
     """
     chosen = {package.name: package for package in packages}
     found: dict[str, tuple[Reason, ...]] = {
@@ -55,7 +55,7 @@ def _extend(
     state: State,
     groups: Callable[[Package], Sequence[Group]],
 ) -> None:
-    """Follow groups from what has a chain to what has none yet."""
+    """Extend the chains breadth first along the packages' groups."""
     queue = deque(found)
     while queue:
         name = queue.popleft()
@@ -72,7 +72,7 @@ def _answers(group: Group, state: State) -> Iterator[str]:
 
 
 def refuse_unknown(request: Request, providers: Sequence[str], universe: Universe) -> NoReturn:
-    """Say that nothing is called so, or that several packages are.
+    """Refuse a request for an unknown or ambiguous name.
 
     Raises:
         ResolveError: always.
@@ -94,7 +94,7 @@ def refuse_unknown(request: Request, providers: Sequence[str], universe: Univers
 
 
 def refuse_version(request: Request, candidate: Package, universe: Universe) -> NoReturn:
-    """Say that no version fits.
+    """Refuse a request because no available version satisfies it.
 
     Raises:
         ResolveError: always.
@@ -110,10 +110,10 @@ def _some(words: Sequence[str]) -> str:
 
 
 def refuse_broken(state: State, requested: Sequence[Package]) -> None:
-    """Refuse when something that would be installed lacks something, or something installed would go.
+    """Refuse a state with broken packages or with removals of installed packages.
 
     Raises:
-        ResolveError: with each broken relation, and for each why nothing answers to it.
+        ResolveError: lists each broken relation and why it cannot be satisfied.
     """
     names = dict.fromkeys([*(package.name for package in requested), *state.marked(), *state.installed])
     broken = [package for name in names if state.is_broken(name) and (package := state.chosen(name)) is not None]
@@ -123,10 +123,10 @@ def refuse_broken(state: State, requested: Sequence[Package]) -> None:
 
 
 def refuse_apart(state: State) -> None:
-    """Refuse when a package cannot be there beside one of another architecture.
+    """Refuse packages that cannot be installed together with a foreign-architecture package of the same name.
 
     Raises:
-        ResolveError: with each such pair.
+        ResolveError: lists all such pairs.
     """
     lines = list(_apart(state))
     if lines:
@@ -134,7 +134,7 @@ def refuse_apart(state: State) -> None:
 
 
 def _apart(state: State) -> Iterator[str]:
-    """Say which packages cannot be beside one of another architecture: only equal ones of Multi-Arch: same can."""
+    """Describe such pairs. Only packages of equal version that are both Multi-Arch: same can be co-installed."""
     marked = state.marked()
     for other in state.foreign:
         package = marked.get(other.name)
@@ -145,7 +145,7 @@ def _apart(state: State) -> Iterator[str]:
 
 
 class _Complaints:
-    """Words for what a state could not do."""
+    """Describes the failures of a state."""
 
     def __init__(self, state: State, requested: Sequence[Package]) -> None:
         self._state = state
@@ -163,7 +163,7 @@ class _Complaints:
             for group in self._state.groups(package)
             if group.is_critical and not self._state.holds(group)
         ]
-        # A package is given up at its first failure, so most of its relations do not hold for want of trying only.
+        # A package is given up at its first failure, so most of its other relations fail only because they were not tried.
         found = [(package, group, self._obstacle(group, seen={package.name})) for package, group in groups]
         named = [entry for entry in found if entry[2]] or [
             (package, group, "nothing meets it") for package, group in groups
@@ -175,7 +175,7 @@ class _Complaints:
             yield f"{_named(package)} is installed and would have to go{': ' if against else ''}{against}"
 
     def _obstacle(self, group: Group, *, seen: set[str]) -> str:
-        """Say why a group does not hold; nothing when it may only not have been tried."""
+        """Describe why a group fails; empty if it may only not have been tried."""
         state = self._state
         if group.is_negative:
             return " and ".join(self._presence(name) for name in state.final_answers(group, group.links[0]))
@@ -191,7 +191,7 @@ class _Complaints:
         return ""
 
     def _below(self, package: Package, *, seen: set[str]) -> str:
-        """Say which relation of a package has an obstacle, and which."""
+        """Describe the first relation of a package that has an obstacle."""
         for group in self._state.groups(package):
             if group.is_critical and not group.is_negative and not self._state.holds(group):
                 found = self._obstacle(group, seen=seen)
@@ -200,7 +200,7 @@ class _Complaints:
         return ""
 
     def _missing(self, link: Link, answers: Sequence[Package], *, seen: set[str]) -> str:
-        """Say why none of the packages that could answer to a link can be had."""
+        """Describe why none of the packages that satisfy a link can be installed."""
         for package in answers:
             if package.name not in seen:
                 seen.add(package.name)
@@ -224,7 +224,7 @@ class _Complaints:
         return "; ".join(withheld) or f"no source has {link.text}"
 
     def _presence(self, name: str) -> str:
-        """Say why a package is there."""
+        """Describe why a package is installed."""
         if name in self._requested:
             return f"{name} is asked for"
         chain = self._reasons.get(name)
@@ -233,12 +233,12 @@ class _Complaints:
         return f"{name} is installed" if name in self._state.installed else f"{name} would be installed"
 
     def _origin(self, name: str) -> str:
-        """Say who needs a package that nobody asked for."""
+        """Describe which packages need a package that was not requested."""
         chain = self._reasons.get(name, ())
         return f" (for {' <- '.join(reason.package for reason in reversed(chain[:-1]))})" if len(chain) > 1 else ""
 
     def _opponents(self, package: Package) -> Iterator[str]:
-        """Say what conflicts with a package, or it with what."""
+        """Describe the conflicts of a package, in both directions."""
         state = self._state
         for group in state.groups(package):
             if group.is_negative:

@@ -1,6 +1,6 @@
-"""Which packages cannot be installed whatever else is: what they need is not to be had, conflicts aside.
+"""Find packages that can never be installed because a dependency is unavailable, even without conflicts.
 
-For explanations only: the resolver itself finds out by trying.
+Used for explanations only; the resolver itself finds out by trying.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from imgforge.solver.relations import Group, Link
 from imgforge.solver.state import State
 
 _CLOSURE = 5000
-"""How many packages are looked at; beyond, the reason is found near the request or not worth the wait."""
+"""Maximum number of packages to examine. The cause is usually close to the request."""
 
 
 def first_answers(state: State, link: Link) -> list[Package]:
-    """Return the candidates, as they were at the beginning, that answer to a link."""
+    """Return the initial candidates that satisfy a link."""
     if not link.target:
         return []
     own = state.first_candidate(link.target)
@@ -28,7 +28,7 @@ def first_answers(state: State, link: Link) -> list[Package]:
 
 
 def hopeless(state: State, packages: Sequence[Package]) -> frozenset[Package]:
-    """Return the packages, among some and what they need, of which a relation can never be met."""
+    """Return those of the packages and their dependencies that have a relation which can never be satisfied."""
     needs: dict[Package, list[list[Package]]] = {}
     queue = list(packages)
     while queue and len(needs) < _CLOSURE:

@@ -1,13 +1,13 @@
-"""How one package is marked for installation, and what that does to others.
+"""Marking packages for installation, and its effects on other packages.
 
-These are the rules of APT 2.6 (apt-pkg/depcache.cc, MarkInstall and what it calls), told as they act:
+The rules are those of APT 2.6 (apt-pkg/depcache.cc, MarkInstall and its callees):
 
-- A package is tried with its candidate only. First its conflicts are cleared away, then each of its groups that does
-  not hold gets its best answer that can itself be marked; a package of which a critical group fails is taken back,
-  its candidate is given up for good, and whoever wanted it tries the next answer. What it brought in stays marked.
-- While a package is being marked it is protected: nothing below may change it. What the user asked for stays
-  protected, and so does what is the only answer to a critical group of a protected package.
-- Conflicts are cleared away by giving up a candidate that is not installed, upgrading what is, or removing it.
+- Only a package's candidate is tried. First its conflicts are resolved; then, for each group that is not satisfied, the
+  best alternative that can itself be marked is marked. If a critical group fails, the package is unmarked, its
+  candidate is given up for good, and its dependents try their next alternative. Packages that it pulled in stay marked.
+- A package is protected while it is being marked: nothing further down may change it. Requested packages stay
+  protected, and so does the only alternative of a critical group of a protected package.
+- To resolve a conflict, a candidate that is not installed is given up; an installed package is upgraded or removed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from imgforge.solver.attempt import Attempt, is_conceivable
 from imgforge.solver.state import Mark, State
 
 DEPTH_MAX = 3000
-"""How deep packages may pull each other in before a branch is given up: APT's own limit."""
+"""Maximum depth of dependency chains before a branch is given up: APT's limit."""
 
 
 class Marking:
@@ -29,7 +29,7 @@ class Marking:
         self._state = state
 
     def request(self, package: Package) -> None:
-        """Mark what the user asked for, without looking at its relations; its candidate becomes that version."""
+        """Mark a requested package without following its relations. Its candidate becomes that version."""
         state = self._state
         state.requested.add(package.name)
         if state.candidate(package.name) is not package:
@@ -39,11 +39,11 @@ class Marking:
         self.set_installed(package)
 
     def complete(self, name: str) -> bool:
-        """Bring in everything that a requested package needs; False when something critical fails."""
+        """Mark the dependencies of a requested package. False if a critical group fails."""
         return self.mark(name, depth=0, by_user=True)
 
     def keep(self, name: str) -> bool:
-        """Leave a name as it is installed, or not installed; False when it is protected."""
+        """Reset a name to its installed state. False if it is protected."""
         state = self._state
         if state.mark(name) is not Mark.KEEP:
             if name in state.protected:
@@ -52,7 +52,7 @@ class Marking:
         return True
 
     def delete(self, name: str) -> bool:
-        """Let a name not be there; False when it is protected, essential, or asked for."""
+        """Mark a name for removal. False if it is protected, essential or requested."""
         state = self._state
         if not self.may_delete(name):
             return False
@@ -61,7 +61,7 @@ class Marking:
         return True
 
     def may_delete(self, name: str) -> bool:
-        """Tell whether a name may go: it is not protected, not essential, and nobody asked for it."""
+        """Return whether a name may be removed: it is not protected, essential or requested."""
         state = self._state
         if state.mark(name) is not Mark.DELETE:
             current = state.current(name) or state.candidate(name)
@@ -71,7 +71,7 @@ class Marking:
         return not (is_new and name in state.requested)
 
     def mark_alone(self, name: str, *, depth: int) -> bool:
-        """Mark a package without looking at its relations; False when it may not be."""
+        """Mark a package without following its relations. False if that is not allowed."""
         settled = self._is_settled(name, depth=depth, by_user=False)
         if settled is None:
             candidate = self._state.candidate(name)
@@ -81,7 +81,7 @@ class Marking:
         return settled
 
     def _is_settled(self, name: str, *, depth: int, by_user: bool) -> bool | None:
-        """Return the answer when there is nothing to do, or nothing can be done; None to go on."""
+        """Return the result if there is nothing to do or nothing can be done; None to go on."""
         state = self._state
         candidate, current = state.candidate(name), state.current(name)
         is_protected = name in state.protected
@@ -100,14 +100,14 @@ class Marking:
         return None
 
     def set_installed(self, candidate: Package) -> None:
-        """Let a candidate be what will be there."""
+        """Choose a candidate to be installed."""
         state, name = self._state, candidate.name
         if name in state.protected and state.chosen(name) is candidate:
             return
         state.put(name, Mark.KEEP if candidate is state.current(name) else Mark.INSTALL, candidate)
 
     def mark(self, name: str, *, depth: int, by_user: bool = False) -> bool:
-        """Mark a package with everything that it needs; False when something critical fails."""
+        """Mark a package and its dependencies. False if a critical group fails."""
         settled = self._is_settled(name, depth=depth, by_user=by_user)
         if settled is not None:
             return settled
@@ -120,7 +120,7 @@ class Marking:
         return Attempt(self, state, candidate, depth=depth, by_user=by_user).run()
 
     def _is_possible(self, candidate: Package) -> bool:
-        """Tell whether each critical group of a package has an answer at all; if not, give the candidate up."""
+        """Return whether each critical group of a package has an alternative at all; if not, give up the candidate."""
         state, name = self._state, candidate.name
         if candidate is state.current(name):
             return True

@@ -1,11 +1,11 @@
-"""The order in which packages are unpacked, as APT orders it.
+"""APT's order of unpacking packages.
 
-Packages are sorted by importance and visited depth first four times; each pass starts from the order that the one
-before left, and cares for fewer relations, the indispensable ones last: what conflicts and pre-depends demand wins over
-what merely keeps packages near what they depend on.
+Packages are sorted by importance and visited depth first, in four passes. Each pass starts from the order of the
+previous one and follows fewer relations. The strictest relations come last, so that conflicts and pre-dependencies take
+precedence over keeping packages close to their dependencies.
 
-Source: apt 2.6, apt-pkg/orderlist.cc (OrderUnpack) and packagemanager.cc (CreateOrderList). Removals, missing archives
-and foreign architectures do not occur here.
+Source: apt 2.6, apt-pkg/orderlist.cc (OrderUnpack) and packagemanager.cc (CreateOrderList). Not needed here: removals,
+missing archives and foreign architectures.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PRIORITY_SCORES = (0, 5, 4, 3, 1, 0)
 
 
 class _Care(enum.Enum):
-    """Which relations of a package are followed before it."""
+    """The relations of a package that are visited before it."""
 
     CRITICAL = "conflicts and pre-depends"
     IMMEDIATE = "all that is needed to configure at once"
@@ -31,9 +31,9 @@ class _Care(enum.Enum):
 
 
 def immediate(targets: Targets, essential: Iterable[str]) -> frozenset[str]:
-    """Return the names that are configured as soon as they are unpacked: Essential packages and all that they need.
+    """Return the names to configure right after unpacking: Essential packages and their dependencies.
 
-    Only packages called as the relation says count, not providers.
+    Only packages of the name itself count, not providers.
     """
     flagged: set[str] = set()
     for names in (targets.install, targets.installed):
@@ -54,11 +54,11 @@ def _needed_by_name(targets: Targets, package: Package) -> Iterator[str]:
 
 
 def unpack_order(targets: Targets, at_once: frozenset[str]) -> list[str]:
-    """Return the names to install in the order in which they are unpacked.
+    """Return the names to install, in the order of unpacking.
 
     Args:
-        targets: what is there and what will be.
-        at_once: what `immediate` returned.
+        targets: the packages before and after the installation.
+        at_once: the result of `immediate`.
     """
     order = sorted(targets.install, key=lambda name: (-_score(targets, name, at_once), name))
     for care, near, looks_back in (
@@ -80,7 +80,7 @@ def _score(targets: Targets, name: str, at_once: frozenset[str]) -> int:
 
 
 class _Pass:
-    """One walk over all packages."""
+    """One pass over all packages."""
 
     def __init__(
         self, targets: Targets, at_once: frozenset[str], *, care: _Care, keeps_near: bool, looks_back: bool
@@ -164,7 +164,7 @@ class _Pass:
                 self._visit(package.name)
 
     def _follow_back(self, name: str) -> None:
-        """Visit what is upgraded and would break, or conflict, when this package comes before it."""
+        """Visit upgraded packages that would break or conflict if this package came first."""
         if not (self._looks_back or self._care is _Care.CRITICAL or self._care is _Care.IMMEDIATE):
             return
         for old, group, link in self._targets.backward(name):
@@ -173,7 +173,7 @@ class _Pass:
                 self._visit(old.name)
 
     def _is_met(self, group: Group, link: Link, *, backward: str = "") -> bool:
-        """Tell whether a link holds when everything added so far is unpacked."""
+        """Return whether a link is satisfied once all packages added so far are unpacked."""
         for package in self._targets.all(group, link):
             name = package.name
             is_new = name in self._added or (bool(backward) and name in self._pending)

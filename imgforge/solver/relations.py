@@ -1,6 +1,6 @@
-"""The relations of a package in the form in which the resolver works: groups of links to targets.
+"""The relations of a package as groups of links to targets, the form in which the resolver uses them.
 
-A target is a name, or ``NAME:any``. A link to another architecture's package has no target: it can never be met, and
+A target is a name or ``NAME:any``. A link to a package of another architecture has no target: it is never satisfied and
 never conflicts.
 """
 
@@ -18,7 +18,7 @@ from imgforge.deb.version import OPERATORS, sort_key
 from imgforge.errors import IntegrityError
 
 FIELDS = ("Pre-Depends", "Depends", "Conflicts", "Breaks", "Recommends")
-"""The relation fields that decide, in the order in which APT reads and walks them."""
+"""The relation fields that the resolver follows, in APT's order."""
 
 _NEGATIVE = frozenset({"Conflicts", "Breaks"})
 _OPTIONAL = frozenset({"Recommends", "Suggests"})
@@ -29,10 +29,10 @@ class Link:
     """One alternative of a group.
 
     Attributes:
-        target: whom it names; empty when that can be nobody of this architecture.
-        operator: a relation of Policy 7.1, or None.
-        key: the sort key of the version that the operator compares with.
-        text: as the field writes it.
+        target: the target; empty if no package of this architecture can match.
+        operator: one of the relations in Policy 7.1, or None.
+        key: sort key of the version for the operator.
+        text: as written in the field.
     """
 
     target: str
@@ -41,7 +41,7 @@ class Link:
     text: str
 
     def fits(self, version: str | None) -> bool:
-        """Tell whether a version meets the link; None is a Provides without one: it meets only a link without one."""
+        """Return whether a version satisfies the link. None, for an unversioned Provides, satisfies unversioned links."""
         if self.operator is None:
             return True
         return version is not None and OPERATORS[self.operator](sort_key(version), self.key)
@@ -49,14 +49,14 @@ class Link:
 
 @attrs.frozen(eq=False)
 class Group:
-    """Links of which one must hold; of a negative field always one link, which must not hold.
+    """Alternatives, one of which must be satisfied. A negative group has a single link, which must not be.
 
     Attributes:
         owner: the package's name.
         field: one of `FIELDS`.
         links: the alternatives, left to right.
-        is_negative: Conflicts and Breaks.
-        is_critical: everything but Recommends and Suggests: without it the package does not work.
+        is_negative: Conflicts or Breaks.
+        is_critical: not Recommends or Suggests; the package cannot be installed unless the group holds.
     """
 
     owner: str
@@ -67,20 +67,20 @@ class Group:
 
     @classmethod
     def of(cls, owner: str, field: str, links: tuple[Link, ...]) -> Group:
-        """Return a group with what follows from its field."""
+        """Return a group, with its flags derived from the field."""
         return cls(owner, field, links, is_negative=field in _NEGATIVE, is_critical=field not in _OPTIONAL)
 
     def __str__(self) -> str:
-        """Return the group as the field writes it."""
+        """Return the group as written in the field."""
         return " | ".join(link.text for link in self.links)
 
 
 @functools.lru_cache(maxsize=1 << 12)
 def suggestions(package: Package, architecture: str) -> tuple[Group, ...]:
-    """Return the groups of Suggests, which never bring a package in, but keep one that came.
+    """Return the groups of Suggests. They never pull in a package, but keep one that is already marked.
 
     Raises:
-        IntegrityError: the field cannot be parsed.
+        IntegrityError: malformed field.
     """
     relations = parse_relation(package.suggests, architecture=architecture)
     return tuple(_groups_of(package.name, "Suggests", relations, architecture))
@@ -88,10 +88,10 @@ def suggestions(package: Package, architecture: str) -> tuple[Group, ...]:
 
 @functools.lru_cache(maxsize=1 << 16)
 def groups(package: Package, architecture: str) -> tuple[Group, ...]:
-    """Return all groups of a package on a machine of an architecture, in the order of `FIELDS`.
+    """Return all groups of a package on an architecture, in the order of `FIELDS`.
 
     Raises:
-        IntegrityError: a field cannot be parsed.
+        IntegrityError: malformed field.
     """
     found: list[Group] = []
     texts = (package.pre_depends, package.depends, package.conflicts, package.breaks, package.recommends)

@@ -1,8 +1,8 @@
-"""Mending what marking left broken: the less weighty of two packages that cannot be there together goes.
+"""Repair what marking left broken: of two conflicting packages, the one with the lower score is given up.
 
-Marking looks at the conflicts of the package that it marks, not at those that others have with it, and an alternative
-that failed may have taken away what something else relied on. So afterwards the broken packages are gone through, the
-weightiest first, until nothing changes: either what breaks them is taken back, or they are.
+Marking checks the conflicts of the package that it marks, but not those that other packages declare against it; and a
+failed alternative may have changed a package that another one depends on. Therefore the broken packages are processed
+afterwards, highest score first, until nothing changes: either the cause is undone, or the broken package is.
 
 Source: apt 2.6, apt-pkg/algorithms.cc (pkgProblemResolver::ResolveInternal, DoUpgrade).
 """
@@ -19,11 +19,11 @@ from imgforge.solver.scores import scores
 from imgforge.solver.state import Mark, State
 
 _ROUNDS = 20
-"""How often all packages are gone through: APT's own limit."""
+"""Maximum number of rounds over all packages: APT's limit."""
 
 
 class _Case:
-    """What has come out so far about one broken package in one round."""
+    """The findings about one broken package in one round."""
 
     def __init__(self, name: str, number: int) -> None:
         self.name = name
@@ -36,12 +36,12 @@ class Repair:
     """One repair of one state."""
 
     def __init__(self, state: State, marking: Marking, requested: Sequence[str]) -> None:
-        """Prepare; `run` does it.
+        """Prepare a repair; `run` performs it.
 
         Args:
-            state: after marking.
-            marking: of that state.
-            requested: the names that were asked for.
+            state: the state after marking.
+            marking: the marking of that state.
+            requested: the requested names.
         """
         self._state = state
         self._marking = marking
@@ -49,7 +49,7 @@ class Repair:
         self._upgraded: set[str] = set()
 
     def run(self) -> None:
-        """Mend as far as it goes; what is broken afterwards has no answer."""
+        """Repair as far as possible. Packages that are still broken have no solution."""
         state = self._state
         for name in tuple(state.installed):
             if state.mark(name) is not Mark.INSTALL and state.is_broken(name):
@@ -78,7 +78,7 @@ class Repair:
         return case.is_changed
 
     def _consider(self, case: _Case, group: Group) -> bool:
-        """Decide about one relation of a broken package; True when the rest of its relations need no look now."""
+        """Handle one relation of a broken package. True if its other relations need no attention in this round."""
         state, name = self._state, case.name
         is_choice, planned, keeps = len(group.links) > 1, len(case.victims), False
         for link in group.links:
@@ -110,7 +110,7 @@ class Repair:
     def _weigh(
         self, case: _Case, group: Group, link: Link, targets: Sequence[Package], *, is_choice: bool, keeps: bool
     ) -> tuple[bool, bool]:
-        """Weigh the broken package against each that could answer, or that it conflicts with."""
+        """Compare the score of a broken package with those of packages that satisfy a relation or conflict with it."""
         state, name, weight = self._state, case.name, self._scores
         for target in targets:
             other = target.name
@@ -137,7 +137,7 @@ class Repair:
         return False, keeps
 
     def _yield(self, case: _Case, link: Link, other: str, *, is_choice: bool) -> bool:
-        """Let the broken package go, or try once more to answer it; True when keeping it as it was is enough."""
+        """Give up the broken package, or retry its dependency. True if resetting it is sufficient."""
         state, marking, name = self._state, self._marking, case.name
         was_marked = state.mark(name) is Mark.INSTALL
         marking.keep(name)
@@ -159,7 +159,7 @@ class Repair:
         return False
 
     def _take_back(self, case: _Case) -> None:
-        """Let go what was found to be in the way of the broken package."""
+        """Undo the packages found to be in conflict with the broken package."""
         state, weight = self._state, self._scores
         for other, group in case.victims:
             if not state.held(group):
@@ -172,7 +172,7 @@ class Repair:
             case.is_changed = case.is_changed or is_gone
 
     def _upgrade(self, name: str) -> bool:
-        """Install or upgrade a package, and what it needs, as far as nothing protected changes; once for each name."""
+        """Install or upgrade a package and its dependencies, without changing protected ones; once per name."""
         state = self._state
         if name in self._upgraded or name in self._requested or not self._is_upgradable(name):
             return False
@@ -213,19 +213,19 @@ class Repair:
             return candidate is not None
         if candidate is current:
             return False
-        # Of equal versions with other content the archive's goes before the installed one (pkgcachegen.cc).
+        # Of equal versions with different content, APT prefers the archive's over the installed one (pkgcachegen.cc).
         known = [one for one in self._state.universe.versions(name) if one in (candidate, current)]
         return sort_key(candidate.version) >= sort_key(current.version) and known[:1] != [current]
 
     def _smart_target(self, group: Group, link: Link) -> str:
-        """Return whom a link means: its target, or, when that is only virtual, a provider."""
+        """Return the name that a link refers to: its target or, if that is purely virtual, a provider."""
         if not link.target or self._state.universe.versions(link.target) or link.target in self._state.installed:
             return link.target
         owners = [owner.name for owner, _ in self._state.providers(link.target) if owner.name != group.owner]
         return owners[-1] if owners else link.target
 
     def _targets(self, group: Group, link: Link) -> list[Package]:
-        """Return every version that answers to a link, to be installed or not."""
+        """Return all versions that satisfy a link, chosen or not."""
         state = self._state
         if not link.target:
             return []

@@ -1,9 +1,9 @@
-"""How much a package weighs when two cannot be there together.
+"""Scores of packages, to decide which of two conflicting packages stays.
 
-A package weighs by its priority, by who needs it, and by how much those weigh in turn; what was asked for and what is
-Essential outweighs everything.
+A package's score depends on its priority, on the packages that depend on it, and on their scores. Requested and
+Essential packages outrank all others.
 
-Source: apt 2.6, apt-pkg/algorithms.cc (pkgProblemResolver::MakeScores), with the figures that are APT's defaults.
+Source: apt 2.6, apt-pkg/algorithms.cc (pkgProblemResolver::MakeScores), with APT's default values.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _INDISPENSABLE = 5_000
 
 
 def scores(state: State, requested: Iterable[str]) -> Counter[str]:
-    """Return the weight of each name that will be there, and of those that they name."""
+    """Return the scores of all chosen names and of the names in their relations."""
     there = {
         name: package for name in (*state.installed, *state.marked()) if (package := state.chosen(name)) is not None
     }
@@ -60,7 +60,7 @@ def _own(state: State, package: Package) -> int:
 
 
 def _meant(state: State, group: Group, link: Link) -> list[str]:
-    """Return the names that a link speaks of: its target, there or not, and the providers that are there."""
+    """Return the names that a link refers to: its target, chosen or not, and the chosen providers."""
     if not link.target:
         return []
     found = []
@@ -80,7 +80,7 @@ def _meant(state: State, group: Group, link: Link) -> list[str]:
 
 
 def _inherit(state: State, there: dict[str, Package], own: Counter[str], weights: Counter[str]) -> None:
-    """Add to each package the weight of those that want it by name, where they weigh anything."""
+    """Add to each package the scores of the packages that depend on it by name, if positive."""
     for name, package in there.items():
         for link in (link for group in state.groups(package) if not group.is_negative for link in group.links):
             if link.target in there and own[name] > 0:
@@ -88,7 +88,7 @@ def _inherit(state: State, there: dict[str, Package], own: Counter[str], weights
 
 
 def _pass_on(state: State, there: dict[str, Package], own: Counter[str], weights: Counter[str]) -> None:
-    """Add to a provider what the package whose name it provides has inherited."""
+    """Add to each provider the score that the provided name has inherited."""
     for name in there:
         inherited = abs(weights[name] - own[name])
         for provider in {owner.name for owner, _ in state.providers(name) if state.chosen(owner.name) is owner}:

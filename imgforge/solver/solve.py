@@ -1,8 +1,8 @@
-"""The resolver's one verb: find the packages that answer requests, as ``apt-get install`` would.
+"""Resolve requests to packages, as ``apt-get install`` does.
 
-Source: apt 2.6, private-install.cc (DoCacheManipulationFromCommandLine): all requests are marked first, then
-each is completed, in the order in which they were made. Unlike APT this never removes an installed package: a request
-that would need that is refused.
+Source: apt 2.6, private-install.cc (DoCacheManipulationFromCommandLine): first all requests are marked, then their
+dependencies, in the order of the requests. Unlike APT, the resolver never removes an installed package: a request that
+needs a removal is refused.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from imgforge.solver.targets import Targets
 from imgforge.solver.values import Request, Solution
 
 _TRIES = 16
-"""How often a request is tried, each time without one more package that stood in the way."""
+"""Maximum number of attempts, each without one more conflicting package."""
 
 _FRAMES = 6
-"""Python frames that one package on the way to another takes at most."""
+"""Maximum number of Python stack frames per step of a dependency chain."""
 
 
 def solve(
@@ -43,16 +43,16 @@ def solve(
     """Return the packages to install.
 
     Args:
-        requests: what must be there afterwards.
-        universe: what the sources offer.
-        installed: what the base has, from dpkg's status.
+        requests: the requested packages.
+        universe: the packages of the sources.
+        installed: the packages of the base, from dpkg's status.
         recommends: follow Recommends.
-        without: names that are never installed; the next alternative is taken, or the request fails.
-        essential: also bring in all Essential packages and those of priority ``required``: a base from nothing.
+        without: names that are never installed: the next alternative is used, or the request fails.
+        essential: also install all Essential packages and those of priority ``required``, for a base from scratch.
 
     Raises:
-        ResolveError: no such packages; the text names both sides of the conflict.
-        IntegrityError: a stanza that was needed is malformed.
+        ResolveError: no solution; the message names both sides of a conflict.
+        IntegrityError: malformed stanza of a needed package.
     """
     new = functools.partial(State, universe=universe, installed=installed, recommends=recommends)
     state = new(without=without)
@@ -66,13 +66,13 @@ def solve(
 
 
 def _settled(wanted: Sequence[Package], new: Callable[..., State], without: frozenset[str]) -> State:
-    """Mark everything; where a package that nobody asked for stands in the way, again without it.
+    """Mark all packages. If a package that was not requested is in conflict, try again without it.
 
-    APT repairs what marking left broken (algorithms.cc, ResolveInternal). Trying again finds an answer wherever that
-    does, in nearly all cases the same, and can be explained.
+    APT repairs what marking left broken (algorithms.cc, ResolveInternal). Retrying finds a solution in all those cases,
+    nearly always the same one, and its result can be explained.
 
     Raises:
-        ResolveError: nothing helped; the text is about the first try.
+        ResolveError: no attempt succeeded; the message is about the first one.
     """
     first = state = new(without=without)
     avoided: set[str] = set()
@@ -100,7 +100,7 @@ def _solution(wanted: Sequence[Package], state: State) -> Solution:
 
 
 def _mark(wanted: Sequence[Package], state: State) -> str | None:
-    """Mark what is wanted and all that it needs; return the name of a package that stands in the way, or None."""
+    """Mark the requested packages and their dependencies; return the name of a conflicting package, or None."""
     marking = Marking(state)
     for package in wanted:
         marking.request(package)
@@ -113,7 +113,7 @@ def _mark(wanted: Sequence[Package], state: State) -> str | None:
 
 
 def _unique(packages: Sequence[Package]) -> list[Package]:
-    """Return each name once, at its first place, in the version that was asked for last."""
+    """Remove duplicate names: keep the first position and the last version."""
     return list({package.name: package for package in packages}.values())
 
 
@@ -124,7 +124,7 @@ def _refuse_excluded(wanted: Sequence[Package], without: frozenset[str]) -> None
 
 
 def _select(request: Request, state: State) -> Package:
-    """Return the version of a package that answers a request: the candidate, or the best one that fits."""
+    """Return the package for a request: the candidate, or the best version that satisfies it."""
     universe, name = state.universe, request.name
     current = state.current(name)
     candidate = universe.candidate(name, current)
@@ -142,7 +142,7 @@ def _select(request: Request, state: State) -> Package:
 
 
 def _select_provider(request: Request, state: State) -> Package:
-    """Return the only package that provides a virtual name; APT asks for a choice when there are several."""
+    """Return the only provider of a virtual name. If there are several, APT asks for a choice as well."""
     found: dict[str, Package] = {}
     for owner, _ in state.providers(request.name):
         if state.candidate(owner.name) is owner:
@@ -154,7 +154,7 @@ def _select_provider(request: Request, state: State) -> Package:
 
 @contextlib.contextmanager
 def _deep_recursion() -> Iterator[None]:
-    """Let packages pull each other in as deep as APT lets them; Python counts its own frames, not the C stack's."""
+    """Raise the recursion limit for APT's maximum depth. Python's limit counts Python frames, not the C stack."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, _FRAMES * DEPTH_MAX + 1000))
     try:

@@ -1,8 +1,8 @@
-"""What a resolve has decided so far about each name, and which relations hold because of it.
+"""The state of a resolve: decisions for each name, and which relations hold as a result.
 
-APT keeps, for each relation, whether it is met by what will be installed and by the candidates; it renews these answers
-for a name when the name's mark changes, and *not* when a candidate is given up. Later choices depend on that delay, so
-it is kept here: a `_View` holds what a target's answers were made from, until `State.renew` replaces it.
+APT caches for each relation whether the chosen packages and the candidates satisfy it. It refreshes this for a name
+when the name's mark changes, but *not* when a candidate is given up, and later choices depend on that delay. It is
+reproduced here: a `_View` caches the packages that satisfy a target until `State.renew` replaces it.
 
 Source: apt 2.6, apt-pkg/depcache.cc (Update, CheckDep, DependencyState).
 """
@@ -20,7 +20,7 @@ from imgforge.solver.relations import Group, Link, groups
 
 
 class Mark(enum.Enum):
-    """What is to happen to a name."""
+    """The planned action for a name."""
 
     KEEP = "keep"
     INSTALL = "install"
@@ -29,7 +29,7 @@ class Mark(enum.Enum):
 
 @attrs.frozen(eq=False)
 class _View:
-    """Who answers to a target: versions by name, (owner, provided version), for what will be there and what could."""
+    """The packages that satisfy a target, chosen ones and candidates: by name, and as (owner, provided version)."""
 
     own: Package | None
     own_candidate: Package | None
@@ -38,18 +38,18 @@ class _View:
 
 
 class State:
-    """The marks of one resolve. Changes go through its methods; nothing outside this room sees it."""
+    """The marks of one resolve. Private to this room; change it only through its methods."""
 
     def __init__(
         self, *, universe: Universe, installed: Sequence[Package], recommends: bool, without: frozenset[str]
     ) -> None:
-        """Start from what is installed, with nothing marked.
+        """Start from the installed packages, without marks.
 
         Args:
-            universe: what there is to choose from.
-            installed: what is there. Packages of other architectures answer to nothing and stay as they are.
-            recommends: Recommends bring packages in.
-            without: names that must not be installed anew.
+            universe: the available packages.
+            installed: the installed packages. Those of foreign architectures satisfy nothing and are never changed.
+            recommends: whether Recommends pull in packages.
+            without: names that must not be newly installed.
         """
         self.universe = universe
         self.recommends = recommends
@@ -73,17 +73,17 @@ class State:
         return self.installed.get(name)
 
     def chosen(self, name: str) -> Package | None:
-        """Return the version that will be there; None for none."""
+        """Return the version that will be installed in the end, if any."""
         return self._chosen[name] if name in self._chosen else self.installed.get(name)
 
     def candidate(self, name: str) -> Package | None:
-        """Return the version that could be installed."""
+        """Return the current candidate."""
         if name in self._candidates:
             return self._candidates[name]
         return self.first_candidate(name)
 
     def first_candidate(self, name: str) -> Package | None:
-        """Return the candidate as it was before anything was given up."""
+        """Return the initial candidate, before any was given up."""
         current = self.installed.get(name)
         return current if name in self.without else self.universe.candidate(name, current)
 
@@ -92,35 +92,35 @@ class State:
         return self._marks.get(name, Mark.KEEP)
 
     def marked(self) -> dict[str, Package]:
-        """Return what is to be installed, by name, in the order in which it was first marked."""
+        """Return the packages to install by name, in the order in which they were first marked."""
         found = {name: self._chosen.get(name) for name, mark in self._marks.items() if mark is Mark.INSTALL}
         return {name: package for name, package in found.items() if package is not None}
 
     def removed(self) -> tuple[Package, ...]:
-        """Return the installed packages that would go."""
+        """Return the installed packages that would be removed."""
         return tuple(package for name, package in self.installed.items() if self.chosen(name) is None)
 
     def protected_names(self) -> tuple[str, ...]:
-        """Return what may not be changed any more, by name."""
+        """Return the protected names, sorted."""
         return tuple(sorted(self.protected))
 
     def put(self, name: str, mark: Mark, chosen: Package | None) -> None:
-        """Mark a name and renew the answers that depend on it."""
+        """Mark a name and refresh the views that depend on it."""
         self._final.clear()
         self._marks[name] = mark
         self._chosen[name] = chosen
         self.renew(name)
 
     def set_mark(self, name: str, mark: Mark) -> None:
-        """Change the mark only, as APT does when it gives up a candidate that it had not marked yet."""
+        """Change only the mark, as APT does when it gives up an unmarked candidate."""
         self._marks[name] = mark
 
     def set_candidate(self, name: str, candidate: Package | None) -> None:
-        """Choose another candidate. Answers stay as they are until `renew`, see the module's text."""
+        """Set the candidate. Views stay unchanged until `renew`; see the module's docstring."""
         self._candidates[name] = candidate
 
     def renew(self, name: str) -> None:
-        """Make anew the answers for a name and for everything that its installed version and its candidate provide."""
+        """Refresh the views of a name and of everything that its installed version and its candidate provide."""
         targets = {name: None}
         for package in (self.installed.get(name), self.candidate(name)):
             if package is not None:
@@ -129,15 +129,15 @@ class State:
             self._views[target] = self._look(target)
 
     def targets(self, package: Package) -> list[str]:
-        """Return every target that a package answers to."""
+        """Return all targets that a package satisfies."""
         return [package.name, *(target for target, _ in self._provisions(package))]
 
     def providers(self, target: str) -> list[tuple[Package, str | None]]:
-        """Return every known version of every provider of a target, with the version provided."""
+        """Return all known provider versions of a target, with the provided version."""
         return [*self.universe.providers(target), *self._unlisted_providers().get(target, ())]
 
     def _unlisted_providers(self) -> dict[str, list[tuple[Package, str | None]]]:
-        """Map targets to the installed packages that answer to them and that no index lists."""
+        """Map targets to installed packages that provide them and are in no index."""
         if self._unlisted is None:
             self._unlisted = {}
             for package in (package for package in self.installed.values() if package.index is None):
@@ -164,7 +164,7 @@ class State:
         )
 
     def _view(self, target: str) -> _View:
-        """Return the answers for a target; before its first renewal, those of the very beginning."""
+        """Return the view of a target; before its first refresh, the initial one."""
         view = self._views.get(target)
         if view is None:
             providers = self.providers(target)
@@ -181,23 +181,23 @@ class State:
         return view
 
     def is_met(self, group: Group, link: Link) -> bool:
-        """Tell whether what will be there answers to a link; of a negative group, whether something does."""
+        """Return whether a chosen package satisfies a link; for a negative group, whether one matches it."""
         view = self._view(link.target)
         return _answers(group, link, view.own, view.provided)
 
     def is_meetable(self, group: Group, link: Link) -> bool:
-        """Tell the same of the candidates."""
+        """Return the same for candidates."""
         view = self._view(link.target)
         return _answers(group, link, view.own_candidate, view.provided_candidates)
 
     def holds(self, group: Group) -> bool:
-        """Tell whether a group holds with what will be there."""
+        """Return whether a group holds with the chosen packages."""
         if group.is_negative:
             return not self.is_met(group, group.links[0])
         return any(self.is_met(group, link) for link in group.links)
 
     def matters(self, group: Group) -> bool:
-        """Tell whether a group brings packages in or forbids them."""
+        """Return whether a group pulls in or forbids packages."""
         return self.recommends or group.is_critical
 
     def groups(self, package: Package) -> tuple[Group, ...]:
@@ -205,7 +205,7 @@ class State:
         return groups(package, self.universe.architecture)
 
     def is_broken(self, name: str, *, policy: bool = False) -> bool:
-        """Tell whether the chosen version of a name lacks something, under `policy` also a Recommends that counts."""
+        """Return whether the chosen version has an unsatisfied group; with `policy`, Recommends count if followed."""
         package = self.chosen(name)
         if package is None:
             return False
@@ -215,7 +215,7 @@ class State:
         return False
 
     def final_answers(self, group: Group, link: Link) -> list[str]:
-        """Return the names that will be there and answer to a link, the package called so first."""
+        """Return the chosen names that satisfy a link; the package of that name comes first."""
         view = self._final.get(link.target)
         if view is None:
             view = self._final[link.target] = self._look(link.target)
@@ -224,11 +224,11 @@ class State:
         return [name for name in dict.fromkeys(found) if not (group.is_negative and name == group.owner)]
 
     def held(self, group: Group) -> bool:
-        """Tell whether a group holds with what is installed now."""
+        """Return whether a group holds with the installed packages."""
         return any(self.is_met_now(link) for link in group.links) != group.is_negative
 
     def is_met_now(self, link: Link) -> bool:
-        """Tell whether what is installed now answers to a link."""
+        """Return whether an installed package satisfies a link."""
         current = self.installed.get(link.target)
         if current is not None and link.fits(current.version):
             return True
@@ -236,11 +236,11 @@ class State:
         return any(self.installed.get(owner.name) is owner and link.fits(version) for owner, version in found)
 
     def broken(self) -> tuple[str, ...]:
-        """Return the names whose chosen version lacks something."""
+        """Return the names whose chosen version is broken."""
         return tuple(name for name in dict.fromkeys((*self.installed, *self.marked())) if self.is_broken(name))
 
     def upgradable(self) -> tuple[tuple[str, Package], ...]:
-        """Return the installed names whose first candidate is another version."""
+        """Return the installed names whose initial candidate is another version."""
         if self._upgradable is None:
             self._upgradable = tuple(
                 (name, package) for name, package in self.installed.items() if self.first_candidate(name) is not package
@@ -248,7 +248,7 @@ class State:
         return self._upgradable
 
     def dependents(self, name: str) -> tuple[tuple[str, tuple[Link, ...]], ...]:
-        """Return the installed names with the links of theirs, neither negative nor idle, that name `name`."""
+        """Return the installed names with links to `name`, with these links; only positive groups that are followed."""
         if self._dependents is None:
             found: dict[str, dict[str, list[Link]]] = {}
             for owner, link in self._positive_links():
@@ -260,15 +260,15 @@ class State:
         return self._dependents.get(name, ())
 
     def _positive_links(self) -> Iterator[tuple[str, Link]]:
-        """Yield each installed name with each link of its groups that is neither negative nor idle."""
+        """Yield installed names and the links of their positive groups that are followed."""
         for owner, package in self.installed.items():
             groups = (group for group in self.groups(package) if self.matters(group) and not group.is_negative)
             yield from ((owner, link) for group in groups for link in group.links)
 
     def answers(self, group: Group, *, now: bool = False) -> list[Package]:
-        """Return who could meet a group, the best first: the candidates, or what is installed (`now`).
+        """Return the candidates, or with `now` the installed packages, that satisfy a group, best first.
 
-        What is installed already goes before everything new, whichever alternative it meets.
+        Installed packages come before new ones, in whichever alternative they are.
         """
         upgrades: list[Package] = []
         new: list[Package] = []
@@ -282,7 +282,7 @@ class State:
         return found if group.is_negative else [package for package in found if not self._is_forbidden(package.name)]
 
     def every_answer(self, group: Group) -> set[Package]:
-        """Return who could meet a group, candidates and installed together."""
+        """Return all candidates and installed packages that satisfy a group."""
         found = [*self._all(group, now=False), *self._all(group, now=True)]
         return {package for package in found if not self._is_forbidden(package.name)}
 
@@ -311,14 +311,14 @@ class State:
         return found
 
     def _ordered(self, packages: list[Package], target: str) -> list[Package]:
-        """Sort packages that meet one link as APT prefers them (depcache.cc, CompareProviders)."""
+        """Sort packages that satisfy one link by APT's preference (depcache.cc, CompareProviders)."""
         if len(packages) < 2:
             return packages
         keyed = sorted(((self._preference(package, target), package) for package in packages), key=lambda item: item[0])
         keys = [key for key, _ in keyed]
         if len(set(keys)) == len(keys):
             return [package for _, package in keyed]
-        # Only a tie needs the order of names, which costs a search through the index.
+        # The order of names is only needed for ties: it requires a search of the index.
         keyed.sort(key=lambda item: self.universe.rank(item[1].name), reverse=True)
         keyed.sort(key=lambda item: item[0])
         return [package for _, package in keyed]

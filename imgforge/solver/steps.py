@@ -1,7 +1,7 @@
-"""From the order of unpacking to single steps: when each package is unpacked, and which are configured in between.
+"""Split the order of unpacking into steps: when each package is unpacked, and which ones are configured in between.
 
-Most packages are configured at the very end, all together. In between are those that a Pre-Depends needs, and Essential
-ones with all that they need.
+Most packages are configured together at the end. Configured in between are pre-dependencies, and Essential packages
+with their dependencies.
 
 Source: apt 2.6, apt-pkg/packagemanager.cc (SmartUnPack, SmartConfigure, OrderInstall).
 """
@@ -17,14 +17,14 @@ from imgforge.solver.targets import Targets
 from imgforge.solver.values import Action, Step
 
 _ROUNDS = 64
-"""How often the relations of one package are gone through before it counts as a knot; APT goes on for 5,000."""
+"""Maximum passes over the relations of one package before a cycle is assumed. APT's limit is 5,000."""
 
 
 def steps(targets: Targets, *, essential: Iterable[str]) -> tuple[Step, ...]:
-    """Return every step of an installation in its order.
+    """Return all steps of an installation, in order.
 
     Args:
-        targets: what is there and what will be.
+        targets: the packages before and after the installation.
         essential: the names of all Essential packages.
     """
     at_once = immediate(targets, sorted(essential))
@@ -40,7 +40,7 @@ def steps(targets: Targets, *, essential: Iterable[str]) -> tuple[Step, ...]:
 
 
 class _Sequence:
-    """The steps so far. What cannot be configured yet, because of a cycle, is left for the end."""
+    """The steps so far. Packages that cannot be configured yet because of a cycle are left for the end."""
 
     def __init__(self, targets: Targets) -> None:
         self._targets = targets
@@ -50,7 +50,7 @@ class _Sequence:
         self.steps: list[Step] = []
 
     def force(self, name: str) -> None:
-        """Unpack a package whose Pre-Depends cannot be configured first: a base from nothing has such cycles."""
+        """Unpack a package before its Pre-Depends are configured. A base from scratch has such cycles."""
         if name not in self.unpacked:
             self.unpacked.add(name)
             self.steps.append(Step(Action.UNPACK, self._targets.install[name]))
@@ -62,7 +62,7 @@ class _Sequence:
             self.steps.append(Step(Action.CONFIGURE, self._targets.install[name]))
 
     def unpack(self, name: str, *, at_once: bool) -> bool:
-        """Unpack a package after what must be done before, and configure it `at_once`."""
+        """Unpack a package after its prerequisites; with `at_once`, also configure it."""
         package = self._targets.install[name]
         is_looping = name in self._looping
         is_ready = True
@@ -108,7 +108,7 @@ class _Sequence:
         return False, False
 
     def _make_way(self, name: str, group: Group, *, is_looping: bool) -> bool:
-        """Upgrade first what conflicts with a package as it is now."""
+        """Upgrade installed packages whose current version conflicts with a package."""
         is_changed = False
         for package in self._targets.all(group, group.links[0]):
             other = package.name
@@ -121,7 +121,7 @@ class _Sequence:
         return is_changed
 
     def _inside(self, name: str, other: str, *, unpack: bool, at_once: bool) -> bool:
-        """Work on another package while this one waits; a package that waits already is not waited for again."""
+        """Process another package while this one is pending. Pending packages are not processed again."""
         was_looping = name in self._looping
         self._looping.add(name)
         try:
@@ -144,7 +144,7 @@ class _Sequence:
         return [group for group in groups if group.field in ("Depends", "Pre-Depends")]
 
     def _unpack_needed(self, name: str, *, is_looping: bool) -> list[Group] | None:
-        """Unpack what the package needs and is not there yet; return the groups that still want configuring."""
+        """Unpack missing dependencies of a package; return the groups that still need configuring."""
         waiting: list[Group] = []
         for _ in range(_ROUNDS):
             is_changed = False

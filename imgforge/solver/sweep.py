@@ -1,7 +1,7 @@
-"""Tidying up: no new package stays that nothing leads to.
+"""Remove marks of new packages that nothing depends on.
 
-An alternative that failed half way leaves behind what it had brought in. APT drops it (depcache.cc, MarkRequired and
-Sweep), and for that Suggests count too: what is suggested by something that stays, stays. So does what is Protected.
+A failed alternative leaves its dependencies marked. APT removes those (depcache.cc, MarkRequired and Sweep). Suggests
+count for this: a package stays if a remaining one suggests it. Protected packages stay as well.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from imgforge.solver.state import State
 
 
 def sweep(state: State, marking: Marking) -> None:
-    """Take back what is not needed; what was asked for, is protected or installed stays as it is."""
+    """Unmark packages that are not needed; requested, protected and installed packages stay."""
     reached = _reached(state)
     for name in state.marked():
         if name not in reached and name not in state.installed:
@@ -23,14 +23,14 @@ def sweep(state: State, marking: Marking) -> None:
 
 
 def is_sound(state: State) -> bool:
-    """Tell whether nothing is broken and nothing installed would go."""
+    """Return whether nothing is broken and no installed package would be removed."""
     return not state.removed() and not state.broken()
 
 
 def obstacle(state: State) -> str | None:
-    """Return a new package that nobody asked for and that conflicts with something; None when there is none.
+    """Return a new, not requested package that conflicts with another one, or None.
 
-    Of two that conflict the one that is less wanted: neither installed, nor asked for, nor indispensable for that.
+    Of two conflicting packages, it is the dispensable one: neither installed, nor requested, nor needed for a request.
     """
     marked = state.marked()
     dispensable = [name for name in marked if name not in state.protected and name not in state.installed]
@@ -45,7 +45,7 @@ def obstacle(state: State) -> str | None:
 
 
 def _reached(state: State) -> set[str]:
-    """Return the names to which relations lead from what is installed, protected or asked for."""
+    """Return the names reachable by relations from installed, protected and requested packages."""
     there: dict[str, Package] = {}
     for name in (*state.installed, *state.marked()):
         package = state.chosen(name)
@@ -66,7 +66,7 @@ def _reached(state: State) -> set[str]:
 
 
 def _newest(answers: list[Package]) -> list[str]:
-    """Return the names, of packages from one source only those of its newest version (depcache.cc, MarkPackage)."""
+    """Return the names; of packages from the same source, only the newest version's (depcache.cc, MarkPackage)."""
     newest: dict[str, bytes] = {}
     for package in answers:
         key = sort_key(package.source_version)
@@ -75,6 +75,6 @@ def _newest(answers: list[Package]) -> list[str]:
 
 
 def every_positive(state: State, package: Package) -> list[Group]:
-    """Return all groups of a package that want something, Recommends and Suggests among them, followed or not."""
+    """Return all positive groups of a package, including Recommends and Suggests, whether or not they are followed."""
     positive = [group for group in state.groups(package) if not group.is_negative]
     return [*positive, *suggestions(package, state.universe.architecture)]

@@ -1,4 +1,4 @@
-"""Who answers to a link among what is installed and what will be: the ground of imgforge.solver.order and .steps."""
+"""Packages that satisfy links, before and after an installation. The basis of imgforge.solver.order and .steps."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class Targets:
     """The packages before and after an installation, and the relations between them."""
 
     def __init__(self, install: Iterable[Package], state: State) -> None:
-        """Look at an installation.
+        """Prepare the lookup.
 
         Args:
-            install: what is to be installed or upgraded.
-            state: the resolve that decided it.
+            install: the packages to install or upgrade.
+            state: the state of the resolve.
         """
         self._state = state
         self.install = {package.name: package for package in install}
@@ -30,9 +30,9 @@ class Targets:
         return self._state.groups(package)
 
     def all(self, group: Group, link: Link) -> tuple[Package, ...]:
-        """Return the versions, old and new, that answer to a link: those called so first, then providers.
+        """Return the old and new versions that satisfy a link: packages of that name first, then providers.
 
-        APT has the provider read last at the front of its list (pkgcachegen.cc, NewProvides).
+        Providers are in reverse order, because APT prepends each one to its list (pkgcachegen.cc, NewProvides).
         """
         found = self._found.get(link)
         if found is None:
@@ -54,7 +54,7 @@ class Targets:
         return found
 
     def backward(self, name: str) -> list[tuple[Package, Group, Link]]:
-        """Return the links to a name, or to what it provides, of packages that will be upgraded, as they are now."""
+        """Return the links to a name, or to what it provides, of the installed versions of packages to be upgraded."""
         package = self.install[name]
         targets = set(self._state.targets(package))
         if name in self.installed:

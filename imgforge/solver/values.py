@@ -1,4 +1,4 @@
-"""What a resolve is asked, and what it answers."""
+"""The input and output of the resolver."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from imgforge.deb import version as versions
 
 @attrs.frozen
 class Request:
-    """A package that must be there afterwards.
+    """A requested package.
 
     Attributes:
-        name: a package's, or a virtual name that exactly one package provides.
-        operator: one of the relations of Policy 7.1, or None when any version will do.
-        version: what the operator compares with.
+        name: the name of a package, or a virtual name with a single provider.
+        operator: one of the relations in Policy 7.1; None accepts any version.
+        version: the version for the operator.
     """
 
     name: str
@@ -25,11 +25,11 @@ class Request:
     version: str | None = None
 
     def __str__(self) -> str:
-        """Return the request as a relation field would write it."""
+        """Return the request in the syntax of a relation field."""
         return f"{self.name} ({self.operator} {self.version})" if self.operator else self.name
 
     def fits(self, package: Package) -> bool:
-        """Tell whether a version of the package answers the request."""
+        """Return whether a version of the package satisfies the request."""
         if self.operator is None or self.version is None:
             return True
         return versions.satisfies(package.version, self.operator, self.version)
@@ -37,12 +37,12 @@ class Request:
 
 @attrs.frozen
 class Reason:
-    """One link of the chain that brings a package in.
+    """One link in the chain of dependencies from a request to a package.
 
     Attributes:
-        package: the name of the package that needs something.
-        field: the relation field that says so, or ``Essential`` or ``Priority`` for a base from nothing.
-        relation: the group of alternatives, as the field writes it; empty when the package itself was asked for.
+        package: the name of the dependent package.
+        field: the relation field, or ``Essential`` or ``Priority`` for a base from scratch.
+        relation: the group of alternatives, as written in the field; empty for a requested package.
     """
 
     package: str
@@ -50,12 +50,12 @@ class Reason:
     relation: str = ""
 
     def __str__(self) -> str:
-        """Return the link for people."""
+        """Return a text for people."""
         return f"{self.package} {self.field}: {self.relation}" if self.field else self.package
 
 
 class Action(enum.Enum):
-    """What a step does with a package."""
+    """The kind of a step."""
 
     UNPACK = "unpack"
     CONFIGURE = "configure"
@@ -71,13 +71,13 @@ class Step:
 
 @attrs.frozen
 class Solution:
-    """The answer.
+    """The result of a resolve.
 
     Attributes:
-        steps: what to do with the packages to install, in APT's order: each is unpacked once and configured once.
-        keep: installed packages that stay as they are.
-        requested: names of the packages that were asked for: APT marks them as installed by hand.
-        reasons: for each package to install, the shortest chain from a request to it.
+        steps: the steps of the installation in APT's order. Each package is unpacked once and configured once.
+        keep: installed packages that stay unchanged.
+        requested: names of the requested packages; APT marks them as manually installed.
+        reasons: for each package to install, the shortest chain from a request.
     """
 
     steps: tuple[Step, ...]
@@ -87,9 +87,9 @@ class Solution:
 
     @property
     def install(self) -> tuple[Package, ...]:
-        """The packages to install, in the order in which they are unpacked."""
+        """The packages to install, in the order of unpacking."""
         return tuple(step.package for step in self.steps if step.action is Action.UNPACK)
 
     def reason(self, name: str) -> tuple[Reason, ...]:
-        """Return the chain that brings a package in, from the request on; empty when the solution has no such name."""
+        """Return the chain from a request to a package; empty for unknown names."""
         return self.reasons.get(name, ())

@@ -122,7 +122,7 @@ def rule_of(archive: Archive, **more: object) -> dict[str, object]:
 
 def test_sources_beside_those_of_a_base_need_a_policy_that_allows_them(world: World, other: Archive) -> None:
     told = refused(world)
-    assert "are the limit, and no policy allows others" in told["sources"]
+    assert "are the only ones allowed, and no policy allows others" in told["sources"]
     told = refused(under(world, image=[{"names": ["x"], "non-root": True}]))
     assert list(told) == ["sources"]
     known = [rule_of(world.ground), rule_of(world.archive)]

@@ -71,7 +71,7 @@ def test_what_no_rule_names_is_refused_without_asking_it(shop: Shop) -> None:
         with pytest.raises(RefusedError) as caught:
             copy()
         assert list(policies.by_rule(caught.value)) == ["publish"]
-        assert "docker://registry.example.org/web/shop: is none that images go to" in str(caught.value)
+        assert "docker://registry.example.org/web/shop: not an allowed repository" in str(caught.value)
 
 
 def test_the_machine_s_own_registry_is_open_where_no_rule_means_it(shop: Shop, registry: Proxy) -> None:
@@ -94,7 +94,7 @@ def test_a_refusal_names_the_rule_and_the_key(shop: Shop) -> None:
         shop.push(f"{shop.web}/shop:1", shop.stranger)
     told = policies.by_rule(caught.value)["publish.signed-by"]
     assert told.startswith(f"policy publish.signed-by ({shop.world.settings.policy}:")
-    assert told.endswith("expected a signature by 'publisher', got none that is good")
+    assert told.endswith("expected a signature by 'publisher', got no valid one")
 
 
 def test_one_more_tag_needs_no_key_where_the_image_is_signed_already(shop: Shop, registry: Proxy) -> None:
@@ -168,7 +168,7 @@ def test_a_consumer_takes_what_the_policy_s_key_signed(shop: Shop, registry: Pro
     third = shop.world.path / Signer.of(shop.world, "third").public
     with pytest.raises(SignatureError):
         imgforge.verify(target, keys=(str(third),), settings=settings)
-    with pytest.raises(RefusedError, match="is none that images go to"):
+    with pytest.raises(RefusedError, match="not an allowed repository"):
         imgforge.verify("docker://elsewhere.example.org/web/shop:1", settings=settings)
 
 

@@ -19,7 +19,7 @@ IMAGES = (
 )
 EVERYTHING = "(what is meant of this registry? '**' is everything)"
 BELOW = "must be a path below the policy's directory, without '.', '..' or '//', got"
-REASON = "must be a reason, in one line, got 'ok' (a reason has two words at least)"
+REASON = "must be a reason, in one line, got 'ok' (a reason has at least two words)"
 PATH = "must be an absolute path, with * for a part of a name and ** across slashes, got"
 
 HOSTILE = {

@@ -69,7 +69,7 @@ def test_an_empty_list_publishes_nowhere_but_here() -> None:
     nothing = policy.load("imgforge-policy: 1\npublish: []\n", file="p.yaml")
     refused = publish.refusals(nothing, Reference.parse(WEB), signers=PUBLISHER, places=Places())
     assert [refusal.text for refusal in refused] == [
-        "docker://registry.example.org/web/shop: is none that images go to: expected no repository at all"
+        "docker://registry.example.org/web/shop: not an allowed repository: expected no repository at all"
     ]
     assert publish.refusals(nothing, Reference.parse("docker://127.0.0.1:5000/a"), signers=PUBLISHER) == ()
 

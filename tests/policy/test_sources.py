@@ -77,7 +77,7 @@ def test_a_package_is_judged_by_every_suite_that_it_may_be_from() -> None:
     assert [(refusal.text, refusal.hint) for refusal in told_] == [
         (
             "package 'nginx' is not allowed from source 'debian', backports main: expected git",
-            "give each suite its own source, so that the lock says which one a package is from",
+            "give each suite its own source, so that the lock records which one a package is from",
         )
     ]
     known = attrs.evolve(unknown, suites=("stable",))

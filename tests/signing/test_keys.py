@@ -94,7 +94,7 @@ def test_an_empty_passphrase_is_one() -> None:
 @pytest.mark.parametrize("taken", ["k.key", "k.pub"])
 def test_a_key_is_never_overwritten(tmp_path: Path, taken: str) -> None:
     (tmp_path / taken).write_bytes(b"old")
-    with pytest.raises(SigningKeyError, match="is there already"):
+    with pytest.raises(SigningKeyError, match="already exists"):
         keygen.write(keygen.generate(SECRET), tmp_path / "k")
     assert [path.name for path in tmp_path.iterdir()] == [taken]
 
