@@ -163,7 +163,7 @@ class _Complaints:
             for group in self._state.groups(package)
             if group.is_critical and not self._state.holds(group)
         ]
-        # A package is given up at its first failure, so most of its other relations fail only because they were not tried.
+        # A package is given up at its first failure: most of its other relations fail only because nobody tried them.
         found = [(package, group, self._obstacle(group, seen={package.name})) for package, group in groups]
         named = [entry for entry in found if entry[2]] or [
             (package, group, "nothing meets it") for package, group in groups
