@@ -42,7 +42,7 @@ class ImagePattern:
 
     Attributes:
         transport: one of `oci.reference`'s, or ``scratch``.
-        host: the registry, in lower case. Never a pattern: ``docker://example.org*`` would match hosts of strangers.
+        host: the registry, in lower case. Never a pattern: ``docker://example.org*`` would match hosts of other owners.
         path: pattern for the repository, path or name.
     """
 
