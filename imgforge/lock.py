@@ -62,7 +62,7 @@ class LockedPackage:
         size: size of the ``.deb`` in bytes.
         digest: digest of the ``.deb``.
         source: name of its source.
-        requested: whether the manifest requests it; False if it is only a dependency.
+        requested: whether it was requested, by the manifest or for an image from scratch; False for a dependency.
     """
 
     name: Annotated[str, names.PACKAGE]

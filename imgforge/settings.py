@@ -41,7 +41,7 @@ def _place(what: str, variable: str, fallback: str, *, below: str) -> Path:
         return Path(given)
     base = _base(variable, fallback)
     if base is None:
-        error = UsageError(f"home directory: this user has none, and the {what} goes below it")
+        error = UsageError(f"home directory: this user has none, and the {what} is in it by default")
         error.add_note(f"set it with --{what} or IMGFORGE_{what.upper()}")
         raise error
     return base / below

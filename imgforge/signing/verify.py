@@ -270,7 +270,7 @@ def _signer(signatures: tuple[bytes, ...], data: bytes, *, hint: str, trust: Tru
         if any(key.verifies(signature, data) for signature in signatures):
             return key
     if hint:
-        raise ChangedError(f"{what}: expected a signature by {candidates[0]}, got other bytes than that key signed")
+        raise ChangedError(f"{what}: expected a signature by {candidates[0]}, got one that does not verify")
     raise WrongKeyError(f"{what}: expected a signature by {names}, got one by another key, or of other bytes")
 
 
@@ -285,4 +285,4 @@ def _in_force(key: PublicKey, claims: Claims, *, trust: Trust, what: str) -> Non
         )
     expires = claims.expires
     if expires is not None and trust.now > expires:
-        raise ExpiredSignatureError(f"{what}: expected a signature that counts now, got one until {rfc3339(expires)}")
+        raise ExpiredSignatureError(f"{what}: expected a signature valid now, got one valid until {rfc3339(expires)}")
