@@ -211,5 +211,5 @@ LEAKED: tuple[Published, ...] = (
 )
 """Tokens that their owners published by mistake or in a bug report, long ago and on all Debian mirrors.
 
-They do not belong to the person who builds an image and cannot revoke them. Add a token only with its origin.
+The person who builds an image does not own them and cannot revoke them. Add a token only with its origin.
 """

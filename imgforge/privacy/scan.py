@@ -257,7 +257,7 @@ class _Scanner:
             self._embedded(place, b"".join(suspect))
 
     def add(self, place: Place, hits: Iterable[Hit], data: bytes = b"") -> None:
-        """Add hits as findings, without duplicates and known false positives."""
+        """Add hits as findings, except duplicates and known false positives."""
         for hit in hits:
             if hit.kind == ARCHIVE:
                 self._hidden(place, hit)

@@ -225,7 +225,7 @@ def _bundled(
     referrers: Iterable[Manifest], predicate_type: str, *, digest: Digest, trust: Trust, read: Read, what: str
 ) -> Iterator[Callable[[], Verified]]:
     for manifest in referrers:
-        # A referrer's annotations are not signed. They only avoid fetching an SBOM in search of a signature.
+        # A referrer's annotations are not signed. They only serve to skip SBOMs in search of a signature.
         if not bundle.is_one(manifest) or (bundle.predicate_type(manifest) or predicate_type) != predicate_type:
             continue
 

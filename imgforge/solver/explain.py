@@ -134,7 +134,7 @@ def refuse_apart(state: State) -> None:
 
 
 def _apart(state: State) -> Iterator[str]:
-    """Describe such pairs. Only packages of equal version that are both Multi-Arch: same can be co-installed."""
+    """Describe packages that cannot be co-installed; only equal versions that are both Multi-Arch: same can."""
     marked = state.marked()
     for other in state.foreign:
         package = marked.get(other.name)
