@@ -1,8 +1,8 @@
-"""What may be opened for a manifest: transports, directories, hosts and addresses. Pure: it decides, others open.
+"""Restrictions on what a manifest may access: transports, directories, hosts and addresses. Pure: opens nothing.
 
-A service builds manifests of strangers, and a manifest names paths, registries and mirrors. `Settings.restricted` makes
-an `Access` that allows what the service lists and nothing else; without one, everything is allowed that this user can
-reach. The check is made where something is opened, of the very path, host or address that is opened.
+A service builds untrusted manifests, which name paths, registries and mirrors. `Settings.restricted` creates an
+`Access` that allows only what the service lists; by default everything is allowed that the user can access. The check
+takes place where something is opened, for the exact path, host or address.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NUMERIC = re.compile(r"(?:0[xX][0-9a-fA-F]*|[0-9]+)\.?\Z")
-"""The last label of a name that a resolver takes for an IPv4 address (WHATWG URL, "ends in a number checker")."""
+"""Last label of names that resolvers interpret as an IPv4 address (WHATWG URL, "ends in a number checker")."""
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class RestrictedError(PolicyError):
-    """The settings of the service that builds do not allow it; the text names the restriction."""
+    """The restrictions of the build service forbid an access. The message names the restriction."""
 
 
 def _networks(texts: Iterable[str]) -> tuple[Network, ...]:
@@ -46,15 +46,15 @@ def _paths(values: Iterable[Path] | None) -> tuple[Path, ...] | None:
 
 @attrs.frozen(kw_only=True)
 class Access:
-    """What may be opened.
+    """What may be accessed.
 
     Attributes:
         transports: of references: ``docker``, ``store``, ``oci``, ``oci-archive``, ``docker-archive``; None for all.
-        roots: directories below which files may be read and written that a manifest or a reference names; None for all.
-        hosts: of registries and mirrors: ``HOST``, ``HOST:PORT``, ``*.DOMAIN`` or ``*``; without a port, those of http
-            and https; None for all.
-        networks: addresses that may be connected to though they are private, as ``172.16.0.0/12``.
-        copied: bytes that the files of one manifest may have together; None for no limit.
+        roots: directories for files that a manifest or reference names, to read and write; None for all.
+        hosts: registries and mirrors: ``HOST``, ``HOST:PORT``, ``*.DOMAIN`` or ``*``; without a port, the default ports
+            of http and https; None for all.
+        networks: private networks that are allowed, such as ``172.16.0.0/12``.
+        copied: total size of the files of a manifest in bytes; None for no limit.
     """
 
     transports: tuple[str, ...] | None = attrs.field(default=None, converter=_optional)
@@ -64,10 +64,10 @@ class Access:
     copied: int | None = None
 
     def transport(self, name: str, *, what: str) -> None:
-        """Refuse a transport that is not listed.
+        """Check a transport.
 
         Raises:
-            RestrictedError: it is not.
+            RestrictedError: it is not allowed.
         """
         if self.transports is not None and name not in self.transports:
             raise RestrictedError(
@@ -75,10 +75,10 @@ class Access:
             )
 
     def path(self, path: Path, *, what: str) -> Path:
-        """Return a path without symlinks, which is what must be opened; refuse one outside of the roots.
+        """Resolve symlinks and check the path; the result must be opened.
 
         Raises:
-            RestrictedError: it lies elsewhere.
+            RestrictedError: it is outside of the roots.
         """
         real = Path(posixpath.realpath(path))
         if self.roots is not None and not any(real.is_relative_to(root) for root in self.roots):
@@ -86,10 +86,10 @@ class Access:
         return real
 
     def url(self, url: str, *, what: str) -> None:
-        """Refuse a URL whose host is not listed, or whose path is outside of the roots.
+        """Check the host of a URL, or the path of a file URL.
 
         Raises:
-            RestrictedError: it is.
+            RestrictedError: the host is not allowed, or the path is outside of the roots.
         """
         try:
             parts = urlsplit(url)
@@ -102,10 +102,10 @@ class Access:
         self.host(parts.hostname or "", port, what=what)
 
     def host(self, host: str, port: int | None, *, what: str) -> None:
-        """Refuse a host that is not listed, or that is an address which may not be connected to.
+        """Check a host, and its address if it is given as one.
 
         Raises:
-            RestrictedError: it is.
+            RestrictedError: it is not allowed.
         """
         if self.hosts is None:
             return
@@ -116,16 +116,16 @@ class Access:
             self.address(literal, port, host=name, what=what)
 
     def address(self, address: Address | str, port: int | None, *, host: str, what: str) -> None:
-        """Refuse to connect to an address that is not a public one.
+        """Check an address before connecting; by default only public ones are allowed.
 
         Args:
-            address: that a host's name stands for.
-            port: of the connection.
-            host: its name; an address that is listed as a host may be private.
-            what: names the object in messages.
+            address: the address that the host's name resolved to.
+            port: port of the connection.
+            host: the host's name. A private address is allowed if it is itself listed as a host.
+            what: name of the object, for error messages.
 
         Raises:
-            RestrictedError: it is private, and neither listed nor in one of the networks.
+            RestrictedError: the address is private, and neither listed nor in an allowed network.
         """
         if self.hosts is None:
             return
@@ -138,22 +138,22 @@ class Access:
                 raise RestrictedError(f"{what}: host {name[:200]!r} is {found}, which is not public (networks)")
 
     def size(self, count: int, *, what: str) -> None:
-        """Refuse more bytes of files than one manifest may copy.
+        """Check the total size of the files that a manifest copies.
 
         Raises:
-            RestrictedError: there are more.
+            RestrictedError: it exceeds the limit.
         """
         if self.copied is not None and count > self.copied:
             raise RestrictedError(f"{what}: expected at most {self.copied} bytes of files (copied), got more")
 
     @property
     def is_restricted(self) -> bool:
-        """Whether anything is not allowed."""
+        """Whether there are any restrictions."""
         return self != ANYTHING
 
 
 ANYTHING = Access()
-"""Everything that this user can reach."""
+"""No restrictions."""
 
 
 def _matches(pattern: str, name: str, port: int | None) -> bool:
@@ -168,7 +168,7 @@ def _matches(pattern: str, name: str, port: int | None) -> bool:
 
 
 def _split(pattern: str) -> tuple[str, int | None]:
-    """Return the host and the port of a pattern; an address of IPv6 with a port stands in brackets."""
+    """Split a pattern into host and port. IPv6 addresses with a port are in brackets."""
     host, colon, port = pattern.rpartition(":")
     if not colon or not port.isdecimal() or (":" in host and not host.endswith("]")):
         return pattern.strip("[]"), None
@@ -176,10 +176,10 @@ def _split(pattern: str) -> tuple[str, int | None]:
 
 
 def _literal(name: str, what: str) -> Address | None:
-    """Return the address that a host is; None for a name.
+    """Return the address if a host is one, else None.
 
     Raises:
-        RestrictedError: it is an address in a form that programs read differently: octal, hexadecimal, or short.
+        RestrictedError: an ambiguous form of an address: octal, hexadecimal or abbreviated.
     """
     try:
         return ipaddress.ip_address(name.partition("%")[0])
@@ -191,7 +191,7 @@ def _literal(name: str, what: str) -> Address | None:
 
 
 def _meant(address: Address) -> tuple[Address, ...]:
-    """Return an address and those of IPv4 that it may lead to."""
+    """Return the address itself, and the IPv4 addresses embedded in it."""
     if isinstance(address, ipaddress.IPv4Address):
         return (address,)
     if address.ipv4_mapped is not None:

@@ -1,6 +1,6 @@
-"""The configuration file: what imgforge uses on a machine, or for a user, unless it is told otherwise.
+"""The configuration file: defaults of a machine or a user.
 
-It says how bytes are reached, never what an image is: nothing in it can change a digest. docs/cli.md describes it.
+It affects how data is fetched, but never the content of an image: no digest depends on it. Documented in docs/cli.md.
 """
 
 import os
@@ -17,7 +17,7 @@ from imgforge.errors import ManifestError, Position, Problem, UsageError
 from imgforge.limits import SIZE_PATTERN, TIME_PATTERN, Limits, seconds, size
 
 VERSION = 1
-"""The format's version, which a file gives as ``imgforge: 1``."""
+"""The format version, given as ``imgforge: 1``."""
 
 _CAP = 1 << 20
 _MACHINE = Path("/etc/imgforge/config.yaml")
@@ -28,12 +28,12 @@ URI = Rule("a URI with http, https or file", pattern=r"(https?://|file:/)\S+")
 
 SIZE = Rule("a size such as '4 GiB'", pattern=SIZE_PATTERN)
 TIME = Rule("a time such as '90 seconds' or '2 hours'", pattern=TIME_PATTERN)
-COUNT = Rule("a number from 16 to 4194304", least=16, most=1 << 22)  # Linux has no more process ids
+COUNT = Rule("a number from 16 to 4194304", least=16, most=1 << 22)  # Linux's maximum number of process ids
 
 
 @attrs.frozen(field_transformer=checked, kw_only=True)
 class LimitsSection:
-    """What one file says about limits; see `imgforge.limits.Limits`."""
+    """Limits in a configuration file; see `imgforge.limits.Limits`."""
 
     memory: Annotated[str, SIZE] | None = None
     processes: Annotated[int, COUNT] | None = None
@@ -44,9 +44,9 @@ class LimitsSection:
     image: Annotated[str, SIZE] | None = None
 
     def over(self, below: Limits) -> Limits:
-        """Return limits in which this section counts before others."""
-        said = {name: value for name, value in attrs.asdict(self).items() if value is not None}
-        read = {name: size(value) for name, value in said.items() if name not in ("processes", "time")}
+        """Return limits, overridden by those of this section."""
+        given = {name: value for name, value in attrs.asdict(self).items() if value is not None}
+        read = {name: size(value) for name, value in given.items() if name not in ("processes", "time")}
         if self.processes is not None:
             read["processes"] = self.processes
         if self.time is not None:
@@ -56,11 +56,11 @@ class LimitsSection:
 
 @attrs.frozen(field_transformer=checked)
 class Configuration:
-    """What one file says.
+    """A configuration file.
 
     Attributes:
-        mirrors: pairs of a suite, or the beginning of a URI, and the URI to use in its stead.
-        limits: how much a command in an image, and an image, may use.
+        mirrors: pairs of a suite, or a prefix of a URI, and the URI to use instead.
+        limits: resource limits of commands and images.
     """
 
     mirrors: tuple[tuple[Annotated[str, MIRRORED], Annotated[str, URI]], ...] = attrs.field(default=(), repr=False)
@@ -68,7 +68,7 @@ class Configuration:
 
 
 def limits(files: Iterable[Configuration]) -> Limits:
-    """Return the limits of configuration files, what counts most first, above the defaults."""
+    """Merge the limits of configuration files with the defaults; the first file has precedence."""
     found = Limits()
     for file in reversed(tuple(files)):
         found = file.limits.over(found) if file.limits else found
@@ -76,10 +76,10 @@ def limits(files: Iterable[Configuration]) -> Limits:
 
 
 def parse(text: str, *, file: str) -> Configuration:
-    """Read a configuration file's text.
+    """Parse a configuration file.
 
     Raises:
-        ManifestError: it is not what the format says; all problems together.
+        ManifestError: with all problems found.
     """
     reading = yaml.read_versioned(text, file=file, key="imgforge")
     binder = Binder(reading.problems)
@@ -92,12 +92,12 @@ def parse(text: str, *, file: str) -> Configuration:
 
 
 def places(home: Path | None) -> tuple[Path, ...]:
-    """Return the files that are looked for, what counts most first: the user's and the machine's.
+    """Return the paths of configuration files in order of precedence: the user's, then the machine's.
 
-    ``$IMGFORGE_CONFIG`` names one to read in their stead, or none when it is empty.
+    ``$IMGFORGE_CONFIG`` replaces both; if it is empty, none is read.
 
     Args:
-        home: the user's directory of configuration, for example ``~/.config``, if there is one.
+        home: the user's configuration directory, for example ``~/.config``, if any.
     """
     given = os.environ.get("IMGFORGE_CONFIG")
     if given is not None:
@@ -106,11 +106,11 @@ def places(home: Path | None) -> tuple[Path, ...]:
 
 
 def read(path: Path) -> Configuration:
-    """Read a configuration file; one that does not exist says nothing.
+    """Read a configuration file. A missing file has no settings.
 
     Raises:
         UsageError: it cannot be read.
-        ManifestError: it is not what the format says.
+        ManifestError: with all problems found.
     """
     try:
         with disk.open_file(path) as stream:

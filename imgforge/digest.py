@@ -1,6 +1,6 @@
-"""The digest: an algorithm and a hexadecimal hash, as OCI writes it.
+"""Digests as in OCI: an algorithm and a hexadecimal hash.
 
-Source: OCI image-spec, descriptor.md, section "Digests". Only sha256 is made; sha512 is read, as the
+Source: OCI image-spec, descriptor.md, section "Digests". imgforge computes only sha256, but accepts sha512, because the
 specification registers both.
 """
 
@@ -25,24 +25,24 @@ def _is_hash(instance: Digest, _attribute: attrs.Attribute[str], value: str) -> 
 
 @attrs.frozen(order=True)
 class Digest:
-    """``algorithm:hex``; equal digests mean equal bytes."""
+    """``algorithm:hex``. Equal digests mean equal bytes."""
 
     algorithm: str
     hex: str = attrs.field(validator=_is_hash)
 
     @classmethod
     def parse(cls, text: str) -> Digest:
-        """Read ``sha256:…``.
+        """Parse ``sha256:…``.
 
         Raises:
-            IntegrityError: the text is no digest of a known algorithm.
+            IntegrityError: not a digest, or of an unknown algorithm.
         """
         algorithm, _, value = text.partition(":")
         return cls(algorithm, value)
 
     @classmethod
     def of(cls, data: bytes) -> Digest:
-        """Return the sha256 digest of bytes."""
+        """Compute the sha256 digest of data."""
         return cls("sha256", hashlib.sha256(data).hexdigest())
 
     def __str__(self) -> str:
@@ -56,15 +56,15 @@ class Digest:
 
 
 def check(data: bytes, expected: Digest, *, what: str) -> bytes:
-    """Return the bytes when they are the expected ones.
+    """Verify the digest of data, and return the data.
 
     Args:
         data: the whole content.
-        expected: the digest that vouches for it.
-        what: the object's name in the message.
+        expected: the expected digest.
+        what: name of the object, for the error message.
 
     Raises:
-        IntegrityError: they hash to something else.
+        IntegrityError: the digest does not match.
     """
     got = hashlib.new(expected.algorithm, data).hexdigest()
     if got != expected.hex:

@@ -1,8 +1,8 @@
-"""Every error that imgforge raises on purpose.
+"""All errors that imgforge raises on purpose.
 
-One root, `ImgforgeError`. A class says whose fault it is; its exit code is a class attribute that only
-`__main__` turns into an exit. Texts are lower case, object first, then what was expected and what came.
-A hint for the reader goes to `error.add_note()`: the command line prints notes as ``hint: …``.
+They share the root `ImgforgeError`. The class identifies whose fault it is and has an exit code, which only `__main__`
+uses. Messages are lower case: object first, then expected and got. Hints are notes (`error.add_note()`), which the
+command line prints as ``hint: …``.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ import attrs
 
 
 class ImgforgeError(Exception):
-    """The root: anything that imgforge refuses or cannot do."""
+    """Root of all errors of imgforge."""
 
     exit_code = 1
 
 
 class UsageError(ImgforgeError):
-    """The caller asked for something that does not exist or does not fit together."""
+    """The caller requested something that does not exist or is inconsistent."""
 
     exit_code = 2
 
 
 @attrs.frozen(order=True)
 class Position:
-    """A place in a file that a person wrote; line and column count from 1."""
+    """A position in a text file; line and column count from 1."""
 
     file: str
     line: int
     column: int
 
     def __str__(self) -> str:
-        """Return ``file:line:column``, as compilers print it."""
+        """Return ``file:line:column``, like compilers."""
         return f"{self.file}:{self.line}:{self.column}"
 
 
 @attrs.frozen(order=True)
 class Problem:
-    """One thing that is wrong at one place."""
+    """A problem at a position."""
 
     position: Position
     text: str
@@ -51,69 +51,69 @@ class Problem:
 
 
 class ManifestError(ImgforgeError):
-    """A manifest, lock or policy file is not what its format says; carries every problem found in the file."""
+    """A manifest, lock or policy file is invalid. Has all problems found in the file."""
 
     exit_code = 2
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
-        """Keep the problems in the order of their position."""
+        """Store the problems, sorted by position."""
         self.problems = tuple(sorted(problems))
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
 class StaleLockError(ImgforgeError):
-    """The lock does not answer the manifest any more, and the caller said that it must."""
+    """The lock does not match the manifest, and the caller requires that it does."""
 
     exit_code = 3
 
 
 class ResolveError(ImgforgeError):
-    """No set of packages answers the request; the text names both sides of the conflict."""
+    """No set of packages satisfies the request. The message names both sides of the conflict."""
 
     exit_code = 4
 
 
 class FetchError(ImgforgeError):
-    """Bytes could not be had: the network, a mirror, a registry, or ``--offline`` without a cached copy."""
+    """Data is unavailable because of the network, a mirror, a registry, or ``--offline`` without a cached copy."""
 
     exit_code = 5
 
 
 class IntegrityError(ImgforgeError):
-    """Bytes are not what a digest, a signature or a format says; never retried, never used."""
+    """Data does not match its digest, signature or format. It is not used, and the operation is not retried."""
 
     exit_code = 6
 
 
 class PolicyError(ImgforgeError):
-    """The policy forbids it."""
+    """The policy forbids the operation."""
 
     exit_code = 7
 
 
 class BuildError(ImgforgeError):
-    """A step inside the image failed, for example a package's own script."""
+    """A step inside the image failed, for example a maintainer script."""
 
     exit_code = 8
 
 
 class LimitError(BuildError):
-    """A step inside the image used more than a limit allows; the text names the step and the limit."""
+    """A step inside the image exceeded a limit. The message names the step and the limit."""
 
 
 class SandboxError(ImgforgeError):
-    """The machine does not let imgforge isolate a step; the text says which rungs were tried and why each failed."""
+    """The machine does not allow sandboxing. The message lists each mode of the sandbox and why it failed."""
 
     exit_code = 9
 
 
 class StoreError(ImgforgeError):
-    """The store or the cache on this disk cannot be read or written."""
+    """The store or the cache cannot be read or written."""
 
     exit_code = 10
 
     def because(self, number: int | None) -> Self:
-        """Return this error, with the hint for a full disk if its `errno` is that of one."""
+        """Return this error, with a hint if `number` is the `errno` of a full disk."""
         if number in (errno.ENOSPC, errno.EDQUOT):
-            self.add_note("`imgforge gc` removes what no image needs; --store and --cache name other places")
+            self.add_note("`imgforge gc` removes what no image needs; --store and --cache select other directories")
         return self

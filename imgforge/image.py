@@ -1,7 +1,7 @@
-"""The Image value: a manifest and a config that belong together, and how a new one is put together.
+"""Images: a manifest with its config, and how a new image is assembled.
 
-An image is its manifest's bytes; layers are named by descriptor and diff_id, and their bytes are asked for elsewhere.
-`assemble` is a pure function: the same base, layers and settings give the same digest.
+The manifest's bytes define the image. Layers are identified by descriptor and diff_id; their content is read elsewhere.
+`assemble` is pure: the same base, layers and settings give the same digest.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ CREATED = "org.opencontainers.image.created"
 TITLE = "org.opencontainers.image.title"
 
 LAYER_CAP = 64 << 30
-"""Bytes of a layer's tar that are accepted."""
+"""Maximum uncompressed size of a layer, in bytes."""
 
 _PACKAGES_STEP = "imgforge: packages"
 
 LAST_SECOND = 253_402_300_799
-"""9999-12-31T23:59:59Z: RFC 3339 has years of four digits."""
+"""9999-12-31T23:59:59Z: years in RFC 3339 have four digits."""
 
 
 @attrs.frozen
@@ -42,10 +42,10 @@ class Layer:
     """A layer of an image.
 
     Attributes:
-        descriptor: of its bytes as they are stored.
-        diff_id: the digest of its tar.
-        created_by: for the history: what made it.
-        comment: for the history: what a person may want to know.
+        descriptor: descriptor of the stored blob.
+        diff_id: digest of the uncompressed tar.
+        created_by: the history's ``created_by``.
+        comment: the history's ``comment``.
     """
 
     descriptor: Descriptor
@@ -56,17 +56,17 @@ class Layer:
 
 @attrs.frozen
 class Image:
-    """A manifest and the config that it names.
+    """A manifest and its config.
 
     Raises:
-        IntegrityError: they do not belong together.
+        IntegrityError: the config does not belong to the manifest.
     """
 
     manifest: Manifest
     config: ImageConfig
 
     def __attrs_post_init__(self) -> None:
-        """Refuse a config that is another one, or has another number of layers."""
+        """Check the config's digest and size, and the number of layers."""
         what = f"image {self.digest}"
         if self.config.digest != self.manifest.config.digest or len(self.config.raw) != self.manifest.config.size:
             raise IntegrityError(f"{what}: expected config {self.manifest.config.digest}, got {self.config.digest}")
@@ -80,17 +80,17 @@ class Image:
     def load(
         cls, read: Callable[[Digest], bytes], descriptor: Descriptor, *, platform: Platform | None, what: str
     ) -> Image:
-        """Read the image that a descriptor stands for, or the one for a platform where it stands for an index.
+        """Read the image of a descriptor; from an index, the image for a platform.
 
         Args:
-            read: returns a blob's bytes, checked against its digest and capped.
-            descriptor: of a manifest or an index.
-            platform: what the image must run on; None to take it as it is, which an index does not allow.
-            what: the image's name in messages.
+            read: returns the bytes of a blob, verified and limited in size.
+            descriptor: descriptor of a manifest or an index.
+            platform: required platform; None accepts any, if there is only one.
+            what: name of the image, for error messages.
 
         Raises:
-            UsageError: the index has none for the platform, or more than one and no platform was named.
-            IntegrityError: something is not what its format says, or is for another platform, or is no image.
+            UsageError: an index has no image for the platform, or several without a requested platform.
+            IntegrityError: malformed data, another platform, or not an image.
         """
         document = parse(read(descriptor.digest), what=f"{what}: {descriptor.digest}")
         if isinstance(document, Index):
@@ -108,7 +108,7 @@ class Image:
 
     @property
     def digest(self) -> Digest:
-        """The digest of the manifest: the image's identity."""
+        """The digest of the manifest, which identifies the image."""
         return self.manifest.digest
 
     @property
@@ -118,7 +118,7 @@ class Image:
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """The layers, lowest first, each with the step of the history that made it, if the config tells."""
+        """The layers, lowest first, with their history if the config has one."""
         steps = [step for step in self.config.full_history if not step.is_empty]
         found = zip(self.manifest.layers, self.config.diff_ids, steps, strict=True)
         return tuple(Layer(descriptor, diff_id, step.created_by, step.comment) for descriptor, diff_id, step in found)
@@ -126,7 +126,7 @@ class Image:
 
 @attrs.frozen
 class Base:
-    """The image that another is made on, and the reference by which it was named."""
+    """The base of an image, and the reference that was used for it."""
 
     image: Image
     name: str
@@ -141,19 +141,19 @@ def assemble(
     changes: Overrides,
     annotations: tuple[tuple[str, str], ...] = (),
 ) -> Image:
-    """Put an image together.
+    """Assemble an image.
 
-    The base's layers keep their bytes; Docker's media types become OCI's, since one manifest has one kind.
-    The base's history is kept; then comes one step for each layer and one empty step for each change of the config.
+    The base's layers are kept; Docker media types become OCI's, because a manifest has only one kind. The base's
+    history is kept, followed by one entry per new layer and one empty entry per change of the config.
 
     Args:
-        layers: the new ones, lowest first.
-        base: what they lie on; None for an image from scratch.
-        platform: what the image runs on; the base's must be one for it.
+        layers: the new layers, lowest first.
+        base: None for an image from scratch.
+        platform: the platform of the image; the base must match.
         epoch: seconds since the epoch, for `created`.
-        changes: how the image is run, as it differs from the base.
-        annotations: of the manifest; the standard ones of image-spec's annotations.md come by themselves
-            (`created`, `base.name`, `base.digest`), and one that is given here wins.
+        changes: changes to the base's execution parameters.
+        annotations: annotations of the manifest. Those of image-spec's annotations.md are set by default (`created`,
+            `base.name`, `base.digest`); annotations given here take precedence.
 
     Raises:
         IntegrityError: the base is for another platform.
@@ -182,12 +182,12 @@ def _steps(layers: tuple[Layer, ...], changes: Overrides, created: str) -> Itera
 
 
 def packages_step(packages: Iterable[tuple[str, str]]) -> str:
-    """Return the history's text for a layer of packages, given their names and versions; sorted."""
+    """Return the history's text for a layer of packages, sorted, given pairs of name and version."""
     return " ".join((_PACKAGES_STEP, *(f"{name}={version}" for name, version in sorted(packages))))
 
 
 def packages_of_step(text: str) -> frozenset[str]:
-    """Return the names that `packages_step` put into the history's text; nothing for a text of another kind."""
+    """Return the package names in a history text written by `packages_step`; empty for other texts."""
     if not text.startswith(f"{_PACKAGES_STEP} "):
         return frozenset()
     return frozenset(word.partition("=")[0] for word in text.split() if "=" in word)
@@ -201,16 +201,16 @@ def open_tar(
     threads: int = 1,
     aside: Aside = forget,
 ) -> BinaryIO:
-    """Open a layer as its tar, which raises IntegrityError when it turns out not to have the diff_id.
+    """Open a layer as an uncompressed tar. Reading raises IntegrityError if it does not match the diff_id.
 
-    Whoever reads it must read to the end (`imgforge.oci.verified.drain`), past the end of the archive.
+    Only a stream that is read to its end is verified, past the end of the archive: see `imgforge.oci.verified.drain`.
 
     Args:
-        layer: which.
-        open_blob: opens the bytes that a descriptor names, verified.
-        cap: bytes of the tar that are accepted.
-        threads: how many may decompress.
-        aside: gets what the compressed bytes carry that is no part of the tar.
+        layer: the layer.
+        open_blob: opens a blob; its content is verified.
+        cap: maximum size of the tar, in bytes.
+        threads: maximum number of threads for decompression.
+        aside: called with data of the compressed stream that is not content.
     """
     what = f"layer {layer.descriptor.digest}"
     tar = decompress(open_blob(layer.descriptor), what=what, cap=cap, threads=threads, aside=aside)
@@ -218,10 +218,10 @@ def open_tar(
 
 
 def timestamp(epoch: int) -> str:
-    """Return seconds since the epoch as RFC 3339 text in UTC.
+    """Format seconds since the epoch as RFC 3339 in UTC.
 
     Raises:
-        IntegrityError: it is before 1970 or after 9999.
+        IntegrityError: before 1970 or after 9999.
     """
     if not 0 <= epoch <= LAST_SECOND:
         raise IntegrityError(f"epoch {epoch}: expected 0 to {LAST_SECOND} seconds")

@@ -1,12 +1,12 @@
-"""SIGINT and SIGTERM: what to undo before this process ends, and the thread that ends it.
+"""Handling of SIGINT and SIGTERM: cleanup actions, and a thread that ends the process.
 
-Raising an exception from a signal handler does not work here: it can be lost in a destructor, it cannot reach a
-thread, and it prints a traceback wherever the interpreter is at that moment. So a thread waits for the signals,
-writes one line, undoes what is registered and ends the process, whatever the other threads do
-(docs/decisions/0029-a-signal-ends-the-command.md). What is registered must not wait for a lock that another thread
-may hold: all of them stand still or are about to.
+Raising an exception from a signal handler is unreliable: it can be lost in a destructor, does not reach other threads,
+and prints a traceback wherever the interpreter is. Instead, a thread waits for signals, prints one line, runs the
+registered actions and ends the process, regardless of the other threads
+(docs/decisions/0029-a-signal-ends-the-command.md). Actions must not wait for a lock that another thread may hold,
+because those threads are suspended or about to be.
 
-Only the command does this. A program that imports imgforge keeps its own handlers, and `undoing` then costs nothing.
+This applies to the command only. Programs that import imgforge keep their own handlers; `undoing` has no effect there.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ import time
 from collections.abc import Callable, Hashable, Iterator
 
 SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
-"""What ends the command, and what its last line then says."""
+"""The handled signals, and what the last line of output calls the event."""
 
 _SIGNALLED = 128
-"""A shell's exit code of a program that signal N ended is this and N."""
+"""Exit code base: shells report 128 + N for a program ended by signal N."""
 
 _SECOND_ROUND = 0.02
-"""Seconds between the two rounds of undoing; more than a thread needs from `register` to what it registered."""
+"""Seconds between the two rounds of cleanup; longer than a thread takes from `register` to the registered effect."""
 
 
 class _Ending:
-    """The state of this process's end."""
+    """The shutdown state of this process."""
 
     def __init__(self) -> None:
         self.undo: dict[Hashable, Callable[[], object]] = {}
@@ -47,40 +47,40 @@ _END = _Ending()
 
 def is_the_command() -> bool:
     """Return whether this process was started as ``imgforge`` or ``python -m imgforge``."""
-    # While the interpreter looks for the module of `-m`, that is its first word (sys.argv).
+    # While the interpreter locates the module for `-m`, sys.argv[0] is "-m".
     return bool(sys.argv) and (sys.argv[0] == "-m" or os.path.basename(sys.argv[0]) == "imgforge")  # noqa: PTH119
 
 
 def heed() -> None:
-    """Let SIGINT and SIGTERM end this process from now on. One that is ignored stays so, as after nohup(1)."""
-    heard = [number for number in SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+    """Install the handlers for SIGINT and SIGTERM. Ignored signals stay ignored, as under nohup(1)."""
+    handled = [number for number in SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     try:
         threading.Thread(target=_listen, args=(reading,), daemon=True, name="signals").start()
-    except RuntimeError:  # no more threads: Python's own handlers stay
+    except RuntimeError:  # no more threads: keep Python's handlers
         return
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    for number in heard:
+    for number in handled:
         signal.signal(number, _stand_still)
 
 
 def describe_with(describe: Callable[[str, int], str]) -> None:
-    """Set what the last text on standard error is, from ``interrupted`` and the exit code.
+    """Set the function that formats the last line on standard error from the event's name and the exit code.
 
     Args:
-        describe: called in another thread, at any moment: it may wait for nothing.
+        describe: called from another thread, at any time; it must not block.
     """
     _END.describe = describe
 
 
 def is_ending() -> bool:
-    """Return whether a signal is ending this process: nothing else may be printed."""
+    """Return whether a signal is ending this process. Print nothing more in that case."""
     return _END.begun
 
 
 def over() -> None:
-    """Ignore the signals from now on: the work is done, and the exit code stands."""
+    """Ignore signals from now on: the work is complete and the exit code is final."""
     for number in SIGNALS:
         if signal.getsignal(number) is _stand_still:
             signal.signal(number, signal.SIG_IGN)
@@ -91,7 +91,7 @@ def over() -> None:
 
 @contextlib.contextmanager
 def undoing(undo: Callable[[], object]) -> Iterator[None]:
-    """Have `undo` called if a signal ends this process during the block; later blocks are undone first."""
+    """Call `undo` if a signal ends this process during the block; inner blocks are undone first."""
     key = object()
     register(key, undo)
     try:
@@ -101,10 +101,10 @@ def undoing(undo: Callable[[], object]) -> Iterator[None]:
 
 
 def register(key: Hashable, undo: Callable[[], object]) -> None:
-    """Have `undo` called if a signal ends this process, before what is undone comes to be.
+    """Call `undo` if a signal ends this process. Register it before the effect that it undoes.
 
     Args:
-        key: what `forget` takes.
+        key: argument for `forget`.
         undo: may be called twice, and before there is anything to undo.
     """
     _END.undo[key] = undo
@@ -112,16 +112,16 @@ def register(key: Hashable, undo: Callable[[], object]) -> None:
 
 
 def forget(key: Hashable) -> None:
-    """Forget what was registered; idempotent."""
+    """Remove a registration; idempotent."""
     _END.undo.pop(key, None)
 
 
 @contextlib.contextmanager
 def relaying(relay: Callable[[int], object]) -> Iterator[None]:
-    """Pass signals on during the block instead of ending.
+    """During the block, pass signals on instead of ending.
 
     Args:
-        relay: takes the signal's number; called in another thread.
+        relay: called with the signal's number, from another thread.
     """
     _END.relay = relay
     try:
@@ -131,14 +131,14 @@ def relaying(relay: Callable[[int], object]) -> Iterator[None]:
 
 
 def give_way(number: int) -> None:
-    """End this process as if the signal came now; return if it does not heed signals."""
+    """End this process as if the signal arrived now; return if the signal is not handled."""
     if signal.getsignal(number) is _stand_still:
         _begin(number)
         _wait_for_the_end()
 
 
 def _stand_still(_number: int, _frame: object) -> None:
-    """Handle a signal in the main thread: wait for what the listening thread decides."""
+    """Handle a signal in the main thread: block until the listening thread has decided."""
     _END.decided.acquire()
     _wait_for_the_end()
 
@@ -149,7 +149,7 @@ def _wait_for_the_end() -> None:
 
 
 def _listen(reading: int) -> None:
-    """Wait for signals, one byte each (signal.set_wakeup_fd)."""
+    """Wait for signals, which arrive as one byte each (signal.set_wakeup_fd)."""
     while True:
         number = os.read(reading, 1)[0]
         if number in SIGNALS:
@@ -158,7 +158,7 @@ def _listen(reading: int) -> None:
 
 
 def _decide(number: int) -> None:
-    """Pass a signal on, or end; a second one ends at once."""
+    """Pass a signal on, or end the process. A second signal ends it immediately."""
     if _END.begun:
         os._exit(_SIGNALLED + number)
     relay = _END.relay
@@ -180,7 +180,7 @@ def _begin(number: int) -> None:
 
 
 def _end(number: int) -> None:
-    """Write the last line, undo and end."""
+    """Print the last line, run the cleanup actions and end the process."""
     code = _SIGNALLED + number
     try:
         threading.excepthook = sys.excepthook = sys.unraisablehook = _ignore
@@ -191,7 +191,7 @@ def _end(number: int) -> None:
 
 
 def _write(text: str) -> None:
-    # Not through sys.stderr: a thread that stands still may hold its lock.
+    # Not through sys.stderr: a suspended thread may hold its lock.
     with contextlib.suppress(OSError):
         os.write(2, text.encode(errors="backslashreplace"))
 
@@ -201,7 +201,7 @@ def _undo() -> None:
     while _END.undo:
         done.append(_END.undo.popitem()[1])
         _quietly(done[-1])
-    # A thread may have been about to make what was undone, or a process have written to it before it was killed.
+    # A thread may have been about to create what was undone, or a process may have written to it before it was killed.
     time.sleep(_SECOND_ROUND)
     for undo in done:
         _quietly(undo)
@@ -212,8 +212,8 @@ def _quietly(undo: Callable[[], object]) -> None:
         undo()
 
 
-def _ignore(*_told: object) -> None:
-    """Take the place of the hooks that print tracebacks."""
+def _ignore(*_arguments: object) -> None:
+    """Replace the hooks that print tracebacks."""
 
 
 if is_the_command():

@@ -1,9 +1,9 @@
-"""Heavy libraries, imported when first used.
+"""Lazy imports of heavy libraries.
 
-``requests = late.module("requests")`` stands at the top of a file like any import, so every dependency is
-visible there, and costs nothing until an attribute of it is read: a build in which nothing changed
-opens no connection and must not pay 150 ms for a client that it does not use (docs/decisions).
-Only third-party modules and standard ones that are slow to import; never a room of imgforge.
+``requests = late.module("requests")`` is at the top of a file like any import, so that all dependencies are visible
+there. The import takes place when an attribute is first accessed: a build without changes opens no connection and
+should not spend 150 ms on importing an HTTP client (docs/decisions).
+For third-party modules and slow standard ones only, never for modules of imgforge.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _LOCK = threading.RLock()
 
 
 class _Late:
-    """Stands for a module until somebody reads an attribute of it."""
+    """A proxy that imports the module on first access to an attribute."""
 
     def __init__(self, name: str) -> None:
         self.__name = name
@@ -29,9 +29,9 @@ class _Late:
 
 
 def module(name: str) -> Any:
-    """Return a stand-in for the module `name`, which is imported at the first use of an attribute.
+    """Return a proxy for the module `name`, which is imported on first access to an attribute.
 
-    Raises (at that first use):
+    Raises (on first access):
         ImportError: the module is not installed.
     """
     return _Late(name)

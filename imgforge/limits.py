@@ -1,6 +1,6 @@
-"""How much one command in an image, and one image, may use. Pure.
+"""Resource limits of a command in an image, and of an image. Pure.
 
-docs/sandbox.md, "Limits", says what each means and what happens beyond it.
+docs/sandbox.md, "Limits", documents each limit and what happens when it is exceeded.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ _SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 _SHORT_SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 LAYER_RATIO = 1000
-"""How often a layer may be larger than its compressed bytes. gzip reaches 1032 on zeros, and no real tree 100."""
+"""Maximum ratio of a layer's size to its compressed size. gzip reaches 1032 on zeros; no real tree reaches 100."""
 
 LAYER_FREE = 256 << 20
-"""Bytes that a layer may always have: `LAYER_RATIO` is for larger ones."""
+"""Size in bytes that is always allowed for a layer, regardless of `LAYER_RATIO`."""
 
 SIZE_PATTERN = r"[1-9][0-9]{0,6} (kB|MB|GB|KiB|MiB|GiB)"
 TIME_PATTERN = r"[1-9][0-9]{0,6} (second|minute|hour)s?"
@@ -24,16 +24,16 @@ TIME_PATTERN = r"[1-9][0-9]{0,6} (second|minute|hour)s?"
 
 @attrs.frozen(kw_only=True)
 class Limits:
-    """The limits; sizes in bytes.
+    """The limits. Sizes are in bytes.
 
     Attributes:
-        memory: of all processes of one command together.
-        processes: of one command, threads included.
-        time: seconds that one command may run; None for no limit. `imgforge run` has one only when it is asked for.
-        output: that one command may print in a build.
-        disk: that the commands of one image may write, and the largest single file.
-        layer: of one layer of an image that is read, unpacked.
-        image: of all layers of such an image, unpacked.
+        memory: of all processes of a command together.
+        processes: of a command, including threads.
+        time: seconds for a command; None for no limit, which is the default of `imgforge run`.
+        output: output of a command during a build.
+        disk: total writes of an image's commands, and size of the largest file.
+        layer: uncompressed size of a layer that is read.
+        image: total uncompressed size of the layers of an image that is read.
     """
 
     memory: int = 8 << 30
@@ -45,11 +45,11 @@ class Limits:
     image: int = 64 << 30
 
     def unpacked(self, compressed: int) -> int:
-        """Return how large a layer may be whose compressed bytes are so many."""
+        """Return the maximum uncompressed size of a layer, given its compressed size."""
         return min(self.layer, max(LAYER_FREE, LAYER_RATIO * compressed))
 
     def shown(self, name: str) -> str:
-        """Return one limit for people: ``8 GiB``, ``4096``, ``60 minutes``."""
+        """Format a limit for people: ``8 GiB``, ``4096``, ``60 minutes``."""
         value = getattr(self, name)
         if name == "processes":
             return str(value)
@@ -59,7 +59,7 @@ class Limits:
 
     @staticmethod
     def seconds(text: str) -> int | None:
-        """Read ``90``, ``90s``, ``15m`` or ``2h``; None for anything else."""
+        """Parse ``90``, ``90s``, ``15m`` or ``2h``; return None for anything else."""
         number, unit = (text[:-1], text[-1]) if text[-1:] in _SHORT_SECONDS else (text, "s")
         if not (number.isascii() and number.isdigit() and len(number) < 8 and int(number)):
             return None
@@ -67,19 +67,19 @@ class Limits:
 
 
 def size(text: str) -> int:
-    """Read ``300 MB`` or ``4 GiB``, which `SIZE_PATTERN` has checked."""
+    """Parse ``300 MB`` or ``4 GiB``; the text must match `SIZE_PATTERN`."""
     number, unit = text.split(" ")
     return int(number) * _BYTES[unit]
 
 
 def seconds(text: str) -> int:
-    """Read ``90 seconds`` or ``2 hours``, which `TIME_PATTERN` has checked."""
+    """Parse ``90 seconds`` or ``2 hours``; the text must match `TIME_PATTERN`."""
     number, unit = text.split(" ")
     return int(number) * _SECONDS[unit.removesuffix("s")]
 
 
 def shown_size(value: int) -> str:
-    """Return a number of bytes for people, in the largest unit that divides it."""
+    """Format a size in the largest unit that divides it."""
     for unit, factor in _UNITS:
         if value % factor == 0:
             return f"{value // factor} {unit}"
@@ -87,5 +87,5 @@ def shown_size(value: int) -> str:
 
 
 def shown_time(value: int) -> str:
-    """Return a number of seconds for people."""
+    """Format a duration in seconds or minutes."""
     return f"{value // 60} minutes" if value % 60 == 0 and value > 60 else f"{value} seconds"

@@ -1,8 +1,8 @@
-"""The lock, version 1: exactly which packages answer a manifest, by digest, for each platform.
+"""The lock, version 1: the exact packages for a manifest, by digest and platform.
 
-It names sources, never mirrors, and holds no time: the same answer found on another day is the same text. Written with
-one package a line in the order of names, so that an update of one package changes one line. See docs/lock.md.
-Annotations are not postponed here, because `checked` reads them when a class is made.
+It names sources but never mirrors, and has no timestamps: resolving to the same packages on another day gives the same
+text. Packages are sorted by name, one per line, so that an update of one package changes one line. See docs/lock.md.
+Annotations are not postponed in this module, because `checked` evaluates them when a class is created.
 """
 
 import collections
@@ -21,7 +21,7 @@ from imgforge.document.rule import ContradictionError, Keyed, Rule, checked
 from imgforge.errors import IntegrityError, ManifestError
 
 VERSION = 1
-"""The format's version."""
+"""The format version."""
 
 _VERSION_KEY = "imgforge-lock"
 _LIMITS = yaml.Limits(characters=16 << 20, nodes=2_000_000)
@@ -36,16 +36,16 @@ Hash = Annotated[Digest, names.DIGEST]
 
 
 def digest_of(question: Iterable[str]) -> Digest:
-    """Return the digest of what a manifest asks (`manifest.question`)."""
+    """Return the digest of the resolver's inputs from a manifest (`manifest.question`)."""
     return Digest.of("\n".join(question).encode())
 
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
 class LockedSource:
-    """A source that packages of this lock come from.
+    """A source of packages in this lock.
 
     Attributes:
-        name: what packages call it.
+        name: the name that packages refer to.
         identity: `apt.sources.Source.identity`: suites, components, keys; never a mirror.
     """
 
@@ -55,14 +55,14 @@ class LockedSource:
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
 class LockedPackage:
-    """One package to install, and where its bytes are.
+    """A package to install, and its file.
 
     Attributes:
-        path: of the ``.deb``, below the root of the archive.
-        size: of the ``.deb``, in bytes.
-        digest: of the ``.deb``.
-        source: the name of its source.
-        requested: whether the manifest asks for it, or a package that does depends on it.
+        path: path of the ``.deb`` below the archive's root.
+        size: size of the ``.deb`` in bytes.
+        digest: digest of the ``.deb``.
+        source: name of its source.
+        requested: whether it was requested, by the manifest or for an image from scratch; False for a dependency.
     """
 
     name: Annotated[str, names.PACKAGE]
@@ -92,15 +92,15 @@ def _by_source(sources: Iterable[LockedSource]) -> tuple[LockedSource, ...]:
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
 class PlatformLock:
-    """What is installed for one platform.
+    """The packages for one platform.
 
     Attributes:
         platform: such as ``linux/amd64``.
-        asked: what the manifest asked, line by line (`manifest.question`).
-        answers: the digest of those lines.
-        base: the digest of the base's manifest; None from scratch.
-        sources: in the order of their names.
-        packages: those that are not in the base yet, in the order of names and architectures.
+        asked: the resolver's inputs from the manifest, one per line (`manifest.question`).
+        answers: digest of those lines.
+        base: digest of the base's manifest; None for scratch.
+        sources: sorted by name.
+        packages: the packages to add to the base, sorted by name and architecture.
     """
 
     platform: Annotated[str, names.PLATFORM]
@@ -111,11 +111,11 @@ class PlatformLock:
     packages: tuple[LockedPackage, ...] = attrs.field(converter=_by_name, default=())
 
     def __attrs_post_init__(self) -> None:
-        """Refuse packages that stand twice or come from nowhere, and a digest of other questions."""
+        """Refuse duplicate packages, packages of unknown sources, and a digest of other inputs."""
         known = {source.name for source in self.sources}
         counts = collections.Counter((package.name, package.architecture) for package in self.packages)
         places = [
-            ("packages", f"'{name}:{architecture}' stands here twice")
+            ("packages", f"'{name}:{architecture}' is given twice")
             for (name, architecture), count in counts.items()
             if count > 1
         ]
@@ -131,17 +131,17 @@ class PlatformLock:
 
     @property
     def requested(self) -> tuple[LockedPackage, ...]:
-        """The packages that the manifest asks for by name."""
+        """The packages that the manifest requests by name."""
         return tuple(package for package in self.packages if package.requested)
 
 
 @attrs.frozen(kw_only=True, field_transformer=checked)
 class Lock:
-    """Everything that a manifest leaves open, decided.
+    """The result of resolving a manifest.
 
     Attributes:
-        name: the image's.
-        locked: for each platform, in the order of their names.
+        name: name of the image.
+        locked: the packages for each platform, sorted by platform.
     """
 
     name: Annotated[str, names.IMAGE]
@@ -151,24 +151,24 @@ class Lock:
 
     @property
     def platforms(self) -> Mapping[str, PlatformLock]:
-        """What is locked, by platform."""
+        """The packages by platform."""
         return MappingProxyType({entry.platform: entry for entry in self.locked})
 
     @classmethod
     def parse(cls, text: str, *, file: str) -> "Lock":
-        """Read a lock.
+        """Parse a lock.
 
         Args:
-            text: JSON, as `dump` writes it.
-            file: its name in positions.
+            text: JSON, as written by `dump`.
+            file: file name for positions.
 
         Raises:
-            ManifestError: with every problem found.
+            ManifestError: with all problems found.
         """
         return _fast(text) or _slow(text, file)
 
     def dump(self) -> str:
-        """Return the lock as JSON in its one canonical form, with a newline at the end."""
+        """Return the lock as canonical JSON, with a trailing newline."""
         return "".join(_written(self))
 
 
@@ -180,7 +180,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _fast(text: str) -> Lock | None:
-    """Return what a good lock says, or None: reading every value's position costs ten times the time."""
+    """Parse a valid lock, or return None. Recording the position of every value would take ten times as long."""
     try:
         data = json.loads(text[: _LIMITS.characters + 1], object_pairs_hook=_once)
         version = data.pop(_VERSION_KEY)
@@ -193,7 +193,7 @@ def _fast(text: str) -> Lock | None:
 
 
 def _values(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a `PlatformLock` from JSON's objects."""
+    """Convert JSON objects to the arguments of a `PlatformLock`."""
     values = dict(entry)
     values["asked"] = tuple(values["asked"])
     for key in {"answers", "base"} & values.keys():
@@ -210,10 +210,10 @@ def _values(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _slow(text: str, file: str) -> Lock:
-    """Return what a lock says after looking at each value, with its position.
+    """Parse a lock with the position of every value.
 
     Raises:
-        ManifestError: with every problem found.
+        ManifestError: with all problems found.
     """
     reading = yaml.read_versioned(text, file=file, key=_VERSION_KEY, limits=_LIMITS)
     if reading.root is None:
@@ -256,12 +256,12 @@ def _package(package: LockedPackage) -> str:
 
 
 def differences(locked: PlatformLock, *, asked: Iterable[str], base: Digest | None) -> tuple[str, ...]:
-    """Say why a lock does not answer a manifest any more; nothing when it does.
+    """Return why a lock does not match its manifest; empty if it does.
 
     Args:
         locked: the lock of the platform.
-        asked: what the manifest asks now (`manifest.question`).
-        base: the digest of the base's manifest now; None from scratch.
+        asked: the resolver's inputs from the current manifest (`manifest.question`).
+        base: digest of the current base's manifest; None for scratch.
     """
     now, then = set(asked), set(locked.asked)
     lines = [f"no longer asked: {line}" for line in sorted(then - now)]
@@ -272,7 +272,7 @@ def differences(locked: PlatformLock, *, asked: Iterable[str], base: Digest | No
 
 
 def changes(before: PlatformLock | None, after: PlatformLock) -> tuple[str, ...]:
-    """Say what changed between two locks of one platform: packages added, removed and with another version."""
+    """Return the differences between two locks of a platform: packages added, removed, and of another version."""
     old = {(package.name, package.architecture): package for package in (before.packages if before else ())}
     new = {(package.name, package.architecture): package for package in after.packages}
     lines = []

@@ -1,4 +1,4 @@
-"""Text from elsewhere, escaped before it is printed: it steers neither a terminal nor a service that reads a log."""
+"""Escape untrusted text before printing, so that it cannot control a terminal or a CI service that reads the log."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ _COMMANDS = re.compile(
     """,
     re.VERBOSE | re.MULTILINE,
 )
-"""What services that run builds take for commands when they read a log.
+"""Commands that CI services recognize in logs.
 
 At the start of a line: ``::error::`` of GitHub, Gitea and Forgejo Actions (actions/runner, ActionCommand.cs, which
-skips white space), and ``--- GROUP`` of Buildkite. Anywhere: ``##[error]``, ``##vso[`` and ``##teamcity[`` of GitHub,
-Azure Pipelines and TeamCity, and ``section_start:TIME:`` of GitLab, which has controls, too.
+ignores leading white space), and ``--- GROUP`` of Buildkite. Anywhere: ``##[error]``, ``##vso[`` and ``##teamcity[`` of
+GitHub, Azure Pipelines and TeamCity, and GitLab's ``section_start:TIME:``, which comes with control characters.
 """
 
 _LONGEST = 1 << 16
-"""Characters of a line that are kept until it ends."""
+"""Maximum number of characters of an incomplete line to buffer."""
 
 
 def printable(text: str) -> str:
-    r"""Return a text that steers neither a terminal nor a service that reads a log; line breaks and tabs stay.
+    r"""Escape text so that it cannot control a terminal or a CI service. Line breaks and tabs stay.
 
-    Every text from elsewhere goes through this before it is printed: output of scripts, names of files and packages,
-    answers of registries. Characters that are not seen, or change how others are seen, are escaped, ``\x1b``; so
-    is the first character of what a service takes for a command, ``\x3a:error::`` (see `_COMMANDS`).
+    Apply it to all untrusted text before printing: output of scripts, names of files and packages, responses of
+    registries. Characters that are invisible, or affect others, are escaped as in ``\x1b``; so is the first character
+    of commands, as in ``\x3a:error::`` (see `_COMMANDS`).
     """
     if not text.isascii():
         text = "".join(character if _is_seen(character) else _escaped(character) for character in text)
@@ -48,7 +48,7 @@ def _disarmed(match: re.Match[str]) -> str:
 
 
 def _is_seen(character: str) -> bool:
-    # Controls, formats (bidirectional ones, too), surrogates, line and paragraph separators (UAX #44, table 12).
+    # Excluded: control and format characters (also bidirectional ones), surrogates, separators (UAX #44, table 12).
     return character.isascii() or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
@@ -60,20 +60,20 @@ def _escaped(character: str) -> str:
 
 
 def paragraph(text: str) -> str:
-    """Return a printable text whose further lines are marked, so that none of them looks like one of our own."""
+    """Escape text and mark its continuation lines, so that they cannot be mistaken for lines of imgforge."""
     return "\n  | ".join(printable(text).rstrip("\n").split("\n"))
 
 
 class Escaped(io.TextIOBase):
-    """A stream of text that is escaped line by line, tracebacks included."""
+    """A text stream that escapes each line, including tracebacks."""
 
     def __init__(self, stream: TextIO) -> None:
-        """Write to a stream."""
+        """Wrap a stream."""
         self._stream = stream
         self._rest = ""
 
     def write(self, text: str) -> int:
-        """Write the lines that are whole, and keep the rest: a command may come in pieces."""
+        """Write complete lines and buffer the rest, because a command may be written in pieces."""
         *lines, self._rest = f"{self._rest}{text}".split("\n")
         for one in lines:
             self._stream.write(f"{printable(one)}\n")
@@ -82,16 +82,16 @@ class Escaped(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Write the rest."""
+        """Write the buffered rest."""
         self._stream.write(printable(self._rest))
         self._rest = ""
         self._stream.flush()
 
     def fileno(self) -> int:
-        """Return the descriptor of the stream."""
+        """Return the stream's file descriptor."""
         return self._stream.fileno()
 
 
 def escape_errors() -> None:
-    """Escape what this process writes to `sys.stderr` from now on."""
+    """From now on, escape everything that this process writes to `sys.stderr`."""
     sys.stderr = Escaped(sys.stderr)

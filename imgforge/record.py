@@ -1,7 +1,7 @@
-"""Entries as plain tuples, for what the cache keeps. Pure.
+"""Serialized tree entries for the cache. Pure.
 
-The cache belongs to one user and may be deleted at no loss, so its records are `marshal`'s bytes, which load ten
-times faster than JSON; their keys carry the interpreter's marshal version.
+Records are in `marshal` format, which loads ten times faster than JSON. That is acceptable because the cache belongs to
+one user and can be deleted at any time. Cache keys include the interpreter's marshal version.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ _KINDS = {kind.value: kind for kind in Kind}
 
 
 def rows(entries: Iterable[Entry]) -> tuple[Row, ...]:
-    """Return entries as tuples."""
+    """Convert entries to tuples."""
     return tuple(
         (e.path, e.kind.value, e.mode, e.uid, e.gid, e.mtime, e.size, e.target, e.device, e.xattrs) for e in entries
     )
 
 
 def entries(rows: Iterable[Row]) -> tuple[Entry, ...]:
-    """Return the entries that `rows` made."""
+    """Convert the tuples of `rows` back to entries."""
     return tuple(Entry(row[0], _KINDS[row[1]], *row[2:]) for row in rows)
 
 
 class Entries(Mapping[str, Entry]):
-    """Entries by path, in their order, which are read from a record when one of them is first asked for.
+    """Entries by path, in order, decoded on first access.
 
     Args:
-        data: what `dump` made of `rows`.
+        data: `rows`, serialized by `dump`.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -60,7 +60,7 @@ class Entries(Mapping[str, Entry]):
         return path in self._found
 
     def get(self, path: str, default: Any = None) -> Any:
-        """Return the entry of a path, or else the default."""
+        """Return the entry at a path, or the default."""
         return self._found.get(path, default)
 
     def items(self) -> ItemsView[str, Entry]:
@@ -69,17 +69,17 @@ class Entries(Mapping[str, Entry]):
 
 
 def dump(value: Any) -> bytes:
-    """Return a value of tuples, mappings, text, bytes and numbers as bytes."""
+    """Serialize a value of tuples, mappings, strings, bytes and numbers."""
     return marshal.dumps(value)
 
 
 def load(data: bytes) -> Any:
-    """Return what `dump` wrote.
+    """Deserialize the output of `dump`.
 
     Raises:
-        StoreError: the record is damaged.
+        StoreError: damaged record.
     """
     try:
-        return marshal.loads(data)  # noqa: S302 -- of `Cache.read`: this user's file, where nobody else may write
+        return marshal.loads(data)  # noqa: S302 -- of `Cache.read`: only this user can write the file
     except (ValueError, EOFError, TypeError) as error:
-        raise StoreError(f"a record of the cache is damaged: {error}; delete the cache, nothing is lost") from error
+        raise StoreError(f"damaged cache record: {error}; delete the cache: it is rebuilt when needed") from error

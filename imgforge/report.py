@@ -1,7 +1,7 @@
-"""What the library tells its caller while it works.
+"""Progress reports from the library to its caller.
 
-The library never prints. Long work is a `Step`; a `Reporter` hears of its start, its advance and its end.
-Every method of the base class is empty, so a caller overrides what it wants to show.
+The library never prints. Each long operation is a `Step`, whose start, progress and end are reported to a `Reporter`.
+The base class ignores everything: override the methods of interest.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import attrs
 
 @attrs.frozen
 class Step:
-    """One piece of long work.
+    """A long operation.
 
     Attributes:
-        stage: which stage of the pipeline: ``fetch``, ``solve``, ``fragment``, ``extract``, ``configure``, …
+        stage: stage of the pipeline: ``fetch``, ``solve``, ``fragment``, ``extract``, ``configure``, …
         subject: what it works on, for people: a package, an image, a layer.
-        total: how much there is to do, in `unit`; 0 when nobody knows.
+        total: amount of work in `unit`; 0 if unknown.
         unit: ``bytes`` or a plural noun.
     """
 
@@ -31,43 +31,43 @@ class Step:
 
 
 class Reporter:
-    """Hears of progress and does nothing with it. Methods may be called from several threads at once."""
+    """Receives progress and ignores it. Methods may be called from several threads at once."""
 
     def started(self, step: Step) -> None:
-        """Hear that a step begins."""
+        """A step started."""
 
     def advanced(self, step: Step, amount: int) -> None:
-        """Hear that a step came `amount` further, in the step's unit."""
+        """A step advanced by `amount`, in the step's unit."""
 
     def finished(self, step: Step, seconds: float) -> None:
-        """A step ended well, after so many seconds of wall clock."""
+        """A step succeeded after `seconds` of wall-clock time."""
 
     def stopped(self, step: Step, seconds: float) -> None:
-        """A step ended with an error, or was given up, after so many seconds of wall clock."""
+        """A step failed or was abandoned after `seconds` of wall-clock time."""
 
     def noted(self, text: str) -> None:
-        """Hear a fact that a person may want to know: a cache hit, a lock that was written."""
+        """Something of interest happened, such as a cache hit or a written lock."""
 
     def warned(self, text: str) -> None:
-        """Hear of something that is allowed and probably not wanted."""
+        """Something allowed but probably unintended happened."""
 
 
 class Progress:
-    """The running side of one step: advance it."""
+    """Reports the progress of one step."""
 
     def __init__(self, reporter: Reporter, step: Step) -> None:
-        """Tie a step to who hears of it."""
+        """Report progress of a step to a reporter."""
         self._reporter = reporter
         self._step = step
 
     def advance(self, amount: int) -> None:
-        """Say that the step came `amount` further."""
+        """Report progress by `amount`."""
         self._reporter.advanced(self._step, amount)
 
 
 @contextlib.contextmanager
 def running(reporter: Reporter, step: Step) -> Iterator[Progress]:
-    """Report a step's start and end around a block of work."""
+    """Report a step's start and end around a block."""
     reporter.started(step)
     start = time.monotonic()
     try:

@@ -1,7 +1,7 @@
-"""Where imgforge keeps things and how it works on this machine: nothing here may change an image's bytes.
+"""Settings of this machine and caller: directories, mirrors, limits. They never affect the bytes of an image.
 
-What an image is stands in the manifest and the lock. `Settings.default()` takes what its caller does not give from
-the environment and the configuration files (docs/cli.md), so a script names only what it cares about.
+Only the manifest and the lock determine an image. `Settings.default()` takes everything that the caller does not give
+from the environment and the configuration files (docs/cli.md).
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from imgforge.report import Reporter
 
 _COPIED = 1 << 30
 _SHIPPED = Path(__file__).parent / "manifests"
-"""Package data; in a checkout a link to the one beside the package."""
+"""Package data; in a checkout, a symlink to the directory next to the package."""
 
 
 def _base(variable: str, fallback: str) -> Path | None:
-    """Return a base directory of the XDG specification, if there is one (0.8, "Basics": a relative one is ignored)."""
+    """Return an XDG base directory, if any (specification 0.8, "Basics": relative paths are ignored)."""
     given = Path(os.environ.get(variable) or "")
     if given.is_absolute():
         return given
     try:
         return Path.home() / fallback
-    except RuntimeError:  # a container's user may have no entry in /etc/passwd
+    except RuntimeError:  # the user of a container may not be in /etc/passwd
         return None
 
 
@@ -41,8 +41,8 @@ def _place(what: str, variable: str, fallback: str, *, below: str) -> Path:
         return Path(given)
     base = _base(variable, fallback)
     if base is None:
-        error = UsageError(f"home directory: this user has none, and the {what} goes below it")
-        error.add_note(f"say where with --{what} or IMGFORGE_{what.upper()}")
+        error = UsageError(f"home directory: this user has none, and the {what} is in it by default")
+        error.add_note(f"set it with --{what} or IMGFORGE_{what.upper()}")
         raise error
     return base / below
 
@@ -73,29 +73,29 @@ def _absolute(path: Path) -> Path:
 
 
 def shipped_manifests() -> Path:
-    """Return the directory of the manifests that come with imgforge."""
-    return _SHIPPED.resolve()  # the checkout's own name of it: by two names each manifest would be there twice
+    """Return the directory of the manifests that are shipped with imgforge."""
+    return _SHIPPED.resolve()  # resolve the checkout's symlink, so that no manifest has two paths
 
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """How this caller's imgforge works.
+    """The settings of a caller.
 
     Attributes:
-        store: the OCI image layout that holds images.
-        cache: everything that may be deleted at no loss.
-        manifests: directories where a manifest's name is looked up, after the tree of the manifest that says it.
-        mirrors: pairs of a suite, or the beginning of a URI, and the URI to use in its stead; the first that fits.
-        snapshots: base URLs of dated copies of the archive, where packages are looked for that it has no more.
-        plain: registries, HOST[:PORT], that are spoken to without TLS; this machine's own may be without asking.
-        policy: the policy's file; ``$IMGFORGE_POLICY`` or the machine's unless given.
-        offline: never open a connection; what is not in the cache is missing.
-        jobs: how many threads work on bytes at once; the processors that this process may use unless given.
-        sandbox: the mode of the sandbox to use; None for the best that works, which is never ``chroot``.
-        limits: how much one command in an image, and one image, may use (docs/sandbox.md).
-        reporter: hears of progress.
-        now: seconds since the epoch, against which an archive's Valid-Until is held.
-        access: what may be opened for a manifest; everything unless `restricted` made the settings.
+        store: the OCI image layout for images.
+        cache: data that can be deleted; it is rebuilt when needed.
+        manifests: directories to search for manifests by name, after the directory tree of the referring manifest.
+        mirrors: pairs of a suite, or a prefix of a URI, and the URI to use instead; the first match applies.
+        snapshots: base URLs of dated copies of the archive, for packages that it has removed.
+        plain: registries, as HOST[:PORT], to access without TLS; those on this machine may always be.
+        policy: the policy file; by default that of ``$IMGFORGE_POLICY`` or of the machine.
+        offline: never open a connection; data that is not cached is unavailable.
+        jobs: number of worker threads; by default the number of CPUs available to this process.
+        sandbox: the sandbox mode; None for the best that works, which is never ``chroot``.
+        limits: resource limits of commands and images (docs/sandbox.md).
+        reporter: receives progress.
+        now: seconds since the epoch, for checks such as an archive's Valid-Until.
+        access: restrictions on what manifests may access; none unless created by `restricted`.
     """
 
     store: Path = attrs.field(factory=_store, converter=_absolute)
@@ -124,21 +124,21 @@ class Settings:
         copied: int = _COPIED,
         **given: Any,
     ) -> Settings:
-        """Return settings for a service that builds manifests of strangers (docs/services.md).
+        """Return settings for a service that builds untrusted manifests (docs/services.md).
 
-        No configuration file is read. What a manifest or a reference names is opened only as far as it is listed here;
-        anything else is a RestrictedError.
+        Configuration files are not read. Manifests and references can only access what is listed here; everything else
+        raises a RestrictedError.
 
         Args:
-            roots: directories below which manifests lie, with their locks, keys and files.
+            roots: directories that contain manifests, with their locks, keys and files.
             hosts: registries and mirrors: ``HOST``, ``HOST:PORT``, ``*.DOMAIN`` or ``*`` for all public ones.
-            transports: of references.
-            networks: private addresses that may be connected to, as ``172.16.0.0/12``.
-            copied: bytes that the files of one manifest may have together.
+            transports: the allowed transports of references.
+            networks: private networks that are allowed, such as ``172.16.0.0/12``.
+            copied: maximum total size of the files of a manifest, in bytes.
             given: other fields; `store` and `cache` should be given.
 
         Raises:
-            UsageError: a network is none.
+            UsageError: malformed network.
         """
         try:
             access = Access(transports=transports, roots=roots, hosts=hosts, networks=networks, copied=copied)
@@ -150,16 +150,16 @@ class Settings:
     def default(
         cls, *, manifests: tuple[Path, ...] = (), mirrors: tuple[tuple[str, str], ...] = (), **given: Any
     ) -> Settings:
-        """Return what is given, and the rest as this machine and its user have it.
+        """Return settings with the given fields, and this machine's and user's defaults for the others.
 
         Args:
-            manifests: count before the shipped ones.
-            mirrors: count before those of the configuration files.
-            given: other fields; `limits` of the configuration files count when it is not among them.
+            manifests: directories that are searched before the shipped manifests.
+            mirrors: take precedence over those of the configuration files.
+            given: other fields; without `limits`, those of the configuration files apply.
 
         Raises:
-            UsageError: a configuration file cannot be read, or no home directory says where things go.
-            ManifestError: a configuration file is not what its format says.
+            UsageError: a configuration file cannot be read, or a default directory is unknown without a home directory.
+            ManifestError: invalid configuration file.
         """
         home = _base("XDG_CONFIG_HOME", ".config")
         files = tuple(configuration.read(path) for path in configuration.places(home))
@@ -172,10 +172,10 @@ class Settings:
 
     @staticmethod
     def mirror(text: str) -> tuple[str, str]:
-        """Return what is mirrored and the mirror's URI, from ``SUITE=URI`` or ``FROM=TO``.
+        """Parse ``SUITE=URI`` or ``FROM=TO`` to a pair of what is mirrored and the mirror's URI.
 
         Raises:
-            UsageError: the text has neither form.
+            UsageError: neither form.
         """
         of, _, uri = text.partition("=")
         if configuration.MIRRORED.refuses_text(of) or configuration.URI.refuses_text(uri):

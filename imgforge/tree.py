@@ -1,10 +1,9 @@
-"""One entry of a file tree, and the one function that decides whether a path from an archive is safe.
+"""Entries of a file tree, and the validation of paths from archives.
 
-Entries describe files inside an image or a package, never files of this machine. Paths are text relative to
-the image's root, in the form ``usr/bin/env``: no leading slash or ``./``, no empty, ``.`` or ``..`` part.
-Bytes that are not UTF-8 are kept through ``surrogateescape``, so that every name survives a round trip.
-Text rather than PurePosixPath: a build handles tens of thousands of entries, and the path objects alone cost
-more than the tar headers (docs/decisions).
+Entries describe files in an image or a package, not on this machine. Paths are strings relative to the image's root, as
+in ``usr/bin/env``: no leading slash or ``./``, and no empty, ``.`` or ``..`` component. Bytes that are not UTF-8 are
+preserved by ``surrogateescape``. Paths are not PurePosixPath, because a build has tens of thousands of entries, and
+creating that many path objects takes longer than parsing the tar headers (docs/decisions).
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ import attrs
 from imgforge.errors import IntegrityError
 
 ROOT = "."
-"""The path of the root directory itself."""
+"""The path of the root directory."""
 
 PATH_MAX = 4096
-"""Linux's limit of a path, in bytes (limits.h PATH_MAX); a longer name in an archive is refused."""
+"""Maximum length of a path on Linux, in bytes (limits.h PATH_MAX). Longer names in archives are refused."""
 
 NAME_MAX = 255
-"""Linux's limit of one part of a path, in bytes (limits.h NAME_MAX)."""
+"""Maximum length of a path component on Linux, in bytes (limits.h NAME_MAX)."""
 
 WHITEOUT = ".wh."
-"""How a name begins that a layer gives to what it deletes (OCI image-spec, layer.md, "Whiteouts")."""
+"""Prefix of whiteouts, by which a layer deletes files of lower layers (OCI image-spec, layer.md, "Whiteouts")."""
 
 RESERVED = (
     "trusted.overlay.",
@@ -35,17 +34,17 @@ RESERVED = (
     "user.fuseoverlayfs.",
     "user.containers.override_stat",
 )
-"""How the attributes begin that overlayfs, fuse-overlayfs, containers/storage and imgforge keep for themselves.
+"""Prefixes of attributes that overlayfs, fuse-overlayfs, containers/storage and imgforge reserve.
 
-Source: Documentation/filesystems/overlayfs.rst; fuse-overlayfs' and containers/storage's ``override_stat``. A record in
-one of them says what a directory hides or who owns a file, so none from an archive is ever taken for one.
+Source: Documentation/filesystems/overlayfs.rst; ``override_stat`` of fuse-overlayfs and containers/storage. Such
+attributes determine what a directory hides or who owns a file, so they are never accepted from an archive.
 """
 
 _UNUSUAL = re.compile(r"\A[/.]|/[/.]|\0")
 
 
 class Kind(enum.Enum):
-    """What an entry is."""
+    """The type of an entry."""
 
     FILE = "file"
     DIRECTORY = "dir"
@@ -57,24 +56,24 @@ class Kind(enum.Enum):
 
 
 class UnsafePathError(IntegrityError):
-    """A path that would leave the root, or that no file can have."""
+    """A path would escape the root, or cannot exist."""
 
 
 @attrs.frozen
 class Entry:
-    """One file, directory, link or device of a tree.
+    """A file, directory, link or device.
 
     Attributes:
-        path: where, see the module's text; `ROOT` for the root directory.
-        kind: what it is.
+        path: see the module's docstring; `ROOT` for the root directory.
+        kind: the type of the entry.
         mode: permission bits, 0 to 0o7777.
         uid: numeric owner.
         gid: numeric group.
-        mtime: whole seconds since the epoch.
+        mtime: seconds since the epoch.
         size: bytes of content; 0 unless a file.
-        target: a symlink's text as it stands, or the safe path that a hard link names.
+        target: the unmodified target of a symlink, or the validated path of a hard link's target.
         device: major and minor number of a device node.
-        xattrs: extended attributes in order of their names.
+        xattrs: extended attributes, sorted by name.
     """
 
     path: str
@@ -90,27 +89,27 @@ class Entry:
 
     @property
     def parent(self) -> str:
-        """The path of the directory that holds this entry."""
+        """The path of the parent directory."""
         return self.path.rpartition("/")[0] or ROOT
 
 
 def reserved(entry: Entry) -> str:
-    """Return the first attribute of an entry that no archive may bring (`RESERVED`); empty when there is none."""
+    """Return the first reserved attribute of an entry (`RESERVED`); empty if it has none."""
     return next((name for name, _ in entry.xattrs if name.startswith(RESERVED)), "")
 
 
 def text(name: bytes) -> str:
-    """Return a file name as text from which the same bytes can be had again."""
+    """Decode a file name losslessly."""
     return name.decode("utf-8", "surrogateescape")
 
 
 def raw(name: str) -> bytes:
-    """Return the bytes of a file name that `text` made."""
+    """Encode a file name that was decoded by `text`."""
     return name.encode("utf-8", "surrogateescape")
 
 
 def is_whiteout(path: str) -> bool:
-    """Tell whether a part of a path means a deletion in a layer: no layer can hold a file of such a name."""
+    """Return whether a path has a whiteout component. A layer cannot contain files of such names."""
     return WHITEOUT in path and any(part.startswith(WHITEOUT) for part in path.split("/"))
 
 
@@ -137,18 +136,18 @@ def inside_root(name: str) -> str:
 
 
 def safe_path(name: str, *, what: str) -> str:
-    """Return the path of an archive member in this module's form.
+    """Validate and normalize the path of an archive member.
 
     Args:
-        name: the name as the archive has it; a leading ``./`` and trailing or doubled slashes are dropped.
-        what: the archive, for the message.
+        name: the name in the archive; a leading ``./`` and trailing or double slashes are dropped.
+        what: name of the archive, for error messages.
 
     Raises:
         UnsafePathError: the name is absolute, empty, too long, or has a ``..`` or a NUL.
     """
     plain = name.removeprefix("./")
     if plain.isascii() and 0 < len(plain) <= NAME_MAX and not _UNUSUAL.search(plain):
-        return plain.removesuffix("/")  # as nearly all are: nothing below could find fault with it
+        return plain.removesuffix("/")  # fast path for nearly all names: it would pass all checks below
     if name.startswith("/"):
         raise UnsafePathError(f"{what}: {name!r}: an absolute path is refused")
     if "\0" in name or not name:

@@ -49,5 +49,5 @@ def test_a_damaged_record_is_an_error_that_says_what_to_do() -> None:
     whole = record.dump(((), {"etc/passwd": b"root"}))
     assert record.load(whole) == ((), {"etc/passwd": b"root"})
     for damaged in (b"", whole[:-3], b"\xff" + whole):
-        with pytest.raises(StoreError, match="delete the cache, nothing is lost"):
+        with pytest.raises(StoreError, match="delete the cache: it is rebuilt when needed"):
             record.load(damaged)

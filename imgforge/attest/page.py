@@ -70,7 +70,7 @@ def _head(report: Entry, name: str) -> str:
     image, totals = lenient.entry(report, "image"), lenient.entry(report, "totals")
     distribution = lenient.entry(image, "distribution")
     system = " ".join(lenient.text(distribution, key) for key in ("id", "version")).strip()
-    told = (lenient.text(image, "platform"), system, f"made {lenient.text(image, 'created')[:10]}")
+    subtitle = (lenient.text(image, "platform"), system, f"made {lenient.text(image, 'created')[:10]}")
     facts = (
         ("Packages", str(lenient.number(totals, "packages"))),
         ("Image, compressed", _size(lenient.number(totals, "layers"))),
@@ -80,7 +80,7 @@ def _head(report: Entry, name: str) -> str:
     )
     cards = "".join(f"<div><dt>{title}</dt><dd>{_text(value)}</dd></div>" for title, value in facts)
     return (
-        f'\n<h1>{_text(name)}</h1>\n<div class="quiet">{_text(" · ".join(one for one in told if one))}<br>'
+        f'\n<h1>{_text(name)}</h1>\n<div class="quiet">{_text(" · ".join(one for one in subtitle if one))}<br>'
         f'<code>{_text(lenient.text(image, "digest"))}</code></div>\n<dl class="facts">{cards}</dl>'
     )
 

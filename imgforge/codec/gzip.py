@@ -101,7 +101,7 @@ def fields(stream: source.Source) -> bytes:
         if flags[0] & flag:
             end = header.find(b"\0", at)
             if end < 0:
-                raise stream.damaged("gzip", "too long a header")
+                raise stream.damaged("gzip", "the header is too long")
             at = end + 1
     return header[10:at].replace(b"\0", b"\n")
 

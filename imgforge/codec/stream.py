@@ -73,7 +73,7 @@ class _Expanded(io.RawIOBase):
             self._piece = memoryview(next(self._pieces, b""))
             self._left -= len(self._piece)
             if self._left < 0:
-                raise BombError(f"{self._what}: more than {self._cap} bytes come out of it")
+                raise BombError(f"{self._what}: expands to more than {self._cap} bytes")
         size = min(len(buffer), len(self._piece))
         buffer[:size] = self._piece[:size]
         self._piece = self._piece[size:]

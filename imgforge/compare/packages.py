@@ -98,7 +98,7 @@ class PackageChange:
     def _any(self) -> Held:
         held = self.after or self.before
         if held is None:
-            raise ValueError("a change has a side at least")
+            raise ValueError("a change must have at least one side")
         return held
 
     @property

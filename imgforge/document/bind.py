@@ -185,7 +185,7 @@ class Binder:
             if value in first:
                 failed = True
                 text = quoted(value) if isinstance(value, str) else f"{distinct.attribute} {value}".strip()
-                self.report(self.positions[path], path, f"{text} stands here twice (first on line {first[value].line})")
+                self.report(self.positions[path], path, f"{text} is given twice (first on line {first[value].line})")
             first.setdefault(value, self.positions[path])
         return _FAILED if failed else tuple(values)
 

@@ -51,7 +51,7 @@ def open_steady(path: Path) -> BinaryIO:
         return _regular(os.open(name, _READ | os.O_NOFOLLOW, dir_fd=directory), path)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
-            raise UsageError(f"{path}: expected a file, got a symlink on the way, which was none before") from None
+            raise UsageError(f"{path}: expected a file, got a symlink in the path, which was not one before") from None
         raise
     finally:
         os.close(directory)

@@ -38,7 +38,7 @@ def _can_be_written(text: str) -> str:
 
 def _is_reference(text: str) -> str:
     """Return why a base is neither a name nor a reference, or an empty text."""
-    return "" if re.fullmatch(r"[!-~]+", text) else "it holds a blank or a character outside ASCII"
+    return "" if re.fullmatch(r"[!-~]+", text) else "it contains a space or a character outside ASCII"
 
 
 PACKAGE = Rule("a package's name such as 'python3-flask'", r"[a-z0-9][a-z0-9+.\-]+")

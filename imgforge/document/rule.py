@@ -129,7 +129,7 @@ def _validator(hint: Any) -> Callable[[object, attrs.Attribute[Any], object], No
         marks = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
         rule = next((mark for mark in marks if isinstance(mark, Rule)), None)
         if rule is None:
-            raise ValueError(f"{attribute.name}: must be of its type and keep the rules of that")
+            raise ValueError(f"{attribute.name}: must be a valid value of its type")
         got = rule.shown(value) if isinstance(value, str) else value
         raise ValueError(f"{attribute.name}: must be {rule.expected}, got {got!r}")
 

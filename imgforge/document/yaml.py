@@ -26,7 +26,7 @@ _BREAK = re.compile("\r\n|\r|\n")
 PROBLEMS_MAX = 100
 """Maximum number of problems reported per document. Hostile input could cause any number."""
 
-TOO_MANY = f"more than {PROBLEMS_MAX} problems: what follows is not looked at"
+TOO_MANY = f"more than {PROBLEMS_MAX} problems: the rest is not checked"
 
 NOT_YAML = "not valid YAML"
 """Prefix of syntax errors. The rest comes from the parser and depends on its version."""
@@ -149,7 +149,7 @@ def _syntax(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
     line, column = (mark.line, mark.column) if mark else (0, 0)
     lines = _BREAK.split(text)
     if mark and line < len(lines) and lines[line][column : column + 1] == "\t":
-        return Problem(Position(file, line + 1, column + 1), "a tab may not stand here: YAML indents with spaces")
+        return Problem(Position(file, line + 1, column + 1), "a tab is not allowed here: YAML indents with spaces")
     detail = ", ".join(part for part in (error.context, error.problem) if part)
     return Problem(Position(file, line + 1, column + 1), f"{NOT_YAML}: {detail}" if detail else NOT_YAML)
 
@@ -239,7 +239,7 @@ class _Builder:
 
     def _alias(self, event: yaml.AliasEvent) -> None:
         if event.anchor not in self._anchors:
-            raise self._refuse(event, f"the alias '*{event.anchor}' stands inside its own anchor or before it")
+            raise self._refuse(event, f"the alias '*{event.anchor}' is inside its own anchor or before it")
         node, weight, height = self._anchors[event.anchor]
         self._count(event, weight=weight, height=height)
         self._add(node, None, weight=weight, height=height)

@@ -71,4 +71,4 @@ def _broken(rule: BaseRule, base: BaseUse, where: Position | None, now: int) -> 
         yield Refusal(name, where, text, rule.position)
     elif now - base.created > rule.max_age.seconds:
         text = f"base {str(base)!r}: expected at most {rule.max_age}, got {spoken(now - base.created)}"
-        yield Refusal(name, where, text, rule.position, "take a newer base, and lock again")
+        yield Refusal(name, where, text, rule.position, "use a newer base, and lock again")

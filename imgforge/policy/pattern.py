@@ -42,7 +42,7 @@ class ImagePattern:
 
     Attributes:
         transport: one of `oci.reference`'s, or ``scratch``.
-        host: the registry, in lower case. Never a pattern: ``docker://example.org*`` would match hosts of strangers.
+        host: the registry, in lower case. Never a pattern: ``docker://example.org*`` would match hosts of other owners.
         path: pattern for the repository, path or name.
     """
 
@@ -88,9 +88,9 @@ class ImagePattern:
 def _of_registry(text: str) -> ImagePattern:
     host, _, path = text.partition("/")
     if _WILD.search(host):
-        raise ValueError("a registry's host is named in full")
+        raise ValueError("a registry's host must be given in full")
     if not path:
-        raise ValueError("what is meant of this registry? '**' is everything")
+        raise ValueError("expected a repository after the host; '**' matches all of them")
     if ":" in path or "@" in path:
         raise ValueError("a tag or digest cannot be named here")
     return ImagePattern(reference.DOCKER, host.lower(), path)

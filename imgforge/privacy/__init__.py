@@ -1,4 +1,4 @@
-"""The search for secrets in everything that an image would carry out: each layer's bytes, and its config.
+"""The secret scan: searches everything that an image would publish, that is, the bytes of each layer and its config.
 
-Pure: bytes come in, findings come out. What is allowed although it looks like a secret is the policy's to say.
+Pure: takes bytes, returns findings. The policy decides which findings are allowed.
 """

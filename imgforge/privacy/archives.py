@@ -1,7 +1,7 @@
-"""Archives inside of layers, opened as their tools would: zip, tar, ar (so `.deb`), packs of git, compressed streams.
+"""Archives inside of layers: zip, tar, ar (and so `.deb`), git packs, compressed streams.
 
-Lenient where `imgforge.tar` and `imgforge.deb` are strict: nothing is unpacked here, and what another tool would accept
-must be searched. Every archive has a cap, and so has everything that comes out of one layer.
+Lenient where `imgforge.tar` and `imgforge.deb` are strict: nothing is unpacked to disk, and whatever other tools accept
+must be searched. There are limits for each archive, and for the total content of one layer's archives.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ _TRIES = 10_000
 
 
 def is_opened_whole(begin: bytes) -> bool:
-    """Tell whether a file is one that `visit` opens: every byte of it is handed over."""
+    """Return whether `visit` covers every byte of a file that begins so."""
     return forms.is_archive(begin) and not begin.startswith(forms.ZIP)
 
 
 def visit(begin: bytes, stream: BinaryIO, *, name: str, visit: Visit, limits: Limits) -> None:
-    """Hand each member of an archive to a function, in order; of something compressed, its content.
+    """Call a function for each member of an archive, in order; for a compressed stream, with its content.
 
     Args:
-        begin: the archive's first bytes, which were read from the stream already.
+        begin: the first bytes of the archive, already read from the stream.
         stream: the rest.
-        name: the archive's, for the name of a content that has none itself.
-        visit: takes the members.
+        name: name of the archive, from which an unnamed content gets its name.
+        visit: called with each member.
         limits: see `Limits`.
 
     Raises:
-        FAILURES: the archive is damaged or too large; members before that were handed over.
+        FAILURES: the archive is damaged or too large. The members before that have been visited.
     """
     if forms.is_compressed(begin):
         streams.visit(begin, stream, name=name, visit=visit, limits=limits)
@@ -51,19 +51,19 @@ def visit(begin: bytes, stream: BinaryIO, *, name: str, visit: Visit, limits: Li
 
 
 def may_embed(data: bytes) -> bool:
-    """Tell whether an archive may begin somewhere in bytes."""
+    """Return whether data may contain an embedded archive."""
     if data.isascii():
         return forms.ZIP[0] in data
     return any(begin in data for begin in forms.EMBEDDED_BEGINS) or bool(forms.EMBEDDED[-1].search(data))
 
 
 def embedded(data: bytes, *, visit: Visit, refuse: Refuse, limits: Limits) -> None:
-    """Hand to a function what archives hold that begin anywhere in bytes: the members of a zip, the content of streams.
+    """Call a function for the content of archives anywhere in data: members of zip archives, content of streams.
 
     Args:
         data: the whole file.
-        visit: takes the members.
-        refuse: takes the reason when one of a zip cannot be read.
+        visit: called with each member.
+        refuse: called with the reason if a member of a zip cannot be read.
         limits: see `Limits`.
     """
     has_directory = _DIRECTORY in data[-_DIRECTORY_MAX:]
@@ -80,14 +80,14 @@ def embedded(data: bytes, *, visit: Visit, refuse: Refuse, limits: Limits) -> No
             end = _stream(data, at, visit=visit, limits=limits)
         elif found := zips.local(data, at):
             known.add((at, found.method))
-            told = refuse if is_zip else _ignore
-            end = zips.unpack(data, found, visit=visit, refuse=told, limits=limits)
+            report = refuse if is_zip else _ignore
+            end = zips.unpack(data, found, visit=visit, refuse=report, limits=limits)
     if has_directory:
         zips.by_directory(data, frozenset(known), visit=visit, refuse=refuse)
 
 
 def _ignore(_name: str, _reason: str) -> None:
-    """Pass over what only looks like an archive."""
+    """Ignore what only looks like an archive."""
 
 
 def _places(data: bytes) -> Iterator[int]:
@@ -102,7 +102,7 @@ def _starts(data: bytes, number: int) -> Iterator[int]:
 
 
 def _stream(data: bytes, at: int, *, visit: Visit, limits: Limits) -> int:
-    """Hand over the content of a stream that begins at a place; return where that ends, or the place."""
+    """Visit the content of a stream that starts at a position; return its end, or the position if there is none."""
     if not streams.begins_well(data[at : at + _SAMPLE]):
         return at
     packed = zips.From(data, at)

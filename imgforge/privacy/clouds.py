@@ -1,4 +1,4 @@
-"""Rules for keys of clouds, of models and of what a service sends, pays, measures or stores through."""
+"""Rules for API keys of cloud and AI providers, and of messaging, payment, monitoring and storage services."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _END = rb"(?![A-Za-z0-9_-])"
 
 
 def named(before: bytes) -> Judge:
-    """Return a judge that accepts a value of its own alphabet when a name comes before it."""
+    """Return a judge that accepts a value of a fixed alphabet if it is assigned to a matching name."""
     pattern = re.compile(before + rb"[\"']?[ \t]{0,8}(?:=>|[=:])\s{0,8}[\"']?\Z")
 
     def judge(data: bytes, match: re.Match[bytes]) -> bytes | None:
@@ -45,7 +45,7 @@ _NAME_MAX = 48
 
 
 def assigned(_data: bytes, match: re.Match[bytes]) -> bytes | None:
-    """Accept a value of its own alphabet after a name that says what it is."""
+    """Accept a value of a fixed alphabet that is assigned to a matching name."""
     value: bytes = match["secret"]
     return None if is_placeholder(value) or len(set(value)) < 6 else value
 

@@ -1,4 +1,4 @@
-"""Rules for keys in their own formats and for passwords of clients: each is judged by what it decodes to."""
+"""Rules for private keys and client passwords in formats of their own. Matches are judged by their decoded content."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _URL = re.compile(rb"//(?P<user>[^:]*):(?P<password>.*)@(?P<host>[^@]+)\Z", re.D
 _KUBECONFIG = re.compile(rb"^[ \t]*(?:\"?kind\"?:[ \t]*\"?Config\b|users:)", re.MULTILINE)
 _KUBE_USER = re.compile(rb"\buser\"?:[ \t]*\r?\n(?:[^\n]{0,256}\n){0,6}[^\n]{0,64}\Z")
 _ANONYMOUS = ((b"", b"pserver"), (b"", b"pserver:anoncvs"), (b"", b"pserver:anonymous"), (b"anonymous", b"anonymous"))
-"""Users of public CVS and FTP servers."""
+"""Anonymous users of public CVS and FTP servers."""
 
 _TOKEN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 _KEY_TYPE = re.compile(rb"\"(?:kty|crv|alg|n)\"\s{0,8}:")
@@ -42,7 +42,7 @@ _DEMO_KEYS = (
     b"jwt-secret", b"secret-key", b"secretkey", b"12345", b"private", b"hmac", b"123456", b"supersecret", b"sekret",
     b"GawgguFyGrWKav7AX4VKUg",
 )  # fmt: skip
-"""Keys that manuals sign their examples with: such a token opens nothing."""
+"""Keys that documentation signs its examples with; such a token gives no access."""
 
 _HASHES = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
 
@@ -72,7 +72,7 @@ def _der(data: bytes, match: re.Match[bytes]) -> bytes | None:
 
 
 def _agent(data: bytes, match: re.Match[bytes]) -> bytes | None:
-    """Accept a key of gpg-agent, an S-expression: libraries hold its name without what follows."""
+    """Accept a key of gpg-agent, which is an S-expression. Libraries contain only its name, without the rest."""
     return data[match.start() - 1 : match.start() + 1023]
 
 
@@ -86,7 +86,7 @@ def _url(_data: bytes, match: re.Match[bytes]) -> bytes | None:
 
 
 def _netrc(data: bytes, match: re.Match[bytes]) -> bytes | None:
-    """Judge a password after a machine and perhaps a login (netrc(5), apt_auth.conf(5))."""
+    """Judge a password after a machine and an optional login (netrc(5), apt_auth.conf(5))."""
     around = data[max(0, match.start() - _NETRC_MAX) : match.start() - 1]
     begin = max(around.rfind(word) for word in _MACHINES)
     before = _NETRC.search(around, max(0, begin - 16)) if begin >= 0 else None
@@ -127,18 +127,18 @@ def _jwk(data: bytes, match: re.Match[bytes]) -> bytes | None:
 
 
 def _jwt(data: bytes, match: re.Match[bytes]) -> bytes | None:
-    """Judge a JSON web token (RFC 7519): its header must be one, and no manual's key may have signed it."""
+    """Judge a JSON web token (RFC 7519): its header must be valid, and its key must not be from documentation."""
     before = data[max(0, match.start() - 1 - _JSON_MAX) : match.start() - 1]
     header = before[len(before.rstrip(_TOKEN)) :]
     if not header.startswith(b"eyJ") or before[-len(header) - 1 : -len(header)] == b".":
         return None
     payload, signature = match[0].split(b".")
     try:
-        said = json.loads(base64.urlsafe_b64decode(header + b"=="))
+        header_fields = json.loads(base64.urlsafe_b64decode(header + b"=="))
         claims = base64.urlsafe_b64decode(payload + b"==")
     except (ValueError, RecursionError):
         return None
-    algorithm = str(said.get("alg", "none")) if isinstance(said, dict) else "none"
+    algorithm = str(header_fields.get("alg", "none")) if isinstance(header_fields, dict) else "none"
     if algorithm.lower() == "none" or not claims.startswith(b"{") or b'"John Doe"' in claims:
         return None
     return None if _is_demo(algorithm, header + b"." + payload, signature) else header[3:] + b"." + match[0]

@@ -1,7 +1,7 @@
-r"""Text with characters written as escapes: `\u002d` of JSON, `\x2d` of programs, `%2D` of URLs, `&#45;` of HTML.
+r"""Text with escaped characters: `\u002d` in JSON, `\x2d` in programs, `%2D` in URLs, `&#45;` in HTML.
 
-Only escapes of characters that keys and tokens are made of count; those of quotes and of other languages do not. What
-surrounds an escape is read once: every byte is in one stretch at most, so the time is linear.
+Only escapes of characters that occur in keys and tokens are considered, not those of quotes or non-ASCII characters.
+Each byte is in at most one section of escaped text, so the search takes linear time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _BEGINS = (
 )
 _ENTITY = b"&#"
 _SPACE = re.compile(rb"(?<=BEGIN)(?:%(?:25)?20|\\+(?:u00|x)20|&#(?:32|[xX]20);)")
-"""An escaped space in the header of a key, whose body may have no escape for a long time."""
+"""An escaped space in the header of a key. The body of such a key may have no escapes for a long stretch."""
 
 _EVERY = re.compile(
     rb"\\+(?:u00|x|U000000|u\{)(?P<code>[0-7][0-9a-fA-F])\}?|%(?:25)?(?P<url>[0-7][0-9a-fA-F])"
@@ -33,11 +33,11 @@ _EVERY = re.compile(
 _BEFORE = 256
 _AFTER = 512
 _KEY = 16 << 10
-"""Bytes after an escape that are read when a key begins: of 8192 bits of RSA."""
+"""Bytes to read after an escape if a key begins: the size of an RSA key of 8192 bits."""
 
 
 def find(data: bytes) -> Iterator[Hidden]:
-    """Yield the text around escapes, without them."""
+    """Yield the text around escapes, unescaped."""
     end = 0
     for at in _places(data):
         if at < end:
@@ -48,7 +48,7 @@ def find(data: bytes) -> Iterator[Hidden]:
 
 
 def _places(data: bytes) -> Iterator[int]:
-    """Yield where escapes are, in order."""
+    """Yield the positions of escapes, in order."""
     begins = (match.start() for begin in _BEGINS for match in begin.finditer(data))
     yield from sorted(at for at in itertools.chain(begins, _entities(data)) if _is_one(data, at))
 
@@ -64,7 +64,7 @@ def _entities(data: bytes) -> Iterator[int]:
 
 
 def _end(data: bytes, at: int) -> int:
-    """Return the end of a stretch: a little after its last escape, and more when a key begins in it."""
+    """Return the end of a section: shortly after its last escape, or later if a key begins in it."""
     end = min(len(data), at + _AFTER)
     text = _EVERY.sub(_character, data[at:end])
     return min(len(data), end + _KEY) if b"-----BEGIN" in text or b"PRIVATE" in text else end

@@ -1,4 +1,4 @@
-"""What a search for secrets finds. The secret itself is never kept: only its hash, and a few characters at most."""
+"""Findings of the secret scan. The secret itself is never stored: only its hash, and a few characters at most."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ PASSWORDS = frozenset(
         "proxy-setting", "secret-variable", "shell-history", "url-credentials",
     }
 )  # fmt: skip
-"""Kinds that people choose and others guess: of these neither a hash nor a character is shown."""
+"""Kinds of human-chosen secrets, which can be guessed: neither a hash nor any character of them is shown."""
 
 NAMES = frozenset({"build-host", "build-proxy"})
-"""Kinds that are no secret to who builds: these are shown."""
+"""Kinds that are not secret to the person who builds; they are shown in full."""
 
 
 @attrs.frozen(order=True)
 class Place:
-    """Where something was found.
+    """The location of a finding.
 
     Attributes:
-        layer: which layer, as messages call it; empty for the config.
-        path: of the file in the layer, without a leading slash; of the config: what of it (``env HTTP_PROXY``).
-        inside: the members that lead to it when the file is an archive, outermost first.
+        layer: the layer's name in messages; empty for the config.
+        path: the file's path in the layer, without leading slash; for the config, its part, such as ``env HTTP_PROXY``.
+        inside: for archives, the names of the members that contain it, outermost first.
     """
 
     layer: str
@@ -35,7 +35,7 @@ class Place:
     inside: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """Return ``layer 3: /srv/app.zip: key.pem``, or ``config: env HTTP_PROXY``."""
+        """Return e.g. ``layer 3: /srv/app.zip: key.pem`` or ``config: env HTTP_PROXY``."""
         if not self.layer:
             return f"config: {self.path}"
         return ": ".join((self.layer, f"/{self.path}", *self.inside))
@@ -43,15 +43,15 @@ class Place:
 
 @attrs.frozen(order=True)
 class Finding:
-    """One thing that looks like a secret.
+    """Something that looks like a secret.
 
     Attributes:
-        kind: what it is, such as ``private-key`` (`privacy.kinds`).
-        place: where.
-        sha256: the hash of the secret's bytes, by which an allow-list can name it; empty for `PASSWORDS`.
+        kind: such as ``private-key`` (`privacy.kinds`).
+        place: its location.
+        sha256: hash of the secret, by which an allow-list can identify it; empty for `PASSWORDS`.
         shown: its first characters and its length, for people.
-        encoding: how it was hidden, such as ``base64``; empty when it stood there plainly.
-        line: of the file, counted from 1; 0 where there are no lines.
+        encoding: how it was encoded, such as ``base64``; empty for plain text.
+        line: line number in the file, from 1; 0 if there are no lines.
     """
 
     kind: str
@@ -62,14 +62,14 @@ class Finding:
     line: int = 0
 
     def __str__(self) -> str:
-        """Return one line for people, in which the secret is not."""
+        """Return one line for people, without the secret."""
         encoded = f" ({self.encoding})" if self.encoding else ""
         line = f":{self.line}" if self.line else ""
         return f"{self.place}{line}: {self.kind}{encoded}: {self.shown}"
 
 
 def shown(kind: str, secret: bytes) -> str:
-    """Return what a message may show of a secret: its first characters, when that is a small part of it."""
+    """Return what messages may show of a secret: its first characters, if they are a small part of it."""
     if kind in NAMES:
         return secret.decode("utf-8", "replace")
     if kind in PASSWORDS or len(secret) < 4 * _SHOWN:
@@ -79,5 +79,5 @@ def shown(kind: str, secret: bytes) -> str:
 
 
 def digest(secret: bytes) -> str:
-    """Return the hash by which an allow-list names a secret."""
+    """Return the hash by which an allow-list identifies a secret."""
     return hashlib.sha256(secret).hexdigest()

@@ -1,4 +1,4 @@
-"""How archives and compressed streams begin, and the limits of what is opened."""
+"""Signatures of archives and compressed streams, and limits for opening them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LZMA = re.compile(
     rb"\x5d\0\0(?:[\x01\x02\x04\x08\x10\x20\x40\x80]\0|\0[\x01\x02\x04\x08\x10])(?:\xff{8}|.{4}\0{4})", re.DOTALL
 )
 COMPRESSED_BEGIN = frozenset(b"\x1f\xfd\x28\x78\x5dBL") | frozenset(range(0x50, 0x60))
-"""First bytes of `is_compressed`."""
+"""Possible first bytes for `is_compressed`."""
 
 _OTHER = {
     "7-Zip": rb"7z\xbc\xaf\x27\x1c",
@@ -54,27 +54,27 @@ EMBEDDED = (
     re.compile(rb"\x1f(?=\x8b\x08[\0-\x1f])"),
     re.compile(rb"\xfd(?:(?=7zXZ\0)|(?<=\x28\xb5\x2f\xfd))"),
 )
-"""Where an archive may be inside of something else: a program that unpacks itself, an initial RAM disk, a gap."""
+"""Starts of archives inside other files: self-extracting programs, initial RAM disks, data in gaps."""
 
 EMBEDDED_BEGINS = (b"PK\x03\x04", b"\x1f\x8b\x08")
-"""What the first two of these find, and a few bytes more."""
+"""Literal bytes for the first two of these patterns, which may also match elsewhere."""
 
 FAILURES = (
     IntegrityError, OSError, EOFError, ValueError, RuntimeError, NotImplementedError, OverflowError, LookupError,
     lzma.LZMAError, struct.error, tarfile.TarError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
-"""What the standard library raises at archives that are damaged, encrypted or of an unknown kind."""
+"""Exceptions of the standard library for archives that are damaged, encrypted or of an unknown kind."""
 
 
 @attrs.frozen
 class Limits:
-    """How much is searched before the rest is refused.
+    """Limits of the scan; what exceeds them is refused.
 
     Attributes:
-        depth: archives in each other; a compressed tar counts twice, a `.deb` three times.
-        archive: bytes of one archive that must be held in memory, and that come out of one.
-        total: bytes that come out of all archives of one layer.
-        members: of one archive.
+        depth: nesting of archives; a compressed tar counts as two, a `.deb` as three.
+        archive: bytes of one archive that are held in memory, and bytes of its content.
+        total: bytes of the content of all archives in one layer.
+        members: number of members in one archive.
     """
 
     depth: int = 12
@@ -84,12 +84,12 @@ class Limits:
 
 
 class UnsearchableError(IntegrityError):
-    """An archive, or a part of it, that cannot be searched; the message is the reason."""
+    """An archive, or a part of it, cannot be searched; the message is the reason."""
 
 
 @attrs.define
 class Budget:
-    """What is left of a layer's `Limits.total`."""
+    """The remaining part of a layer's `Limits.total`."""
 
     left: int
 
@@ -97,7 +97,7 @@ class Budget:
         """Count bytes.
 
         Raises:
-            UnsearchableError: nothing is left.
+            UnsearchableError: the limit is exceeded.
         """
         self.left -= size
         if self.left < 0:
@@ -105,52 +105,52 @@ class Budget:
 
 
 Visit = Callable[[str, BinaryIO], None]
-"""Takes a member's name and its content, which can be read until the call returns."""
+"""Called with a member's name and content; the content is readable until the call returns."""
 
 Refuse = Callable[[str, str], None]
-"""Takes the name of a member that cannot be searched, and the reason."""
+"""Called with the name of a member that cannot be searched, and the reason."""
 
 
 def is_archive(begin: bytes) -> bool:
-    """Tell whether a file begins like an archive or something compressed."""
+    """Return whether a file looks like an archive or is compressed."""
     return is_compressed(begin) or begin.startswith((*ZIP, AR, PACK)) or is_tar(begin)
 
 
 def is_compressed(begin: bytes) -> bool:
-    """Tell whether a file's own bytes are unreadable until they are decompressed."""
+    """Return whether a file must be decompressed to be searched."""
     return bool(_COMPRESSED.match(begin)) or is_weak(begin)
 
 
 def is_weak(begin: bytes) -> bool:
-    """Tell whether a file may be a zlib or LZMA stream: their beginnings are too short to be sure."""
+    """Return whether a file may be a zlib or LZMA stream. Their signatures are too short to be certain."""
     return bool(_ZLIB.match(begin) or _LZMA.match(begin))
 
 
 def is_tar(begin: bytes) -> bool:
-    """Tell whether a file is a tar."""
+    """Return whether a file is a tar archive."""
     return begin[_TAR[0] : _TAR[0] + len(_TAR[1])] == _TAR[1]
 
 
 def unknown(begin: bytes) -> str:
-    """Return the name of a format that cannot be opened here; empty for others."""
+    """Return the name of a known but unsupported format, else an empty text."""
     if not begin or (begin[0] not in _UNKNOWN_FIRST and begin[7:14] != b"**ACE**"):
         return ""
     return next((name for name, pattern in _UNKNOWN if pattern.match(begin)), "")
 
 
 class Chained(io.RawIOBase, BinaryIO):
-    """Some bytes, then a stream."""
+    """A stream of given bytes, followed by another stream."""
 
     def __init__(self, begin: bytes, stream: BinaryIO) -> None:
         self._begin = begin
         self._stream = stream
 
     def readable(self) -> bool:
-        """Return yes."""
+        """Return True: the stream is readable."""
         return True
 
     def read(self, size: int = -1, /) -> bytes:
-        """Read at most `size` bytes, everything when negative."""
+        """Read up to `size` bytes, or everything if negative."""
         if size < 0:
             return b"".join(iter(lambda: self.read(1 << 20), b""))
         if self._begin:
@@ -160,11 +160,11 @@ class Chained(io.RawIOBase, BinaryIO):
 
 
 class Pieces(io.RawIOBase, BinaryIO):
-    """A stream of pieces, of which there is a cap.
+    """A stream of pieces, with a limit.
 
     Args:
         pieces: the content.
-        cap: bytes of it that are given out.
+        cap: maximum number of bytes to return.
     """
 
     def __init__(self, pieces: Iterator[bytes], *, cap: int) -> None:
@@ -173,14 +173,14 @@ class Pieces(io.RawIOBase, BinaryIO):
         self._left = cap
 
     def readable(self) -> bool:
-        """Return yes."""
+        """Return True: the stream is readable."""
         return True
 
     def read(self, size: int = -1, /) -> bytes:
-        """Read at most `size` bytes, everything when negative.
+        """Read up to `size` bytes, or everything if negative.
 
         Raises:
-            UnsearchableError: there is more than the cap.
+            UnsearchableError: the content exceeds the limit.
         """
         if size < 0:
             return b"".join(iter(lambda: self.read(1 << 20), b""))
@@ -198,7 +198,7 @@ class Pieces(io.RawIOBase, BinaryIO):
 
 
 def read_exactly(stream: BinaryIO, size: int) -> bytes:
-    """Read so many bytes; fewer only at the end."""
+    """Read exactly `size` bytes; fewer only at the end."""
     data = stream.read(size)
     if len(data) == size or not data:
         return data
@@ -211,10 +211,10 @@ def read_exactly(stream: BinaryIO, size: int) -> bytes:
 
 
 def held(stream: BinaryIO, limits: Limits) -> bytes:
-    """Read everything.
+    """Read a whole stream into memory.
 
     Raises:
-        UnsearchableError: it is more than is held in memory.
+        UnsearchableError: it exceeds the limit.
     """
     parts, size = [], 0
     while piece := stream.read(1 << 20):

@@ -1,11 +1,11 @@
-"""Text that is written as base64, as hexadecimal digits or as UTF-16, found without decoding everything that could be.
+"""Find text encoded as base64, hexadecimal digits or UTF-16, without decoding every candidate.
 
-Each byte is mapped to one of three classes, once; then runs are found by a search for a long needle of one class, which
-is faster than any regular expression. Text that is plain ASCII shows in its encoding: every fourth character of base64
-has its highest bit clear, and the first digit of each hexadecimal pair is 0 or 2 to 7.
+Each byte is mapped once to one of three classes. Runs are then found by searching for a long needle of one class, which
+is faster than any regular expression. Encoded ASCII text is recognizable: every fourth character of its base64 has the
+highest bit clear, and the first digit of each hexadecimal pair is 0 or 2 to 7.
 
-A long run is decoded at each of the four places at which base64 can begin: what stands before the text, a path or a
-name, need not be known. Every byte is in one run, so the time is linear.
+A long run is decoded at all four possible alignments of base64, because it may start with characters that are not part
+of the text, such as a path or a name. Each byte is in at most one run, so the search takes linear time.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
 _IS_PRINTABLE = bytes(1 if byte in _PRINTABLE else 0 for byte in range(256))
 
 _RUN = 28
-"""Characters of base64 or digits in a row: 20 bytes of text, the shortest token."""
+"""Minimum length of a run, in characters of base64 or digits: 20 bytes of text, the shortest token."""
 _WIDE_RUN = 16
 _WIDE_MIN = 20
-"""Characters of the shortest token, in wide text."""
+"""Minimum length of wide text, in characters: the shortest token."""
 
 _TEXT_RUN = 18
-"""Bytes of text in a row that make the content of a run worth a search."""
+"""Consecutive bytes of text that make a run's content worth searching."""
 
 _LONG_RUN = 160
-"""Characters of a run that is decoded whatever it looks like."""
+"""Length from which a run is always decoded, in characters."""
 
 _WORD = 20
-"""Characters of a word that the rules look into."""
+"""Minimum length of words for the rules that search in words, in characters."""
 
 _WORD_NEEDLE = b"\1" * _WORD
 _TEXT_NEEDLE = b"\1" * _TEXT_RUN
@@ -45,7 +45,7 @@ _RUN_IN_WORD = re.compile(rb"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{28,}+")
 _WIDE_END = re.compile(rb"(?:[\t\r\n\x20-\x7e]\x00)++")
 _WIDEST_END = re.compile(rb"(?:[\t\r\n\x20-\x7e]\x00\x00\x00)++")
 _GLUE = rb"[^A-Za-z0-9+/\\\r\n]{0,16}(?:\\[rn]|\\?\r?\n|%0[AaDd]|&#1[03];){1,3}[^A-Za-z0-9+/\\\r\n]{0,64}"
-"""What breaks a long text into lines: newlines or their escapes, quotes, signs of comments, indentation."""
+"""Line separators of long texts: newlines or their escapes, quotes, comment characters, indentation."""
 
 _BLOB = re.compile(rb"(?>[A-Za-z0-9+/_-]++)(?>(?:" + _GLUE + rb")[A-Za-z0-9+/_-]++)*+")
 _DIGITS = re.compile(rb"(?>[0-9a-fA-F]++)(?>(?:" + _GLUE + rb")[0-9a-fA-F]++(?![A-Za-z0-9+/]))*+")
@@ -55,10 +55,10 @@ _CHECKED = 12
 
 
 def _of_text(shift: int) -> bytes:
-    """Return the class of the characters of base64 that ASCII text has at one place of four.
+    """Return a character class of the base64 characters that ASCII text can have at one of four positions.
 
     Args:
-        shift: 0 for the first place, which holds the upper 6 bits of a byte, 1 for the second, 2 for the third.
+        shift: 0 for the first position, which has the upper 6 bits of a byte, 1 for the second, 2 for the third.
     """
     upper = [byte >> 2 for byte in _PRINTABLE]
     middle = [low << 4 | byte >> 4 for low in range(4) for byte in _PRINTABLE]
@@ -70,19 +70,19 @@ def _of_text(shift: int) -> bytes:
 _QUARTET = b"".join(map(_of_text, range(3))) + b"[A-Za-z0-9+/]"
 _HEX = re.compile(rb"(?:[02-7][0-9a-fA-F]){14}")
 _BINARY = re.compile(rb"MI[A-Za-z0-9]{2}|/u3\+7Q|zs7Ozg|H4sI|UEsD|/Td6WFo|KLUv|QlpoO|b3BlbnNz")
-"""How DER, a Java key store, a JCEKS store, gzip, zip, xz, zstd, bzip2 and a key of OpenSSH begin in base64."""
+"""Base64 of the signatures of DER, Java and JCEKS key stores, gzip, zip, xz, zstd, bzip2 and OpenSSH keys."""
 
 _TEXT = re.compile(rb"(?:" + _QUARTET + rb"){6}")
 
 
 @attrs.frozen
 class Hidden:
-    """Something that was written in another way.
+    """A decoded text.
 
     Attributes:
-        start: where, in the bytes that were searched.
-        end: where it ends there.
-        content: what it says.
+        start: start of the encoded text in the searched bytes.
+        end: its end.
+        content: the decoded bytes.
         encoding: ``base64``, ``hex``, ``utf-16`` or ``utf-32``.
     """
 
@@ -94,13 +94,13 @@ class Hidden:
 
 @attrs.frozen
 class Classes:
-    """Bytes with their classes, and the runs among them.
+    """Bytes, their classes, and the runs among them.
 
     Attributes:
         data: the bytes.
-        classes: of each byte: 1 for characters of base64, `_` and `-`, 0 for NUL, 2 for others.
-        words: where 20 or more of the first class begin and end.
-        runs: where 28 or more of base64 begin and end.
+        classes: the class of each byte: 1 for base64 characters, `_` and `-`; 0 for NUL; 2 for others.
+        words: start and end of each sequence of at least 20 bytes of class 1.
+        runs: start and end of each sequence of at least 28 base64 characters.
     """
 
     data: bytes = attrs.field(repr=False)
@@ -122,7 +122,7 @@ class Classes:
 
 
 def _runs(data: bytes, words: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Yield the runs of base64 in words."""
+    """Yield the runs of base64 characters in words."""
     for start, end in words:
         if end - start < _RUN:
             continue
@@ -133,7 +133,7 @@ def _runs(data: bytes, words: Iterable[tuple[int, int]]) -> Iterator[tuple[int, 
 
 
 def find(given: Classes) -> Iterator[Hidden]:
-    """Yield every text that is hidden in bytes, and binary data whose beginning says that it could be a key."""
+    """Yield all encoded texts, and binary data with the signature of a key or archive."""
     until = 0
     for start, end in given.runs:
         if start < until:
@@ -148,12 +148,12 @@ def find(given: Classes) -> Iterator[Hidden]:
 
 
 def is_text(content: bytes) -> bool:
-    """Tell whether there is text in something."""
+    """Return whether content contains text."""
     return _TEXT_NEEDLE in content.translate(_IS_PRINTABLE)
 
 
 def _decoded(data: bytes, start: int, end: int) -> Iterator[Hidden]:
-    """Yield what a run says, if that is text or could be a key."""
+    """Yield the decoded content of a run, if it is text or could be a key."""
     digits = _HEX.search(data, start, end)
     found = _from_hex(data, digits.start(), end) if digits else None
     if found:
@@ -167,7 +167,7 @@ def _decoded(data: bytes, start: int, end: int) -> Iterator[Hidden]:
 
 
 def _at_each_place(blob: bytes, start: int, end: int) -> Iterator[Hidden]:
-    """Yield the content of a long run, wherever in it that begins."""
+    """Yield the content of a long run for each alignment that gives text."""
     plain = _joined(blob)
     is_binary = bool(_BINARY.match(plain))
     for place in range(4):
@@ -198,7 +198,7 @@ def _from_hex(data: bytes, start: int, end: int) -> Hidden | None:
 
 
 def _wide(data: bytes, classes: bytes, *, needle: bytes, ending: re.Pattern[bytes], encoding: str) -> Iterator[Hidden]:
-    """Yield text of which each character has the same number of NULs after it."""
+    """Yield text in which every character is followed by the same number of NULs."""
     step, at, floor = len(needle) // _WIDE_RUN, 0, 0
     nuls = bytes(step - 1)
     while (at := classes.find(needle, at)) >= 0:
@@ -215,7 +215,7 @@ def _wide(data: bytes, classes: bytes, *, needle: bytes, ending: re.Pattern[byte
 
 
 def _last(data: bytes, end: int) -> bytes:
-    """Return the last character of big-endian text: its NUL stands before it, and none after."""
+    """Return the last character of big-endian text: it is preceded by its NUL, and not followed by one."""
     last, following = data[end : end + 1], data[end + 1 : end + 2]
     is_last = not last.translate(None, _PRINTABLE) and (not following or following.translate(None, _PRINTABLE))
     return last if is_last else b""

@@ -1,4 +1,4 @@
-"""A secret within some bytes, before it is known where those bytes are from."""
+"""A secret in a block of bytes, before its file is known."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ class Hit:
     """One secret.
 
     Attributes:
-        kind: what it is.
-        start: where it begins in the bytes.
-        secret: its bytes in a form that does not depend on how it was written down, so that its hash stays the same.
-        encoding: how it was hidden; empty when it stood there plainly.
+        kind: its kind.
+        start: its offset in the bytes.
+        secret: its bytes in a canonical form, independent of line breaks and encoding, so that its hash is stable.
+        encoding: how it was encoded; empty for plain text.
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""What tells on the machine that built an image: its names and its proxies, searched for as they are."""
+"""Find names and proxies of the machine that built an image."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LABEL = re.compile(rb"[A-Za-z0-9-]+\Z")
 
 
 def _is_telling(name: str) -> bool:
-    """Tell whether a name is one machine's: with a domain, or long and not a common word."""
+    """Return whether a name identifies a machine: it has a domain, or is long and not a common word."""
     if _LOOPBACK.match(name) or _PLAIN.match(name):
         return False
     return "." in name or (len(name) >= _BARE_MIN and bool(re.search(r"[0-9-]", name)))
@@ -30,11 +30,11 @@ def _is_telling(name: str) -> bool:
 
 @attrs.frozen
 class Word:
-    """One text to search for.
+    """A text to search for.
 
     Attributes:
         kind: ``build-host`` or ``build-proxy``.
-        text: as it is written; with a dot at its beginning any host of the domain.
+        text: the literal text; with a leading dot, any host in that domain.
     """
 
     kind: str
@@ -43,22 +43,22 @@ class Word:
 
 @attrs.frozen
 class Hosts:
-    """What must not be found of the machine that builds, and of the policy's `privacy.hosts`.
+    """Names and proxies of the build machine, and the policy's `privacy.hosts`.
 
     Attributes:
-        words: sorted, none twice. A machine's bare name counts only when it tells something: with a digit or a hyphen.
+        words: sorted, without duplicates. A host name without domain is only included if it has a digit or a hyphen.
     """
 
     words: tuple[Word, ...] = ()
 
     @classmethod
     def of(cls, names: Iterable[str] = (), *, proxies: Iterable[str] = (), patterns: Iterable[str] = ()) -> Hosts:
-        """Collect words.
+        """Collect the words to search for.
 
         Args:
             names: host names of the machine, with and without domain.
             proxies: URLs of its proxies, as in ``$https_proxy`` or APT's configuration.
-            patterns: host names that may begin with ``*``.
+            patterns: host names that may start with ``*``.
         """
         words = {Word("build-host", name.rstrip(".")) for name in names if _is_telling(name)}
         words |= {Word("build-host", pattern.lstrip("*")) for pattern in patterns if len(pattern.lstrip("*")) > 3}
@@ -66,11 +66,11 @@ class Hosts:
         return cls(tuple(sorted(words, key=lambda word: (word.text, word.kind))))
 
     def search(self, data: bytes) -> Iterator[Hit]:
-        """Yield where words stand alone: as given, in lower and in upper case, and as UTF-16."""
+        """Yield occurrences of whole words: as given, in lower and upper case, and in UTF-16."""
         for word in self.words:
             for text in dict.fromkeys((word.text, word.text.lower(), word.text.upper())):
                 yield from _occurrences(data, text.encode(), word.kind)
-                wide = text.encode("utf-16-le")[:-1]  # with which UTF-16 in the other order goes on after its first NUL
+                wide = text.encode("utf-16-le")[:-1]  # also matches big-endian UTF-16, after its first NUL
                 yield from (Hit(word.kind, at, text.encode(), "utf-16") for at in _every(data, wide))
 
 
@@ -90,7 +90,7 @@ def _every(data: bytes, needle: bytes) -> Iterator[int]:
 
 
 def _host(proxy: str) -> str:
-    """Return a proxy's host and port; nothing when there is none."""
+    """Return a proxy's host and port; empty if the URL is malformed."""
     try:
         parts = urlsplit(proxy if "//" in proxy else f"//{proxy}")
         host, port = parts.hostname or "", parts.port

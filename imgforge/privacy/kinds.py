@@ -1,4 +1,4 @@
-"""Everything that is found, by the names that findings and the policy's allow-list use."""
+"""All kinds of findings, by their names in findings and in the policy's allow-list."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Keys that everybody has: test keys which are compiled into libraries, by the hash under which they are found.
+"""Private keys that are known to everyone: test keys compiled into libraries, identified by their hash.
 
-Each has the reason why it is no secret. A new one comes in with a shipped runtime that holds it, and with its source.
+Each entry has the reason why it is not a secret. Add an entry, with its source, when a shipped runtime contains it.
 """
 
 from __future__ import annotations

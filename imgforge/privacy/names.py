@@ -1,6 +1,7 @@
-"""Files whose name says what is in them: histories, environments, configuration of clients that keep passwords.
+"""Files identified by name: shell histories, environment files, client configurations with passwords.
 
-Here a value needs no form of its own: `password = …` in a file of MySQL's client is a password, in a program code.
+In these files values need no recognizable format: `password = …` is a password in a MySQL client's file, but not in a
+program.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ RULES = tuple(
         ),
     )
 )
-"""Paths, kinds of what their files hold, and how that is written; searches are linear, as those of `rule.Rule` are."""
+"""Patterns for paths, kinds of secrets, and patterns for the secrets. Linear time, like those of `rule.Rule`."""
 
 KINDS = frozenset(rule[1] for rule in RULES) | {"apt-credentials", "git-credentials", "shell-history"}
 
@@ -104,11 +105,11 @@ _ASSIGNED = re.compile(r"(?<![\w-])(?P<name>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>\"
 
 
 def by_name(path: str, data: bytes) -> Iterator[Hit]:
-    """Yield the secrets of a file that only its name gives away.
+    """Yield the secrets in a file that are recognizable only by the file's name.
 
     Args:
-        path: without a leading slash.
-        data: its content, or the beginning of it.
+        path: without leading slash.
+        data: the content, or the start of it.
     """
     name = path.rpartition("/")[2]
     if not (name.startswith(".") or name.endswith(_ENDINGS) or path.startswith("etc/")):
@@ -126,7 +127,7 @@ def by_name(path: str, data: bytes) -> Iterator[Hit]:
 
 
 def by_variable(name: str, value: str) -> Iterator[Hit]:
-    """Yield what a variable of the environment gives away: a secret by its name, or a proxy."""
+    """Yield the secret in an environment variable: by the variable's name, or a proxy URL."""
     data = value.encode("utf-8", "surrogateescape")
     if _PROXY.match(name) and "//" in value and not is_placeholder(data):
         yield Hit("proxy-setting", 0, data)
@@ -137,7 +138,7 @@ def by_variable(name: str, value: str) -> Iterator[Hit]:
 
 
 def by_assignments(text: str) -> Iterator[Hit]:
-    """Yield what assignments in a command give away: ``ARG TOKEN=…``, ``RUN PASSWORD=… ./install``."""
+    """Yield the secrets in assignments of a command: ``ARG TOKEN=…``, ``RUN PASSWORD=… ./install``."""
     is_list = text.startswith(_PACKAGES)
     for match in _ASSIGNED.finditer(text):
         if is_list and match["value"][0].isdecimal():
@@ -146,15 +147,15 @@ def by_assignments(text: str) -> Iterator[Hit]:
 
 
 def is_shown(kind: str, path: str, secret: bytes) -> bool:
-    """Tell whether a password is one that a package shows: words, in its documentation or in its tests.
+    """Return whether a password is an example: plain words, in the documentation or tests of a package.
 
-    Both are required: a password with digits or capitals is reported wherever it is, and so are words in an
-    application's own files.
+    Both are required: a password with digits or capitals is reported everywhere, and so are words in an application's
+    own files.
 
     Args:
-        kind: of what was found.
-        path: of the file in the layer.
-        secret: as it was found; of a URL with the user and the host.
+        kind: kind of the finding.
+        path: path of the file in the layer.
+        secret: the secret; for a URL, with user and host.
     """
     if kind not in ("netrc", "url-credentials") or not _SHOWING.match(path):
         return False
@@ -163,7 +164,7 @@ def is_shown(kind: str, path: str, secret: bytes) -> bool:
 
 
 def renamed(kind: str, path: str) -> str:
-    """Return the kind that a file's name makes of a kind that was found by its form."""
+    """Return a more specific kind for a finding, by the name of its file."""
     name = path.rpartition("/")[2]
     if kind == "url-credentials" and name in (".git-credentials", "git-credentials"):
         return "git-credentials"
@@ -173,7 +174,7 @@ def renamed(kind: str, path: str) -> str:
 
 
 def digest() -> str:
-    """Return a digest of the rules of this module."""
+    """Return a digest of this module's rules."""
     patterns = [pattern.pattern for pattern in (_HISTORY, _VARIABLE, _ABOUT, _PROXY, _ASSIGNED, _SHOWING)]
     rows = [(path.pattern, kind, pattern.pattern) for path, kind, pattern in RULES]
     return hashlib.sha256(repr((rows, patterns)).encode()).hexdigest()[:16]

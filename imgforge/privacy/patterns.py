@@ -1,4 +1,4 @@
-"""All rules that are searched for wherever they may be, and the digest that changes with them."""
+"""All rules for secrets that may be in any file, and a digest of these rules."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from imgforge.privacy.tokens import TOKENS
 RULES: tuple[Rule, ...] = CREDENTIALS + TOKENS + CLOUDS
 
 ANCHORED = anchors(rule for rule in RULES if not rule.long)
-"""Searches for those that may be anywhere."""
+"""Searches for rules that may match anywhere."""
 
 IN_WORDS = Words(rule for rule in RULES if rule.long)
-"""A search for those that are in long words."""
+"""The search for rules that match in long words."""
 
 IN_RUNS = Runs(rule for rule in RULES if rule.run)
-"""A search for those that are found with base64."""
+"""The search for rules that match whole runs, which are located together with base64."""
 
 KINDS = frozenset(rule.kind for rule in RULES)
 
 
 def digest(rules: tuple[Rule, ...] = RULES) -> str:
-    """Return a short digest of what rules find."""
+    """Return a short digest of everything that affects what rules find."""
     rows = [
         (
             rule.name,

@@ -1,13 +1,13 @@
-"""Secrets that everybody has, because packages of Debian contain them: by package, path and reason.
+"""Published secrets in Debian packages, which are not secret any more: by package, path and reason.
 
-`make alarms` finds them; each was read where it is before it came into a table. A row names one secret by the hash of
-all its bytes, so it can hide no other. Passwords are in no table: a short one could be somebody else's, too.
+`make alarms` finds candidates; each one was reviewed before it was added. An entry identifies one secret by the hash of
+all its bytes, so it cannot hide others. There are no passwords: someone else might use the same short one.
 """
 
 from __future__ import annotations
 
 Published = tuple[str, str, str, tuple[tuple[str, str], ...]]
-"""Package, directory, why it is no secret, and of each secret: SHA-256, and the path below the directory."""
+"""Package, directory, why it is not a secret; and for each secret its SHA-256 and its path below the directory."""
 
 EXAMPLES: tuple[Published, ...] = (
     (
@@ -184,7 +184,7 @@ EXAMPLES: tuple[Published, ...] = (
         (("08136314cc06d4f2e8e9bf82cb999595f0a3ef7f9ffc0e2960cf849e1f5c09d2", "systemd.netdev.5.gz"),),
     ),
 )
-"""Private keys that were made for a test or an example, and a file that is damaged for one."""
+"""Private keys made for tests or examples, and a file that is damaged on purpose."""
 
 LEAKED: tuple[Published, ...] = (
     (
@@ -209,7 +209,7 @@ LEAKED: tuple[Published, ...] = (
         (("5378c34b3221f227a0857331ca137dccb312ffd37a108b7e53a491c689238f0b", "changelog.gz"),),
     ),
 )
-"""Tokens of services that their owners published by mistake or in a report, long ago and in every mirror of Debian.
+"""Tokens that their owners published by mistake or in a bug report, long ago and on all Debian mirrors.
 
-They do not belong to who builds an image, who cannot revoke them either. A token comes in here only with its origin.
+The person who builds an image does not own them and cannot revoke them. Add a token only with its origin.
 """

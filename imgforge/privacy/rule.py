@@ -1,9 +1,9 @@
-"""A rule: what one kind of secret looks like, and the search by many rules at once.
+"""Rules, which describe one kind of secret each, and the combined search for many rules.
 
-Each rule begins with literal prefixes. A prefix ends with the byte by which it is searched for: a byte that is rare in
-programs and text. Python's `re` finds one fixed byte at 2 GB/s, an alternation of prefixes at 150 MB/s. Most rules look
-into long words only, which `hidden.Classes` finds for all of them.
-Time is linear: every body is bounded, or ends where the next one begins.
+Each rule has literal prefixes. The search looks for the last byte of a prefix, which should be rare in programs and
+text: Python's `re` finds a fixed byte at 2 GB/s, an alternation of prefixes at 150 MB/s. Most rules only search in long
+words, which `hidden.Classes` locates for all of them.
+The search takes linear time: every body is bounded, or ends where the next one starts.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from imgforge.privacy.judgement import is_token
 _WORD_MIN = 16
 
 Judge = Callable[[bytes, "re.Match[bytes]"], bytes | None]
-"""Takes what was searched and a match of a rule's body; returns the secret, or None when it only looks like one.
+"""Called with the searched bytes and a match of a rule's body; returns the secret, or None for a false positive.
 
-The secret does not depend on how it is written down, so that its hash stays the same.
+The returned bytes do not depend on line breaks and encoding, so that their hash is stable.
 """
 
 
@@ -37,7 +37,7 @@ _BEFORE_MAX = 48
 
 
 def after(before: bytes) -> Judge:
-    """Return a judge that accepts a random token with what must come before it."""
+    """Return a judge that accepts a random token, together with what must precede it."""
     pattern = re.compile(before + rb"\Z")
 
     def judge(data: bytes, match: re.Match[bytes]) -> bytes | None:
@@ -50,23 +50,23 @@ def after(before: bytes) -> Judge:
 
 @attrs.frozen
 class Rule:
-    """One row of the tables.
+    """A rule.
 
     Attributes:
-        name: unique; the same words as gitleaks where it has the rule.
-        kind: the kind of what is found, for findings and the policy.
-        prefixes: how it begins. The last byte of each is the one that is searched for.
-        body: a regular expression of what follows; its group `secret`, if there is one, is the secret.
+        name: unique; gitleaks' name for rules that it has as well.
+        kind: kind of the findings, as in the policy.
+        prefixes: literal starts of the secret. The search looks for the last byte of each.
+        body: regular expression for the rest; its group `secret`, if any, is the secret.
         origin: the specification, or the vendor's documentation of the format.
         judge: decides whether a match is a secret.
-        apart: whether a prefix must not continue a word.
-        needs: letters, digits, hyphens and underscores that a body begins with at least. Makes the search fast.
-        then: bytes that a body begins with. Makes the search fast, too.
-        long: whether the last byte of a prefix is in a word of 20 letters, digits, and `+/_-`, or before one. True of
-            every rule whose body begins with 16 of them. Then no byte of the prefixes needs to be rare either.
-        run: whether the whole is one run of at least 28 letters, digits, `+` and `/`, which is looked for anyway. Then
-            no byte of the prefixes needs to be rare.
-        length: of such a run, for a rule without a prefix.
+        apart: whether the prefix must be at the start of a word.
+        needs: minimum of letters, digits, hyphens and underscores at the start of the body. Makes the search fast.
+        then: literal start of the body. Makes the search fast.
+        long: whether the last byte of a prefix is in, or directly before, a word of 20 letters, digits and `+/_-`. True
+            for all rules whose body starts with 16 of them. The last byte of the prefix then need not be rare.
+        run: whether the secret is a single run of at least 28 letters, digits, `+` and `/`; these are located anyway.
+            The last byte of the prefix then need not be rare.
+        length: length of such a run, for a rule without prefix.
     """
 
     name: str
@@ -90,13 +90,13 @@ class Rule:
 
 @attrs.frozen
 class Match:
-    """A secret that a rule found.
+    """A secret found by a rule.
 
     Attributes:
-        rule: by which.
-        start: where its prefix begins.
-        end: where the match of its body ends.
-        secret: as `Judge` returns it.
+        rule: the rule.
+        start: start of the prefix.
+        end: end of the body.
+        secret: the result of `Judge`.
     """
 
     rule: Rule
@@ -109,13 +109,13 @@ _WORD = re.compile(rb"[A-Za-z0-9_-]")
 _NEEDED = 40
 _PREFIX_MAX = 64
 _RUN_HEAD = 2
-"""Bytes of a prefix by which the rules for runs are looked up: the shortest prefix has as many."""
+"""Length of the prefixes' start by which rules for runs are indexed: that of the shortest prefix."""
 
 _BEFORE_WORD = 6
-"""Bytes before a word that belong to a prefix, as in `hvs.`; an anchor's test looks at fewer."""
+"""Bytes before a word that may belong to a prefix, as in `hvs.`; anchors test fewer."""
 
 _NEEDLE_MAX = 5
-"""Bytes that `bytes.find` looks for quickly; it is slower at longer ones."""
+"""Maximum length that `bytes.find` searches quickly."""
 
 
 class Anchor:
@@ -142,12 +142,12 @@ class Anchor:
         self._only = rules[0] if len(rules) == 1 else None
 
     def find(self, data: bytes) -> Iterator[Match]:
-        """Yield matches, in their order."""
+        """Yield matches in order."""
         for end in self.ends(data):
             yield from self.at(data, end)
 
     def ends(self, data: bytes) -> Iterator[int]:
-        """Yield where a prefix could end."""
+        """Yield possible ends of prefixes."""
         if len(self._needle) == 1:
             yield from (found.end() for found in self._pattern.finditer(data))
             return
@@ -156,7 +156,7 @@ class Anchor:
             yield at + self._needle_end
 
     def at(self, data: bytes, end: int) -> Iterator[Match]:
-        """Yield matches whose prefix ends at a place."""
+        """Yield matches whose prefix ends at a position."""
         if self._only and not self._only.pattern.match(data, end):
             return
         if data.endswith(self._prefixes, max(0, end - _PREFIX_MAX), end):
@@ -176,21 +176,21 @@ class Anchor:
 
 
 def _before(prefixes: list[bytes]) -> bytes:
-    """Return a lookbehind that most places fail at: which bytes come before, and the one that is searched for."""
+    """Return a lookbehind that fails at most positions: the possible last bytes of a prefix."""
     depth = min(4, *map(len, prefixes), len(prefixes[0]))
     columns = (sorted({prefix[-at] for prefix in prefixes}) for at in range(depth, 0, -1))
     return b"(?<=" + b"".join(b"[" + re.escape(bytes(column)) + b"]" for column in columns) + b")"
 
 
 def _after(needed: int, then: bytes) -> bytes:
-    """Return a lookahead that most places fail at."""
+    """Return a lookahead that fails at most positions."""
     if then:
         return b"(?=" + re.escape(then) + b")"
     return b"(?=[A-Za-z0-9_-]{%d})" % needed if needed else b""
 
 
 def _common_end(prefixes: tuple[bytes, ...]) -> bytes:
-    """Return what all prefixes end with."""
+    """Return the common suffix of all prefixes."""
     return _common_begin(tuple(prefix[::-1] for prefix in prefixes))[::-1]
 
 
@@ -200,7 +200,7 @@ def _common_begin(texts: tuple[bytes, ...]) -> bytes:
 
 
 def anchors(rules: Iterable[Rule]) -> tuple[Anchor, ...]:
-    """Group rules by the bytes that they are searched by."""
+    """Group rules by the last bytes of their prefixes."""
     rows: dict[bytes, list[tuple[bytes, Rule]]] = {}
     for rule in rules:
         for prefix in () if rule.run else rule.prefixes:
@@ -209,7 +209,7 @@ def anchors(rules: Iterable[Rule]) -> tuple[Anchor, ...]:
 
 
 class Words:
-    """Rules for what is in long words: only those are searched, a hundredth of most files."""
+    """Rules that match in long words. Only these words are searched, about 1 % of most files."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._anchors = anchors(rules)
@@ -218,8 +218,8 @@ class Words:
         """Yield matches.
 
         Args:
-            data: what is searched.
-            words: as `hidden.Classes` has them.
+            data: the bytes to search.
+            words: from `hidden.Classes`.
         """
         spans = [(max(0, start - _BEFORE_WORD), end) for start, end in words]
         joined = b"\n".join([data[start:end] for start, end in spans])
@@ -231,7 +231,7 @@ class Words:
 
 
 class Runs:
-    """Rules for what is a run."""
+    """Rules that match a whole run."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._prefixed: dict[bytes, list[tuple[bytes, Rule]]] = {}
@@ -247,8 +247,8 @@ class Runs:
         """Yield matches.
 
         Args:
-            data: what is searched.
-            runs: as `hidden.Classes` has them.
+            data: the bytes to search.
+            runs: from `hidden.Classes`.
         """
         prefixed, whole = self._prefixed, self._whole
         for start, end in runs:

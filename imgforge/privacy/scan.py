@@ -1,7 +1,7 @@
-"""The search of a layer, of an image's config, and of what both have inside.
+"""Scan a layer or an image's config, including nested archives.
 
-What a layer holds does not depend on the layers above it: a file that is deleted later is still in everybody's
-download. So layers are searched one by one, and what was found can be kept by diff_id, `FORMAT` and the hosts.
+The content of a layer does not depend on the layers above it: a file that is deleted later is still in every download.
+Therefore layers are scanned one by one, and their findings can be cached by diff_id, `FORMAT` and hosts.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from imgforge.privacy.search import ARCHIVE, SEPARATOR, TEXT_SEPARATOR, UNSEARCH
 from imgforge.tree import Entry, Kind, raw
 
 FORMAT = 4
-"""Raise it when the same layer gives other findings because the code changed."""
+"""Increase it when code changes affect the findings in a layer."""
 
 VERSION = f"{FORMAT}.{digest(repr((patterns.digest(), names.digest(), sorted(KNOWN))).encode())[:12]}"
-"""Changes with the rules, too: what was found by others is not remembered."""
+"""Depends on the rules as well, so that cached findings of older rules are not used."""
 
 WINDOW = 4 << 20
-"""Bytes that are searched at once. Larger ones save overlaps, smaller ones save memory."""
+"""Bytes to search at a time. Larger windows reduce overlaps, smaller ones reduce memory."""
 
 _OVERLAP = 64 << 10
-"""Bytes at a window's end that are searched again with the next: more than the longest key."""
+"""Bytes at the end of a window that are searched again with the next one: more than the longest key."""
 
 _KEPT_MAX = 64 << 20
-"""Bytes of an archive that are kept, to be searched as they are when it turns out to be damaged."""
+"""Bytes of an archive that are kept, to be searched without unpacking if it turns out to be damaged."""
 
 _CONTEXT = 512
-"""Bytes before those, which only say what a secret is."""
+"""Bytes of context before the overlap, which determine the kind of a secret."""
 
 _TOO_DEEP = "too many archives in each other"
 _DAMAGED = "damaged"
@@ -50,10 +50,10 @@ LIMITS = Limits()
 
 @attrs.frozen
 class Searched:
-    """What came of a search.
+    """The result of a scan.
 
     Attributes:
-        findings: sorted. What could not be searched is one, too: damaged, encrypted, too large, too deep.
+        findings: sorted. Includes what could not be searched: damaged, encrypted, too large, nested too deeply.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -66,31 +66,31 @@ def layer(
     hosts: Hosts = NO_HOSTS,
     limits: Limits = LIMITS,
 ) -> Searched:
-    """Search a layer.
+    """Scan a layer.
 
     Args:
-        members: its entries and contents, as `imgforge.tar.read` yields them; each content is read to its end.
-        name: what findings call it, for example ``layer 3``.
-        hosts: of the machine that builds.
+        members: entries and contents, as from `imgforge.tar.read`; each content is read completely.
+        name: name of the layer in findings, for example ``layer 3``.
+        hosts: names of the build machine.
         limits: see `Limits`.
     """
     scanner = _Scanner(name, hosts, limits)
-    told: list[bytes] = []
+    texts: list[bytes] = []
     for entry, content in members:
-        told.append(_told(entry))
+        texts.append(_told(entry))
         if entry.kind is Kind.FILE and entry.size:
             scanner.file(Place(name, entry.path), content)
-    scanner.text(Place(name, "", ("names and attributes",)), b"\n".join(told))
+    scanner.text(Place(name, "", ("names and attributes",)), b"\n".join(texts))
     return scanner.result()
 
 
 def config(image: ImageConfig, *, annotations: Iterable[tuple[str, str]] = (), hosts: Hosts = NO_HOSTS) -> Searched:
-    """Search an image's config and its manifest's annotations: environment, labels, command and history.
+    """Scan an image's config and its manifest's annotations: environment, labels, command and history.
 
     Args:
         image: the config.
-        annotations: of the manifest.
-        hosts: of the machine that builds.
+        annotations: annotations of the manifest.
+        hosts: names of the build machine.
     """
     scanner = _Scanner("", hosts, Limits())
     run = image.execution
@@ -108,18 +108,18 @@ def config(image: ImageConfig, *, annotations: Iterable[tuple[str, str]] = (), h
     for where, text in commands:
         scanner.text(Place("", where), text.encode("utf-8", "surrogateescape"))
         scanner.add(Place("", where), names.by_assignments(text))
-    scanner.rest(Place("", "config"), image.raw)  # what only other tools know: Healthcheck, OnBuild, Shell
+    scanner.rest(Place("", "config"), image.raw)  # members of other tools: Healthcheck, OnBuild, Shell
     return scanner.result()
 
 
 def _told(entry: Entry) -> bytes:
-    """Return what an entry says besides its content."""
+    """Return the texts of an entry apart from its content."""
     attributes = itertools.chain.from_iterable((name.encode(), value) for name, value in entry.xattrs)
     return b" ".join((raw(entry.path), raw(entry.target), *attributes))
 
 
 class _Scanner:
-    """Searches one layer; small files together, because each search costs more than their bytes."""
+    """Scans one layer. Small files are searched together, because each search has a fixed cost."""
 
     def __init__(self, name: str, hosts: Hosts, limits: Limits) -> None:
         self._name = name
@@ -130,18 +130,18 @@ class _Scanner:
         self._small = {separator: _Batch() for separator in (TEXT_SEPARATOR, SEPARATOR)}
 
     def result(self) -> Searched:
-        """Return what was found."""
+        """Return the findings."""
         while waiting := [separator for separator, batch in self._small.items() if batch.files]:
             self.flush(waiting[0])
         return Searched(tuple(sorted(self._found.values())))
 
     def file(self, place: Place, stream: BinaryIO, *, is_sure: bool = True) -> None:
-        """Search a file and, when it is an archive, what is in it.
+        """Scan a file and, if it is an archive, its members.
 
         Args:
-            place: of the file.
+            place: location of the file.
             stream: its content.
-            is_sure: whether a damaged archive is one, and not something else that begins like one.
+            is_sure: whether a damaged archive is reported; False if it may only look like an archive.
         """
         begin = read_exactly(stream, WINDOW)
         if place.inside:
@@ -164,12 +164,12 @@ class _Scanner:
             self.add(place, (Hit(kind, 0, secret) for kind, secret in keys.stores(begin)))
 
     def refuse(self, place: Place, reason: str) -> None:
-        """Note what cannot be searched."""
+        """Report something that cannot be searched."""
         key = (UNSEARCHABLE, reason, place.layer, place.path)
         self._found.setdefault(key, Finding(UNSEARCHABLE, place, "", reason))
 
     def _opened(self, place: Place, begin: bytes, stream: _Kept, *, is_sure: bool) -> bool:
-        """Search the members of an archive; tell whether that was all of it."""
+        """Scan the members of an archive; return whether they cover all of it."""
         if len(place.inside) >= self._limits.depth:
             self.refuse(place, _TOO_DEEP)
             return False
@@ -189,7 +189,7 @@ class _Scanner:
         return lambda inner, content: self.file(attrs.evolve(place, inside=(*place.inside, inner)), content)
 
     def _embedded(self, place: Place, data: bytes) -> None:
-        """Search archives that begin anywhere in a file; a zip is one of those."""
+        """Scan archives at any position in a file, including zip archives."""
         if not archives.may_embed(data) and not data.startswith(forms.ZIP):
             return
         if len(place.inside) >= self._limits.depth:
@@ -214,7 +214,7 @@ class _Scanner:
             self.flush(separator)
 
     def flush(self, separator: bytes) -> None:
-        """Search the small files that have gathered, of text or of others."""
+        """Search the collected small files, either text or binary."""
         small, self._small[separator] = self._small[separator].files, _Batch()
         starts = list(itertools.accumulate((len(data) + len(separator) for _, data in small), initial=0))
         hits = search(separator.join(data for _, data in small), hosts=self._hosts)
@@ -223,16 +223,16 @@ class _Scanner:
             self.text(place, data)
 
     def text(self, place: Place, data: bytes) -> None:
-        """Search some bytes alone."""
+        """Search a single file or text."""
         self.add(place, search(data, hosts=self._hosts), data)
 
     def rest(self, place: Place, data: bytes) -> None:
-        """Search some bytes for what was found nowhere else."""
+        """Search for secrets that were not found elsewhere."""
         known = {sha256 for _, sha256, _, _ in self._found}
         self.add(place, (hit for hit in search(data, hosts=self._hosts) if digest(hit.secret) not in known), data)
 
     def _windows(self, place: Place, begin: bytes, stream: BinaryIO) -> None:
-        """Search a large file piece by piece; what begins near a piece's end is left to the next."""
+        """Search a large file in pieces. Matches close to the end of a piece are left to the next one."""
         window, skipped = begin, 0
         suspect: list[bytes] = []
         size = 0
@@ -257,7 +257,7 @@ class _Scanner:
             self._embedded(place, b"".join(suspect))
 
     def add(self, place: Place, hits: Iterable[Hit], data: bytes = b"") -> None:
-        """Keep hits as findings: none twice, and none that is known to be no secret."""
+        """Add hits as findings, except duplicates and known false positives."""
         for hit in hits:
             if hit.kind == ARCHIVE:
                 self._hidden(place, hit)
@@ -279,7 +279,7 @@ class _Scanner:
                 self._found[key] = finding
 
     def _hidden(self, place: Place, hit: Hit) -> None:
-        """Open an archive that was written as text."""
+        """Scan an archive that was encoded as text."""
         inner = attrs.evolve(place, inside=(*place.inside, f"({hit.encoding})"))
         if len(place.inside) >= self._limits.depth:
             self.refuse(place, _TOO_DEEP)
@@ -288,7 +288,7 @@ class _Scanner:
 
 
 def _says_more(finding: Finding, before: Finding) -> bool:
-    """Tell whether a finding of the same secret in the same file is the one to keep."""
+    """Return whether a finding is better than a previous one of the same secret in the same file."""
     if len(before.place.inside) != len(finding.place.inside):
         return len(before.place.inside) < len(finding.place.inside)
     return bool(before.encoding) and not finding.encoding
@@ -296,14 +296,14 @@ def _says_more(finding: Finding, before: Finding) -> bool:
 
 @attrs.define
 class _Batch:
-    """Small files that are searched together, and their size."""
+    """Small files to be searched together, and their total size."""
 
     files: list[tuple[Place, bytes]] = attrs.field(factory=list)
     size: int = 0
 
 
 class _Kept(forms.Chained):
-    """A stream that keeps what is read from it, to be read again."""
+    """A stream that keeps what is read from it, so that it can be read again."""
 
     def __init__(self, stream: BinaryIO, limit: int) -> None:
         super().__init__(b"", stream)
@@ -312,7 +312,7 @@ class _Kept(forms.Chained):
         self._room = limit
 
     def read(self, size: int = -1, /) -> bytes:
-        """Read, and keep."""
+        """Read and keep."""
         data = super().read(size)
         if size >= 0 and self._room > 0:
             self._parts.append(data)
@@ -321,9 +321,9 @@ class _Kept(forms.Chained):
 
     @property
     def is_whole(self) -> bool:
-        """Whether everything was kept that was read."""
+        """Whether everything that was read was kept."""
         return self._room > 0
 
     def again(self) -> BinaryIO:
-        """Return a stream of what was read, and then of the rest."""
+        """Return a stream of what was read, followed by the rest."""
         return forms.Chained(b"".join(self._parts), self._source)

@@ -1,4 +1,4 @@
-"""The search of some bytes for everything that is a secret wherever it is."""
+"""Search bytes for all secrets that can be recognized in any file."""
 
 from __future__ import annotations
 
@@ -15,59 +15,59 @@ from imgforge.privacy.hosts import Hosts
 from imgforge.privacy.patterns import ANCHORED, IN_RUNS, IN_WORDS
 
 DEPTH = 6
-"""How many encodings in each other are undone."""
+"""Maximum number of nested encodings."""
 
 ARCHIVE = "archive"
-"""The kind of a hit that is no secret itself: an archive that was written as text, for the caller to open."""
+"""Kind of a hit for an archive that is encoded as text; the caller opens it."""
 
 UNSEARCHABLE = "unsearchable"
-"""The kind of a hit that could not be searched to its end."""
+"""Kind of a hit that was not searched completely."""
 
 SEPARATOR = b"\xff\0\xff\n"
-"""Between texts that are searched together: no secret goes across it, and UTF-16 takes its last byte at most."""
+"""Separator of contents that are searched together. No secret matches across it; UTF-16 may consume its last byte."""
 
 TEXT_SEPARATOR = b"\n\x1d\x1e\n"
-"""The same for texts that are all ASCII, which are not searched for what only binary data can hold. As long."""
+"""Separator of ASCII texts, which need not be searched for binary data. Of the same length."""
 
 _BEGINS = frozenset(bytes((byte,)) for byte in keys.STORES_BEGIN | forms.COMPRESSED_BEGIN) | {b"P"}
-"""How stores of keys, compressed streams and zips begin."""
+"""First bytes of key stores, compressed streams and zip archives."""
 
 _NOT_TEXT = tuple(anchor for anchor in ANCHORED if anchor.byte < b"\t")
 _IN_TEXT = tuple(anchor for anchor in ANCHORED if anchor not in _NOT_TEXT)
 
 _GROWTH = 16
-"""How many times its own size the texts hidden in some bytes may have, in all encodings together."""
+"""Limit for the size of encoded texts, in all encodings together, as a multiple of the searched bytes."""
 
 _GROWTH_MIN = 1 << 20
 
 
 @attrs.define
 class _Room:
-    """How many bytes of hidden text are still decoded."""
+    """The remaining number of bytes that may be decoded."""
 
     left: int
 
 
 def owner(starts: list[int], hit: Hit) -> int:
-    """Return which of several texts a hit is in, by where they begin in what was searched."""
+    """Return the index of the text that a hit is in, given their start offsets."""
     return max(0, bisect.bisect_right(starts, hit.start + 1) - 1)
 
 
 def search(data: bytes, *, hosts: Hosts, depth: int = DEPTH) -> tuple[Hit, ...]:
-    """Return the secrets in bytes, in the order of their beginnings.
+    """Return the secrets in bytes, sorted by position.
 
-    Text in another encoding is decoded and searched in turn; the body of a PEM key is not reported twice.
+    Encoded text is decoded and searched in turn. The body of a PEM key is not reported twice.
 
     Args:
-        data: a file, a part of one, or several with `SEPARATOR` between.
-        hosts: of the machine that builds.
-        depth: how many encodings are undone.
+        data: a file, a part of one, or several with `SEPARATOR` in between.
+        hosts: names of the build machine.
+        depth: maximum number of nested encodings.
     """
     return _search(data, hosts, depth, _Room(_GROWTH * len(data) + _GROWTH_MIN))
 
 
 def _search(data: bytes, hosts: Hosts, depth: int, room: _Room) -> tuple[Hit, ...]:
-    data = b"\n" + data  # so that what must come before a token is never missing
+    data = b"\n" + data  # so that there is always a byte before a token
     given = Classes.of(data)
     plain = list(_plain(given))
     hits = [hit for hit, _ in plain] + list(hosts.search(data))
@@ -78,7 +78,7 @@ def _search(data: bytes, hosts: Hosts, depth: int, room: _Room) -> tuple[Hit, ..
 
 
 def _plain(given: Classes) -> Iterator[tuple[Hit, int]]:
-    """Yield what is there plainly, and where it ends."""
+    """Yield the secrets in plain text, with their ends."""
     data = given.data
     matches = itertools.chain(
         IN_RUNS.find(data, given.runs),
@@ -97,7 +97,7 @@ def _end(data: bytes, end: int, kind: str) -> int:
 
 
 def _merged(spans: Iterator[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return spans in order, without overlaps."""
+    """Sort spans and merge overlapping ones."""
     merged: list[tuple[int, int]] = []
     for start, end in sorted(spans):
         if merged and start <= merged[-1][1]:
@@ -113,7 +113,7 @@ def _is_in(at: int, spans: list[tuple[int, int]]) -> bool:
 
 
 def _hidden(given: Classes, spans: list[tuple[int, int]], hosts: Hosts, depth: int, room: _Room) -> Iterator[Hit]:
-    """Yield what the hidden texts hold, which are searched all at once: there are thousands of short ones."""
+    """Yield the secrets in encoded texts. These are searched together, because there are thousands of short ones."""
     found: list[Hidden] = []
     for one in itertools.chain(hidden.find(given), escapes.find(given.data)):
         if _is_in(one.start, spans) and one.encoding != "escaped":

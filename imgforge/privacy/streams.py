@@ -1,4 +1,4 @@
-"""Compressed streams: their content, and what else they carry: names, comments, frames to skip, bytes after the end."""
+"""Compressed streams: their content, and their other data: names, comments, skippable frames, trailing bytes."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _BZIP2 = (b"1AY&SY", b"\x17rE8P\x90")
 
 
 def visit(begin: bytes, stream: BinaryIO, *, name: str, visit: Visit, limits: Limits) -> None:
-    """Hand the content of a compressed stream to a function, then what else is in it.
+    """Call a function with the content of a compressed stream, then with its other data.
 
     Args:
-        begin: its first bytes, which were read from the stream already.
+        begin: its first bytes, already read from the stream.
         stream: the rest.
-        name: of the file, for that of its content.
-        visit: takes them.
+        name: name of the file, from which the content gets its name.
+        visit: called with each part.
         limits: see `Limits`.
 
     Raises:
-        FAILURES: it is damaged, or more comes out of it than is searched.
+        FAILURES: it is damaged, or its content exceeds the limit.
     """
     source = Source(Chained(begin, stream), what="stream")
     aside = Aside()
@@ -41,7 +41,7 @@ def visit(begin: bytes, stream: BinaryIO, *, name: str, visit: Visit, limits: Li
     try:
         visit(_without_suffix(name), content)
         while content.read(1 << 20):
-            pass  # what the visitor left
+            pass  # read what `visit` did not
     finally:
         if aside.parts:
             visit(HEADER, io.BytesIO(b"\n".join(aside.parts)))
@@ -51,17 +51,17 @@ def visit(begin: bytes, stream: BinaryIO, *, name: str, visit: Visit, limits: Li
 
 
 class Aside:
-    """What a stream carries that is no content: gzip's names and comments, zstd's frames to skip."""
+    """Data of a stream that is not content: names and comments of gzip, skippable frames of zstd."""
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
         self._size = 0
 
     def keep(self, part: bytes) -> None:
-        """Keep a part.
+        """Keep data.
 
         Raises:
-            UnsearchableError: there is too much of it.
+            UnsearchableError: there is too much.
         """
         if part:
             self.parts.append(part)
@@ -71,11 +71,11 @@ class Aside:
 
 
 def members(source: Source, aside: Aside) -> Iterator[bytes]:
-    """Yield the content of all streams in a row, and leave what follows them.
+    """Yield the content of all concatenated streams; leave what follows them in the source.
 
     Args:
-        source: compressed bytes.
-        aside: gets the rest (RFC 1952, section 2.3; RFC 8878, section 3.1.2).
+        source: the compressed bytes.
+        aside: receives the other data (RFC 1952, section 2.3; RFC 8878, section 3.1.2).
     """
     is_first = True
     while begin := source.peek(16):
@@ -88,7 +88,7 @@ def members(source: Source, aside: Aside) -> Iterator[bytes]:
 
 
 def _pieces(source: Source, begin: bytes, aside: Aside, *, is_first: bool) -> Iterator[bytes] | None:
-    """Return the content of the stream that begins here; None when none does."""
+    """Return the content of the stream at this position; None if there is none."""
     if begin.startswith(gzip.MAGIC):
         aside.keep(gzip.fields(source))
         return member(source, gzip.Inflater())
@@ -125,7 +125,7 @@ def _skipped(source: Source, aside: Aside) -> Iterator[bytes]:
 
 
 def _lzip(source: Source) -> Iterator[bytes]:
-    """Yield the content of a member of lzip: an LZMA stream with fixed settings between a header and a trailer."""
+    """Yield the content of an lzip member: an LZMA stream with fixed settings between a header and a trailer."""
     coded = source.exactly(6)[5]
     size = 1 << (coded & 0x1F)
     size -= (size >> 4) * (coded >> 5)
@@ -144,7 +144,7 @@ def _without_suffix(name: str) -> str:
 
 
 def begins_well(sample: bytes) -> bool:
-    """Tell whether something comes out of a sample of what begins like a stream."""
+    """Return whether a sample of a supposed stream can be decompressed."""
     try:
         return any(members(Source(io.BytesIO(sample), what="sample"), Aside()))
     except forms.FAILURES:

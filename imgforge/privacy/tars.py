@@ -1,6 +1,6 @@
-"""Archives that keep members one after the other, uncompressed: tar, ar, and git's packs.
+"""Archives with consecutive, uncompressed members: tar, ar, and git packs.
 
-Lenient: what some other tool would accept is searched, and so are the bytes between members and after the last.
+Lenient: whatever other tools accept is searched, and so are the bytes between members and after the last one.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _OFS_DELTA, _REF_DELTA = 6, 7
 
 
 def tar(stream: BinaryIO, *, visit: Visit, limits: Limits) -> None:
-    """Hand each member of a tar to a function, then all bytes that are in none: headers, gaps, what follows the end.
+    """Call a function for each member of a tar archive, then for all other bytes: headers, gaps, trailing data.
 
     Raises:
-        FAILURES: there are too many members, or too much between them.
+        FAILURES: too many members, or too many bytes between them.
     """
     rest = _Rest()
     count, longer = 0, ""
@@ -49,9 +49,9 @@ def tar(stream: BinaryIO, *, visit: Visit, limits: Limits) -> None:
             raise UnsearchableError("too many members")
         content = Bounded(stream, size)
         if block[156] in _TYPES_OF_NAMES and size <= _NAME_MAX:
-            said = content.read(-1)
-            rest.keep(said)
-            longer = _long_name(block[156], said)
+            extended = content.read(-1)
+            rest.keep(extended)
+            longer = _long_name(block[156], extended)
         else:
             visit(longer or _name(block), content)
             longer = ""
@@ -75,22 +75,22 @@ class _Rest:
 
 
 def _size(block: bytes) -> int | None:
-    """Return the size of the member whose header a block is; None when it is no header."""
+    """Return the size of a member, given its header block; None if the block is not a header."""
     if len(block) < _BLOCK or block == _ZEROS:
         return None
     try:
-        said = int(block[148:156].rstrip(b"\0 ").lstrip(b" \0") or b"0", 8)
+        checksum = int(block[148:156].rstrip(b"\0 ").lstrip(b" \0") or b"0", 8)
         number = block[124:136]
         size = int.from_bytes(number[1:], "big") if number[0] == 0x80 else int(number.strip(b"\0 ") or b"0", 8)
     except ValueError:
         return None
-    if said != sum(block[:148]) + 8 * 32 + sum(block[156:]):
+    if checksum != sum(block[:148]) + 8 * 32 + sum(block[156:]):
         return None
     return 0 if block[156] in _TYPES_WITHOUT_CONTENT else size
 
 
 def _long_name(kind: int, said: bytes) -> str:
-    """Return the name that a member of GNU tar or pax gives to the next one."""
+    """Return the name that a GNU or pax header sets for the next member."""
     name = said.rstrip(b"\0")
     if kind == ord("x"):
         found = _PAX_PATH.search(said)
@@ -105,18 +105,18 @@ def _name(block: bytes) -> str:
 
 
 class Bounded(io.RawIOBase, BinaryIO):
-    """So many bytes of a stream."""
+    """A stream of a limited number of bytes of another one."""
 
     def __init__(self, stream: BinaryIO, size: int) -> None:
         self._stream = stream
         self._left = size
 
     def readable(self) -> bool:
-        """Return yes."""
+        """Return True: the stream is readable."""
         return True
 
     def read(self, size: int = -1, /) -> bytes:
-        """Read at most `size` bytes, everything when negative."""
+        """Read up to `size` bytes, or everything if negative."""
         if size < 0:
             return b"".join(iter(lambda: self.read(1 << 20), b""))
         data = self._stream.read(min(size, self._left))
@@ -124,13 +124,13 @@ class Bounded(io.RawIOBase, BinaryIO):
         return data
 
     def drain(self) -> None:
-        """Read what is left; of a truncated archive all that is there."""
+        """Read the rest, as far as the archive is complete."""
         while self.read(1 << 20):
             pass
 
 
 def ar(stream: BinaryIO, *, visit: Visit, limits: Limits) -> None:
-    """Hand each member of an ar archive (ar(5)) to a function; a static library's are object files, a `.deb`'s tars."""
+    """Call a function for each member of an ar archive (ar(5)), such as a static library or a `.deb`."""
     stream.read(len(forms.AR))
     count = 0
     while header := read_exactly(stream, 60):
@@ -149,7 +149,7 @@ def ar(stream: BinaryIO, *, visit: Visit, limits: Limits) -> None:
 
 
 def pack(stream: BinaryIO, *, visit: Visit, limits: Limits) -> None:
-    """Hand each object of a pack of git to a function; what a delta inserts is text in it (gitformat-pack(5))."""
+    """Call a function for each object of a git pack, including the literal data in deltas (gitformat-pack(5))."""
     source = Source(stream, what="pack")
     count = int.from_bytes(source.exactly(12)[8:], "big")
     if count > limits.members * 10:
@@ -178,7 +178,7 @@ def pack(stream: BinaryIO, *, visit: Visit, limits: Limits) -> None:
 
 
 def _object(source: Source) -> int:
-    """Read the type and the size of an object; return the type."""
+    """Read the header of an object; return its type."""
     byte = source.exactly(1)[0]
     kind = byte >> 4 & 7
     while byte & 0x80:

@@ -1,6 +1,6 @@
-"""Rules for tokens of the services that code comes from and is delivered through.
+"""Rules for tokens of code hosting, package registries and deployment services.
 
-Each row names where its format is documented. `tests/privacy/gitleaks.py` compares the rows with those of gitleaks.
+Each rule links the documentation of its format. `tests/privacy/gitleaks.py` compares the rules with those of gitleaks.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ _FORGES = (
         "https://docs.openshift.com/container-platform/latest/authentication/managing-oauth-access-tokens.html",
     ),
 )
-"""Where code is kept and built."""
+"""Code hosting and CI."""
 
 _PACKAGES = (
     Rule(
@@ -106,7 +106,7 @@ _PACKAGES = (
         "https://docs.docker.com/security/access-tokens/",
     ),
 )
-"""Where packages and images are kept."""
+"""Package and image registries."""
 
 _OPERATIONS = (
     Rule("vault-service-token", "vault-token", (b"hvs.",), rb"[A-Za-z0-9_-]{24,300}", _VAULT, apart=True),
@@ -179,6 +179,6 @@ _OPERATIONS = (
         apart=True,
     ),
 )
-"""What keeps secrets, and what delivers."""
+"""Secret management and deployment."""
 
 TOKENS = _FORGES + _PACKAGES + _OPERATIONS

@@ -1,6 +1,6 @@
-"""Zip archives, by every local header that is there and not only by the directory at the end.
+"""Zip archives, searched by all local headers and not only by the directory at the end.
 
-A directory can leave members out, and a program can come before the first: a member is what some tool could unpack.
+The directory can omit members, and the first member can follow a program: all members that any tool could unpack count.
 Source: APPNOTE.TXT of PKWARE, version 6.3.10, sections 4.3.7, 4.4.4, 4.4.5 and 4.5.3.
 """
 
@@ -34,14 +34,14 @@ _RAW_DEFLATE = -zlib.MAX_WBITS
 
 @attrs.frozen
 class Member:
-    """What a local header describes.
+    """A member, as described by its local header.
 
     Attributes:
-        name: of the member.
-        start: of its content.
-        size: of its content; -1 when only the end of the content tells.
-        method: of its compression.
-        is_encrypted: whether it is.
+        name: its name.
+        start: offset of its content.
+        size: compressed size; -1 if only the end of the content determines it.
+        method: compression method.
+        is_encrypted: whether it is encrypted.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Member:
 
 
 def local(data: bytes, at: int) -> Member | None:
-    """Return the member whose local header is at a place; None when none is."""
+    """Return the member whose local header is at a position; None if there is none."""
     if len(data) < at + _HEADER.size:
         return None
     _, version, flags, method, _, _, _, packed, _, name_size, extra_size = _HEADER.unpack_from(data, at)
@@ -76,7 +76,7 @@ def local(data: bytes, at: int) -> Member | None:
 
 
 def _packed(extra: bytes) -> int:
-    """Return the packed size of a large member; -1 when it is not there (section 4.5.3)."""
+    """Return the compressed size of a large member; -1 if missing (section 4.5.3)."""
     at = 0
     while at + 4 <= len(extra):
         kind, size = struct.unpack_from("<HH", extra, at)
@@ -87,13 +87,13 @@ def _packed(extra: bytes) -> int:
 
 
 def unpack(data: bytes, found: Member, *, visit: Visit, refuse: Refuse, limits: Limits) -> int:
-    """Hand the content of a member to a function; return where it ends.
+    """Call a function with the content of a member; return the member's end.
 
     Args:
         data: the whole archive.
         found: the member.
-        visit: takes the content.
-        refuse: takes the reason when it cannot be read.
+        visit: called with the content.
+        refuse: called with the reason if it cannot be read.
         limits: see `Limits`.
     """
     if found.is_encrypted:
@@ -103,7 +103,7 @@ def unpack(data: bytes, found: Member, *, visit: Visit, refuse: Refuse, limits: 
         if found.size > 0 and found.start + found.size <= len(data):
             visit(found.name, io.BytesIO(data[found.start : found.start + found.size]))
             return found.start + found.size
-        return found.start  # of an unknown size: its bytes are searched as they are
+        return found.start  # size unknown: its bytes are searched as part of the file
     packed = From(data, found.start)
     source = Source(packed, what="member")
     pieces = _pieces(source, found.method)
@@ -122,18 +122,18 @@ def unpack(data: bytes, found: Member, *, visit: Visit, refuse: Refuse, limits: 
 
 
 class From(io.RawIOBase, BinaryIO):
-    """The bytes from a place on, without a copy of them all."""
+    """The bytes from an offset on, without copying them all."""
 
     def __init__(self, data: bytes, at: int) -> None:
         self._data = data
         self.at = at
 
     def readable(self) -> bool:
-        """Return yes."""
+        """Return True: the stream is readable."""
         return True
 
     def read(self, size: int = -1, /) -> bytes:
-        """Read at most `size` bytes, or 16 KiB."""
+        """Read up to `size` bytes, at most 16 KiB."""
         piece = self._data[self.at : self.at + min(size, 16 << 10)]
         self.at += len(piece)
         return piece
@@ -153,19 +153,19 @@ def _pieces(source: Source, method: int) -> Iterator[bytes] | None:
 
 
 def by_directory(data: bytes, known: frozenset[tuple[int, int]], *, visit: Visit, refuse: Refuse) -> None:
-    """Hand members to a function that the directory describes otherwise than their local headers.
+    """Call a function for members that the directory describes differently from their local headers.
 
     Args:
         data: the whole archive.
-        known: places and methods of members that were searched.
-        visit: takes the others.
-        refuse: takes the reason when one cannot be read.
+        known: offsets and methods of members that were already searched.
+        visit: called with the others.
+        refuse: called with the reason if one cannot be read.
     """
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
         listed = archive.infolist()
     except forms.FAILURES:
-        return  # no directory: nothing that other tools could read by it
+        return  # without a directory, other tools find no further members either
     for info in listed:
         if (info.header_offset, info.compress_type) in known or info.is_dir():
             continue

@@ -1,8 +1,8 @@
 """Signatures of files, in the format of ``cosign sign-blob --bundle`` and ``cosign verify-blob --bundle``. Pure.
 
 A file signature is a version 0.3 bundle (see `bundle`) with a message signature. The bare base64 that
-``cosign sign-blob`` prints without ``--bundle`` is accepted as well. The signature does not cover a type, so whoever
-parses the file must reject other formats.
+``cosign sign-blob`` prints without ``--bundle`` is accepted as well. The signature does not cover a type, so the
+parser of the file must reject other formats.
 Source: sigstore/protobuf-specs, sigstore_bundle.proto and sigstore_common.proto, MessageSignature.
 """
 

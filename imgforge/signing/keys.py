@@ -93,7 +93,7 @@ class PublicKey:
         except (ValueError, TypeError, exceptions.UnsupportedAlgorithm):
             error = SigningKeyError(f"{what}: expected a public key in PEM, got something else")
             if b"PRIVATE KEY-----" in pem:
-                error.add_note("this is the private key; the public one is what verifies")
+                error.add_note("this is the private key; expected the public one")
             raise error from None
 
     @property

@@ -43,7 +43,7 @@ def from_environment(what: str) -> bytes:
     found = os.environb.get(PASSPHRASE_VARIABLE.encode())
     if found is None:
         error = PassphraseError(f"{what}: the key is encrypted, and there is no passphrase")
-        error.add_note(f"give it in ${PASSPHRASE_VARIABLE}")
+        error.add_note(f"set ${PASSPHRASE_VARIABLE}")
         raise error
     return found
 

@@ -225,7 +225,7 @@ def _bundled(
     referrers: Iterable[Manifest], predicate_type: str, *, digest: Digest, trust: Trust, read: Read, what: str
 ) -> Iterator[Callable[[], Verified]]:
     for manifest in referrers:
-        # A referrer's annotations are not signed. They only avoid fetching an SBOM in search of a signature.
+        # A referrer's annotations are not signed. They only serve to skip SBOMs in search of a signature.
         if not bundle.is_one(manifest) or (bundle.predicate_type(manifest) or predicate_type) != predicate_type:
             continue
 
@@ -270,7 +270,7 @@ def _signer(signatures: tuple[bytes, ...], data: bytes, *, hint: str, trust: Tru
         if any(key.verifies(signature, data) for signature in signatures):
             return key
     if hint:
-        raise ChangedError(f"{what}: expected a signature by {candidates[0]}, got other bytes than that key signed")
+        raise ChangedError(f"{what}: expected a signature by {candidates[0]}, got one that does not verify")
     raise WrongKeyError(f"{what}: expected a signature by {names}, got one by another key, or of other bytes")
 
 
@@ -285,4 +285,4 @@ def _in_force(key: PublicKey, claims: Claims, *, trust: Trust, what: str) -> Non
         )
     expires = claims.expires
     if expires is not None and trust.now > expires:
-        raise ExpiredSignatureError(f"{what}: expected a signature that counts now, got one until {rfc3339(expires)}")
+        raise ExpiredSignatureError(f"{what}: expected a signature valid now, got one valid until {rfc3339(expires)}")

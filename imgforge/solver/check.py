@@ -84,7 +84,7 @@ def _unmet(package: Package, offers: dict[str, list[_Offer]], architecture: str)
         for group in parse(getattr(package, attribute), architecture=architecture):
             found = (offer for relation in group for offer in _meeting(relation, package, offers, architecture))
             if next(found, None) is None:
-                yield f"{package}: {field}: {' | '.join(map(str, group))}: nothing meets it"
+                yield f"{package}: {field}: {' | '.join(map(str, group))}: nothing satisfies it"
 
 
 def _conflicts(package: Package, offers: dict[str, list[_Offer]], architecture: str) -> Iterator[str]:

@@ -134,14 +134,14 @@ def refuse_apart(state: State) -> None:
 
 
 def _apart(state: State) -> Iterator[str]:
-    """Describe such pairs. Only packages of equal version that are both Multi-Arch: same can be co-installed."""
+    """Describe packages that cannot be co-installed; only equal versions that are both Multi-Arch: same can."""
     marked = state.marked()
     for other in state.foreign:
         package = marked.get(other.name)
         if package is None:
             continue
         if "same" not in (package.multi_arch, other.multi_arch) or package.version != other.version:
-            yield f"{package} is needed, and {other} is installed, which must be of the same version or go"
+            yield f"{package} is needed, and {other} is installed, which must be of the same version or be removed"
 
 
 class _Complaints:
@@ -163,16 +163,16 @@ class _Complaints:
             for group in self._state.groups(package)
             if group.is_critical and not self._state.holds(group)
         ]
-        # A package is given up at its first failure: most of its other relations fail only because nobody tried them.
+        # A package is given up at its first failure. Most of its other relations fail only because they were not tried.
         found = [(package, group, self._obstacle(group, seen={package.name})) for package, group in groups]
         named = [entry for entry in found if entry[2]] or [
-            (package, group, "nothing meets it") for package, group in groups
+            (package, group, "nothing satisfies it") for package, group in groups
         ]
         for package, group, obstacle in named:
             yield f"{_named(package)}{self._origin(package.name)} {group.field}: {group}: {obstacle}"
         for package in removed:
             against = next(self._opponents(package), "")
-            yield f"{_named(package)} is installed and would have to go{': ' if against else ''}{against}"
+            yield f"{_named(package)} is installed and would have to be removed{': ' if against else ''}{against}"
 
     def _obstacle(self, group: Group, *, seen: set[str]) -> str:
         """Describe why a group fails; empty if it may only not have been tried."""
@@ -226,7 +226,7 @@ class _Complaints:
     def _presence(self, name: str) -> str:
         """Describe why a package is installed."""
         if name in self._requested:
-            return f"{name} is asked for"
+            return f"{name} is requested"
         chain = self._reasons.get(name)
         if chain and len(chain) > 1:
             return f"{name} is needed by {' <- '.join(reason.package for reason in reversed(chain[:-1]))}"

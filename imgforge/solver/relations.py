@@ -41,7 +41,7 @@ class Link:
     text: str
 
     def fits(self, version: str | None) -> bool:
-        """Return whether a version satisfies the link. None, of an unversioned Provides, fits unversioned links."""
+        """Return whether a version satisfies the link; None is an unversioned Provides, for unversioned links only."""
         if self.operator is None:
             return True
         return version is not None and OPERATORS[self.operator](sort_key(version), self.key)

@@ -85,7 +85,7 @@ def _settled(wanted: Sequence[Package], new: Callable[..., State], without: froz
         avoided.add(found)
         state = new(without=without | avoided)
     explain.refuse_broken(first, wanted)
-    raise ResolveError("no packages answer the request")
+    raise ResolveError("no packages satisfy the request")
 
 
 def _solution(wanted: Sequence[Package], state: State) -> Solution:
@@ -120,7 +120,7 @@ def _unique(packages: Sequence[Package]) -> list[Package]:
 def _refuse_excluded(wanted: Sequence[Package], without: frozenset[str]) -> None:
     for package in wanted:
         if package.name in without:
-            raise ResolveError(f"{package.name}: is asked for and excluded at once")
+            raise ResolveError(f"{package.name}: is both requested and excluded")
 
 
 def _select(request: Request, state: State) -> Package:
@@ -142,7 +142,7 @@ def _select(request: Request, state: State) -> Package:
 
 
 def _select_provider(request: Request, state: State) -> Package:
-    """Return the only provider of a virtual name. If there are several, APT asks for a choice as well."""
+    """Return the only provider of a virtual name. If there are several, APT refuses the request as well."""
     found: dict[str, Package] = {}
     for owner, _ in state.providers(request.name):
         if state.candidate(owner.name) is owner:

@@ -73,7 +73,7 @@ def test_a_stream_that_is_cut_off_is_refused_wherever_it_is_cut(form: str) -> No
 @FORM
 def test_something_after_the_end_is_refused(form: str) -> None:
     for tail in (b"junk", b"\0\0\0\0junk", b"P"):
-        with pytest.raises(IntegrityError, match=r"something else follows its end|truncated|damaged"):
+        with pytest.raises(IntegrityError, match=r"unexpected data follows its end|truncated|damaged"):
             expanded(FORMS[form](b"content") + tail)
 
 
@@ -100,7 +100,7 @@ def test_a_bomb_is_refused_before_it_takes_memory(form: str) -> None:
     bomb = FORMS[form](bytes(64 << 20))
     tracemalloc.start()
     try:
-        with pytest.raises(BombError, match=r"^x: more than 1000000 bytes come out of it$"):
+        with pytest.raises(BombError, match=r"^x: expands to more than 1000000 bytes$"):
             expanded(bomb, cap=1_000_000)
         _, peak = tracemalloc.get_traced_memory()
     finally:

@@ -138,13 +138,13 @@ def test_good_values_are_bound(text: str, expected: Bicycle) -> None:
         ("wheels: [[]]", "f:1:10: wheels[0]: must be a mapping, got a list"),
         ("wheels: [{size: 3}]", "f:1:10: wheels[0]: the key 'name' is missing"),
         ("wheels: [{name: a, size: 10}]", "f:1:26: wheels[0].size: must be a size from 1 to 9, got int 10"),
-        ("wheels: [a, 5, a]", "f:1:16: wheels[2]: 'a' stands here twice (first on line 1)"),
+        ("wheels: [a, 5, a]", "f:1:16: wheels[2]: 'a' is given twice (first on line 1)"),
         ("spares: []", "f:1:9: spares: must be a mapping, got a list"),
         ("spares: {A: {}}", "f:1:10: spares.A: must be a name, got 'A'"),
         ("spares: {a: x}", "f:1:13: spares.a: must be a mapping, got 'x'"),
         ("spares: {a: {name: b}}", "f:1:14: spares.a: unknown key 'name'"),
-        ("spares: {a: {size: 3},\n b: {size: 3}}", "f:2:2: spares.b: size 3 stands here twice (first on line 1)"),
-        ("tags: [a,\n a]", "f:2:2: tags[1]: 'a' stands here twice (first on line 1)"),
+        ("spares: {a: {size: 3},\n b: {size: 3}}", "f:2:2: spares.b: size 3 is given twice (first on line 1)"),
+        ("tags: [a,\n a]", "f:2:2: tags[1]: 'a' is given twice (first on line 1)"),
         ("parts: [x]", "f:1:9: parts[0]: must be a mapping with 'bell' or 'light', got 'x'"),
         ("parts: [{}]", "f:1:9: parts[0]: must have one of the keys 'bell' or 'light', got none of them"),
         (
@@ -216,7 +216,7 @@ def test_a_hundred_problems_are_enough() -> None:
     value, found = bind("tags: [" + "A, " * 5000 + "]")
     assert value is None
     assert len(found) == PROBLEMS_MAX + 1
-    assert found[-1].endswith("more than 100 problems: what follows is not looked at")
+    assert found[-1].endswith("more than 100 problems: the rest is not checked")
 
 
 def test_a_long_key_is_neither_compared_nor_shown_whole() -> None:

@@ -135,10 +135,10 @@ def test_an_aliased_value_stands_where_its_anchor_does() -> None:
         ("a: !mine [b]\n", "f.yaml:1:4: the tag '!mine' is not understood: leave it out"),
         ("a: b\n---\nc: d\n", "f.yaml:2:1: expected one document, a second one starts here"),
         ("a: b\n... \nc: d\n", "f.yaml:3:1: not valid YAML"),
-        ("a: &x [*x]\n", "f.yaml:1:8: the alias '*x' stands inside its own anchor or before it"),
-        ("a: *x\n", "f.yaml:1:4: the alias '*x' stands inside its own anchor or before it"),
-        ("a: &x 1\nb: &x [*x]\n", "f.yaml:2:8: the alias '*x' stands inside its own anchor or before it"),
-        ("a:\n\tb: c\n", "f.yaml:2:1: a tab may not stand here: YAML indents with spaces"),
+        ("a: &x [*x]\n", "f.yaml:1:8: the alias '*x' is inside its own anchor or before it"),
+        ("a: *x\n", "f.yaml:1:4: the alias '*x' is inside its own anchor or before it"),
+        ("a: &x 1\nb: &x [*x]\n", "f.yaml:2:8: the alias '*x' is inside its own anchor or before it"),
+        ("a:\n\tb: c\n", "f.yaml:2:1: a tab is not allowed here: YAML indents with spaces"),
         ("a: [b\nc: d\n", "f.yaml:2:2: not valid YAML"),
         ("a: b: c\n", "f.yaml:1:5: not valid YAML"),
         ("a: @b\n", "f.yaml:1:4: not valid YAML"),
@@ -190,7 +190,7 @@ def test_the_first_of_duplicate_keys_is_kept() -> None:
 def test_a_hundred_problems_are_enough() -> None:
     found = problems("a: 1\n" * 5000)
     assert len(found) == PROBLEMS_MAX + 1
-    assert found[-1].endswith("more than 100 problems: what follows is not looked at")
+    assert found[-1].endswith("more than 100 problems: the rest is not checked")
 
 
 def test_a_text_of_the_limits_own_size_is_read() -> None:

@@ -55,7 +55,7 @@ HOSTILE = {
     ),
     "an alias of itself": (
         HEAD + "packages: &a [*a]\n",
-        "m.yaml:4:15: the alias '*a' stands inside its own anchor or before it",
+        "m.yaml:4:15: the alias '*a' is inside its own anchor or before it",
     ),
     "deep": (
         HEAD + "packages: " + "[" * 100_000,
@@ -70,7 +70,7 @@ HOSTILE = {
         HEAD + 'config: {env: {A: "a\\0b"}}\n',
         "m.yaml:4:19: config.env.A: must be text, got '…' (it holds U+0000)",
     ),
-    "tab": ("imgforge: 1\n\tname: a\n", "m.yaml:2:1: a tab may not stand here: YAML indents with spaces"),
+    "tab": ("imgforge: 1\n\tname: a\n", "m.yaml:2:1: a tab is not allowed here: YAML indents with spaces"),
     "mark inside": (
         HEAD + "without: [\ufeffab]\n",
         "m.yaml:4:11: the character U+FEFF is not allowed here (in a quoted text it may be an escape)",
@@ -167,7 +167,7 @@ HOSTILE = {
     "octal uid": (HEAD + "accounts: {a: {uid: 010}}\n", f"m.yaml:4:21: accounts.a.uid: {UID} int 010 (leading zeros)"),
     "uid twice": (
         HEAD + "accounts: {a: {uid: 5}, b: {uid: 5}}\n",
-        "m.yaml:4:25: accounts.b: uid 5 stands here twice (first on line 4)",
+        "m.yaml:4:25: accounts.b: uid 5 is given twice (first on line 4)",
     ),
     "huge owner": (
         HEAD + "files: [{dir: /d, owner: 4294967295}]\n",
@@ -187,7 +187,7 @@ HOSTILE = {
     ),
     "port twice": (
         HEAD + "config: {ports: [80, 80/tcp]}\n",
-        "m.yaml:4:22: config.ports[1]: 80/tcp stands here twice (first on line 4)",
+        "m.yaml:4:22: config.ports[1]: 80/tcp is given twice (first on line 4)",
     ),
     "signal": (
         HEAD + "config: {stop-signal: SIGTREM}\n",
@@ -212,7 +212,7 @@ HOSTILE = {
     ),
     "package twice": (
         HEAD + "packages: [aa, {name: aa}]\n",
-        "m.yaml:4:16: packages[1]: 'aa' stands here twice (first on line 4)",
+        "m.yaml:4:16: packages[1]: 'aa' is given twice (first on line 4)",
     ),
     "package and without": (
         HEAD + "packages: [aa]\nwithout: [bb, aa]\n",
@@ -260,7 +260,7 @@ HOSTILE = {
     ),
     "base with a blank": (
         "imgforge: 1\nname: a\nbase: 'oci:a b'\n",
-        f"m.yaml:3:7: base: {BASE} 'oci:a b' (it holds a blank or a character outside ASCII)",
+        f"m.yaml:3:7: base: {BASE} 'oci:a b' (it contains a space or a character outside ASCII)",
     ),
     "unknown key": (HEAD + "pakages: []\n", "m.yaml:4:1: unknown key 'pakages' (did you mean 'packages'?)"),
     "commented out": (HEAD + "packages:\n#  - x\n", "m.yaml:4:10: packages: must be a list, got nothing"),

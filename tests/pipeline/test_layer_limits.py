@@ -36,7 +36,7 @@ def _half_written(arena: Arena) -> list[Path]:
 def test_a_layer_that_grows_a_thousandfold_is_refused(arena: Arena, tmp_path: Path, verb: str) -> None:
     _offer(arena, tmp_path, [PASSWD, file("zeros", bytes(300 * MIB))])
     what = str(arena.world.path_of("image")) if verb == "build" else f"oci:{tmp_path}/base:base"
-    arena.attempt(verb, what, code=INTEGRITY, says="layer 1: more than [0-9]+ bytes come out of it")
+    arena.attempt(verb, what, code=INTEGRITY, says="layer 1: expands to more than [0-9]+ bytes")
 
 
 def test_a_layer_is_refused_at_the_limit_of_the_configuration(
@@ -44,7 +44,7 @@ def test_a_layer_is_refused_at_the_limit_of_the_configuration(
 ) -> None:
     _offer(arena, tmp_path, [PASSWD, file("noise", os.urandom(2 * MIB))])
     _limit(tmp_path, monkeypatch, "layer: 1 MiB")
-    refused = arena.refused(code=INTEGRITY, says="layer 1: more than 1048576 bytes come out of it")
+    refused = arena.refused(code=INTEGRITY, says="layer 1: expands to more than 1048576 bytes")
     assert "raise `layer` below `limits:` in the configuration file" in refused.words
 
 

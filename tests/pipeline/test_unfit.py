@@ -31,7 +31,7 @@ def offer(world: World, name: str, *, hides: str = "", **options: Any) -> None:
     [
         ("Conflicts", "pear", "apple:all=1.0: Conflicts: pear: pear:all=1.0 is there"),
         ("Breaks", "pear (<< 2)", "apple:all=1.0: Breaks: pear (<< 2): pear:all=1.0 is there"),
-        ("Depends", "quince", "apple:all=1.0: Depends: quince: nothing meets it"),
+        ("Depends", "quince", "apple:all=1.0: Depends: quince: nothing satisfies it"),
         ("Conflicts", "dash", "apple:all=1.0: Conflicts: dash: dash:"),
     ],
 )
@@ -59,7 +59,7 @@ def test_a_lock_from_which_somebody_took_a_dependency_is_refused(world: World) -
     world.manifest(packages=["apple"])
     world.build()
     _edited(world, lambda packages: [one for one in packages if one["name"] != "pear"])
-    with pytest.raises(BuildError, match=r"apple:all=1\.0: Depends: pear: nothing meets it"):
+    with pytest.raises(BuildError, match=r"apple:all=1\.0: Depends: pear: nothing satisfies it"):
         world.build(locked=True)
 
 

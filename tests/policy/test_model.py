@@ -17,7 +17,7 @@ IMAGES = (
     "must be 'scratch', a name, oci:PATH or docker://HOST/REPOSITORY, with * for a part of a name and ** across "
     "slashes, got"
 )
-EVERYTHING = "(what is meant of this registry? '**' is everything)"
+EVERYTHING = "(expected a repository after the host; '**' matches all of them)"
 BELOW = "must be a path below the policy's directory, without '.', '..' or '//', got"
 REASON = "must be a reason, in one line, got 'ok' (a reason has at least two words)"
 PATH = "must be an absolute path, with * for a part of a name and ** across slashes, got"
@@ -31,7 +31,7 @@ HOSTILE = {
     "unknown key": (HEAD + "base: []\n", "p.yaml:2:1: unknown key 'base' (did you mean 'bases'?)"),
     "host as a pattern": (
         HEAD + "bases: ['docker://*.example.org/base']\n",
-        f"p.yaml:2:9: bases[0].image: {IMAGES} 'docker://*.example.org/base' (a registry's host is named in full)",
+        f"p.yaml:2:9: bases[0].image: {IMAGES} 'docker://*.example.org/base' (a registry's host must be given in full)",
     ),
     "only a host": (
         HEAD + "bases: ['docker://example.org']\n",

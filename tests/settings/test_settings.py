@@ -49,9 +49,9 @@ def _no_home(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_no_home")
 def test_a_user_without_a_home_must_say_where() -> None:
-    with pytest.raises(UsageError, match="this user has none, and the store goes below it") as caught:
+    with pytest.raises(UsageError, match="this user has none, and the store is in it by default") as caught:
         Settings.default(cache=Path("/srv/cache"))
-    assert caught.value.__notes__ == ["say where with --store or IMGFORGE_STORE"]
+    assert caught.value.__notes__ == ["set it with --store or IMGFORGE_STORE"]
 
 
 @pytest.mark.usefixtures("_no_home")

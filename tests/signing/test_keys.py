@@ -195,7 +195,7 @@ def test_a_missing_passphrase_says_where_it_is_looked_for(monkeypatch: pytest.Mo
     monkeypatch.delenv(opening.PASSPHRASE_VARIABLE, raising=False)
     with pytest.raises(PassphraseError, match="there is no passphrase") as caught:
         opening.load(_ENCRYPTED, what="k")
-    assert caught.value.__notes__ == ["give it in $COSIGN_PASSWORD"]
+    assert caught.value.__notes__ == ["set $COSIGN_PASSWORD"]
 
 
 @pytest.mark.parametrize(

@@ -50,12 +50,12 @@ def test_both_sides_of_a_conflict_are_named() -> None:
         "web 1 || Depends: postfix",
         "postfix 1 || Provides: mta || Conflicts: mta",
     )
-    assert refusal("exim", "web", made=made) == ["web 1 Depends: postfix: postfix 1 Conflicts: mta: exim is asked for"]
+    assert refusal("exim", "web", made=made) == ["web 1 Depends: postfix: postfix 1 Conflicts: mta: exim is requested"]
 
 
 def test_the_side_that_conflicts_may_be_the_one_that_is_there() -> None:
     made = universe("app 1 || Depends: new", "new 1", "old 1 || Breaks: new")
-    assert refusal("old", "app", made=made) == ["app 1 Depends: new: old is asked for and Breaks: new"]
+    assert refusal("old", "app", made=made) == ["app 1 Depends: new: old is requested and Breaks: new"]
 
 
 def test_an_installed_side_is_named() -> None:

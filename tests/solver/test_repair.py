@@ -50,7 +50,7 @@ def test_an_installed_package_that_is_in_the_way_is_upgraded() -> None:
 
 def test_an_installed_package_that_stays_in_the_way_is_named() -> None:
     with pytest.raises(
-        ResolveError, match="old 1 is installed and would have to go: old 1 Breaks: new: new is needed by app"
+        ResolveError, match="old 1 is installed and would have to be removed: old 1 Breaks: new: new is needed by app"
     ):
         chosen("app", made=universe("app 1 || Depends: new", "new 1"), installed=installed("old 1 || Breaks: new"))
 
