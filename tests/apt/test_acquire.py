@@ -16,9 +16,10 @@ from builders.debs import build_deb
 from builders.desks import Desk
 
 from imgforge.apt import hosts, mirrors, openpgp
-from imgforge.apt.acquire import MissingIndexError, acquire
+from imgforge.apt.acquire import acquire
 from imgforge.apt.release import Waived
 from imgforge.apt.sources import Source
+from imgforge.apt.wanted import MissingIndexError
 from imgforge.digest import Digest
 from imgforge.errors import UsageError
 from imgforge.fetch.http import Fetcher

@@ -9,10 +9,11 @@ from builders.indices import STABLE, index_of, parsed, stanza
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgforge.apt import index, package
+from imgforge.apt import package, stanzas
 from imgforge.apt.index import Index, tabulate
 from imgforge.apt.opening import KIND, open_index
-from imgforge.apt.package import StanzaError, parse
+from imgforge.apt.package import parse
+from imgforge.apt.tagfile import StanzaError
 from imgforge.apt.values import IndexFile
 from imgforge.digest import Digest
 from imgforge.errors import StoreError
@@ -112,15 +113,10 @@ def test_every_name_is_found_and_only_once(found: list[str]) -> None:
     assert all(names(read.packages(name)) == [f"{name}=1"] for name in found)
 
 
-def test_a_package_listed_twice_with_other_content_is_refused() -> None:
-    twice = stanza("app") + "\n" + stanza("app", fields={"SHA256": "1" * 64})
-    read = parsed(twice.encode())
-    with pytest.raises(StanzaError, match=r"app:amd64=1: listed twice"):
-        read.packages("app")
-    other = parsed((stanza("app") + "\n" + stanza("app", fields={"Depends": "more"})).encode())
-    with pytest.raises(StanzaError, match=r"app:amd64=1: listed twice"):
-        other.packages("app")
-    assert len(parsed((stanza("app") + "\n" + stanza("app")).encode()).packages("app")) == 2
+def test_a_version_that_is_listed_twice_is_two_packages_in_the_order_of_the_file() -> None:
+    for other in ({"SHA256": "1" * 64}, {"Depends": "more"}, {}):
+        twice = stanza("app") + "\n" + stanza("app", fields=other)
+        assert names(parsed(twice.encode()).packages("app")) == ["app=1", "app=1"]
 
 
 @pytest.mark.parametrize("colon", [":", " :", "\t :\t"])
@@ -137,19 +133,18 @@ def test_blanks_before_a_colon_hide_no_field(colon: str) -> None:
         ({"Version": ""}, "version ''"),
         ({"Architecture": "a/b"}, "field 'Architecture'"),
         ({"Filename": "../../etc/passwd"}, "'..'"),
-        ({"Filename": "/etc/passwd"}, "absolute"),
+        ({"Filename": "/../etc/passwd"}, "'..'"),
+        ({"Filename": "/"}, "expected a path"),
         ({"Filename": ""}, "'Filename' is absent"),
         ({"SHA256": ""}, "'SHA256' is absent"),
-        ({"SHA256": "", "MD5sum": "0" * 32, "SHA1": "0" * 40}, "'SHA256' is absent"),
+        ({"SHA256": "", "MD5sum": "0" * 32, "SHA1": "0" * 40}, "'SHA256' is absent, and so is 'SHA512'"),
         ({"SHA256": "12"}, "digest sha256"),
         ({"Size": "-1"}, "field 'Size'"),
         ({"Size": "١٢"}, "field 'Size'"),
         ({"Size": "9" * 15}, "field 'Size'"),
         ({"Size": "9" * 5000}, "field 'Size'"),
-        ({"Installed-Size": "many"}, "field 'Installed-Size'"),
         ({"Source": "a b c"}, "field 'Source'"),
-        ({"Depends": "a\nDepends: b"}, "'Depends' is given twice"),
-        ({"Depends": "a\nDEPENDS: b"}, "'Depends' is given twice"),
+        ({"Section": "admin\nno field"}, "expected 'Field: value', got b'no field'"),
     ],
 )
 def test_a_malformed_stanza_is_refused(change: dict[str, str], message: str) -> None:
@@ -164,13 +159,8 @@ def test_a_field_that_is_not_utf8_is_refused() -> None:
     assert parse(text, what="Packages", index=None).control == text
 
 
-def test_a_stanza_that_does_not_begin_with_its_name_is_refused() -> None:
-    with pytest.raises(StanzaError, match="byte 0: expected 'Package: ', got b'Version: 1"):
-        tabulate(b"Version: 1\nPackage: a\n", what="Packages")
-
-
 def test_an_endless_stanza_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index, "STANZA_MAX", 1000)
+    monkeypatch.setattr(stanzas, "STANZA_MAX", 1000)
     with pytest.raises(StanzaError, match="at most 1000 bytes"):
         tabulate(stanza("a", fields={"Description": "x" * 1000}).encode(), what="Packages")
     with pytest.raises(StanzaError, match="at most"):
@@ -212,27 +202,19 @@ def write(tmp_path: Path, text: str) -> IndexFile:
 def test_the_table_is_made_once(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "cache")
     file = write(tmp_path, stanza("a") + "\n" + stanza("b"))
-    assert names(open_index(file, cache=cache).packages("b")) == ["b=1"]
+    assert names(open_index(file, cache=cache, warn=print).packages("b")) == ["b=1"]
     (table,) = (tmp_path / "cache" / KIND).rglob(f"{file.digest.hex}*")
     before = table.stat().st_ino
-    assert names(open_index(file, cache=cache).packages("b")) == ["b=1"]
+    assert names(open_index(file, cache=cache, warn=print).packages("b")) == ["b=1"]
     assert table.stat().st_ino == before
 
 
 def test_an_empty_file_opens(tmp_path: Path) -> None:
-    assert list(open_index(write(tmp_path, ""), cache=Cache(tmp_path / "cache")).names()) == []
-
-
-def test_a_malformed_index_leaves_no_table(tmp_path: Path) -> None:
-    cache = Cache(tmp_path / "cache")
-    file = write(tmp_path, "Version: 1\n")
-    for _ in range(2):
-        with pytest.raises(StanzaError):
-            open_index(file, cache=cache)
+    assert list(open_index(write(tmp_path, ""), cache=Cache(tmp_path / "cache"), warn=print).names()) == []
 
 
 def test_a_missing_file_is_a_store_error(tmp_path: Path) -> None:
     file = write(tmp_path, "")
     file.path.unlink()
     with pytest.raises(StoreError, match="No such file"):
-        open_index(file, cache=Cache(tmp_path / "cache"))
+        open_index(file, cache=Cache(tmp_path / "cache"), warn=print)

@@ -165,10 +165,10 @@ def test_a_time_is_one_that_can_be_said_or_is_refused(date: str) -> None:
     assert datetime.fromtimestamp(found.date, UTC)
 
 
-@pytest.mark.parametrize("weak", ["MD5Sum", "SHA1", "SHA512"])
+@pytest.mark.parametrize("weak", ["MD5Sum", "SHA1"])
 def test_weak_hashes_are_not_enough(weak: str) -> None:
     text = f"Suite: stable\nDate: Tue, 14 Nov 2023 22:13:20 UTC\n{weak}:\n {H} 1 a\n".encode()
-    _refused(text, f"expected hashes in SHA256, got {weak}", release.WeakHashError)
+    _refused(text, f"expected hashes in SHA256 or SHA512, got {weak}", release.WeakHashError)
 
 
 def test_no_hash_is_not_enough() -> None:

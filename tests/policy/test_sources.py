@@ -26,6 +26,8 @@ CASES: dict[str, tuple[tuple[SourceUse, ...], tuple[PackageUse, ...]]] = {
     "sources.component": ((attrs.evolve(DEBIAN, components=("main", "contrib")),), ()),
     "sources.two-keys": ((attrs.evolve(DEBIAN, fingerprints=(DEBIAN_KEY, EXAMPLE_KEY)),), ()),
     "sources.allow-expired": ((attrs.evolve(PHP, allow_expired=True),), ()),
+    "sources.allow-suite-mismatch": ((attrs.evolve(PHP, allow_suite_mismatch=True),), ()),
+    "sources.allow-weak-key": ((attrs.evolve(PHP, allow_weak_key=True),), ()),
     "sources.packages": (
         (DEBIAN, PHP),
         (

@@ -61,6 +61,7 @@ class Archive:
         self._indices: dict[tuple[Source, str], tuple[Index, ...]] = {}
         self._universes: dict[tuple[tuple[int, ...], str, tuple[Pin, ...]], Universe] = {}
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="hosts")
+        self._told: set[str] = set()
         self._host_read = self._aside.submit(hosts.read)
 
     def __enter__(self) -> Self:
@@ -106,7 +107,7 @@ class Archive:
         key = (source, architecture)
         if key not in self._indices:
             files = self._acquired(source, architecture)
-            self._indices[key] = tuple(open_index(file, cache=self._cache) for file in files)
+            self._indices[key] = tuple(open_index(file, cache=self._cache, warn=self._warn) for file in files)
         return self._indices[key]
 
     def remember(self, packages: Iterable[Package]) -> None:
@@ -125,7 +126,7 @@ class Archive:
         for (waived, only), one in itertools.product(ways, suites):
             try:
                 files = self._acquired(one, architecture, waived=waived, only=only)
-                yield only, tuple(open_index(file, cache=self._cache) for file in files)
+                yield only, tuple(open_index(file, cache=self._cache, warn=self._warn) for file in files)
             except ImgforgeError as error:
                 yield only, error
 
@@ -185,6 +186,12 @@ class Archive:
             waived=waived or own,
             is_dated=bool(only),
         )
+
+    def _warn(self, text: str) -> None:
+        """Warn once: an index is opened for each question that it is read for."""
+        if text not in self._told:
+            self._told.add(text)
+            self._settings.reporter.warned(text)
 
     def _bases_of(self, source: Source, suite: str) -> tuple[str, ...]:
         return mirrors.candidates(source, suite, overrides=self._settings.mirrors, host=self._host)
