@@ -1,8 +1,9 @@
 """Certificates whose own signatures are too weak, such as by SHA-1, taken by consent: what of them is in force.
 
 The OpenPGP library takes nothing from such a certificate. So its keys are read here, and what they signed is verified
-here: RSA and DSA of 1024 bits and more, as `gpgv` of Debian 12 takes them. What the keys sign of an archive must be
-hashed by SHA-2, as for every other key; SHA-1 counts for what a certificate says of itself, and nowhere else.
+here: RSA of 1024 bits and more, and Ed25519, as `gpgv` of Debian 12 takes them; DSA is not, whose weak keys sign by
+SHA-1. What the keys sign of an archive must be hashed by SHA-2, as for every other key; SHA-1 counts for what a
+certificate says of itself, and nowhere else.
 
 Source: RFC 9580, sections 5.2.3 and 5.2.4 (signatures), 5.5.2 and 5.5.5 (keys), 5.2.1 (types), 7 (cleartext).
 """
@@ -17,10 +18,9 @@ import attrs
 
 from imgforge import late
 
-dsa = late.module("cryptography.hazmat.primitives.asymmetric.dsa")
+ed25519 = late.module("cryptography.hazmat.primitives.asymmetric.ed25519")
 exceptions = late.module("cryptography.exceptions")
 hashes = late.module("cryptography.hazmat.primitives.hashes")
-numbers = late.module("cryptography.hazmat.primitives.asymmetric.utils")
 packet = late.module("pysequoia.packet")
 padding = late.module("cryptography.hazmat.primitives.asymmetric.padding")
 rsa = late.module("cryptography.hazmat.primitives.asymmetric.rsa")
@@ -30,7 +30,8 @@ BITS = 1024
 
 _STRONG = {8: "SHA256", 9: "SHA384", 10: "SHA512", 11: "SHA224"}
 _OWN = {**_STRONG, 2: "SHA1"}
-_RSA, _DSA = (1, 3), 17
+_RSA, _EDDSA = (1, 3), 22
+_ED25519 = b"\x09\x2b\x06\x01\x04\x01\xda\x47\x0f\x01"  # its object identifier, with a length (section 9.2)
 
 
 @attrs.frozen
@@ -155,21 +156,21 @@ def verifies(key: Any, signature: Any, document: bytes, *, own: bool = False) ->
 
 def _verify(key: bytes, signature: list[int], data: bytes, algorithm: Any) -> None:
     """Verify a signature; ValueError and the library's own errors where it is wrong or cannot be."""
-    values = _integers(key[6:])
-    if values[0].bit_length() < BITS:
-        raise ValueError("too short a key")
     if key[5] in _RSA:
-        modulus, exponent = values[:2]
+        modulus, exponent = _integers(key[6:])[:2]
+        if modulus.bit_length() < BITS:
+            raise ValueError("too short a key")
         made = signature[0].to_bytes((modulus.bit_length() + 7) // 8, "big")
         rsa.RSAPublicNumbers(exponent, modulus).public_key().verify(made, data, padding.PKCS1v15(), algorithm)
-    elif key[5] == _DSA:
-        prime, order, generator, public = values[:4]
-        parameters = dsa.DSAParameterNumbers(prime, order, generator)
+    elif key[5] == _EDDSA and key[6 : 6 + len(_ED25519)] == _ED25519:
         first, second = signature[:2]
-        made = numbers.encode_dss_signature(first, second)
-        dsa.DSAPublicNumbers(public, parameters).public_key().verify(made, data, algorithm)
+        point = _integers(key[6 + len(_ED25519) :])[0]
+        hashed = hashes.Hash(algorithm)
+        hashed.update(data)
+        made = first.to_bytes(32, "big") + second.to_bytes(32, "big")
+        ed25519.Ed25519PublicKey.from_public_bytes(point.to_bytes(33, "big")[1:]).verify(made, hashed.finalize())
     else:
-        raise ValueError("neither RSA nor DSA")
+        raise ValueError("neither RSA nor Ed25519")
 
 
 def _integers(data: bytes) -> list[int]:
