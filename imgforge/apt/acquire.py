@@ -47,6 +47,10 @@ BasesOf = Callable[[Source, str], tuple[str, ...]]
 """Returns the mirrors of a source's suite, best first: `mirrors.candidates` with its settings bound."""
 
 
+class NoMirrorError(FetchError):
+    """Nothing says where a source may be fetched."""
+
+
 @attrs.frozen
 class _Found:
     """A Release that a mirror has, verified."""
@@ -130,6 +134,8 @@ class _Site:
         """Return the newest trusted Release, and the mirrors with the one that has it first."""
         kept = self._shelf.get(suite) if self._is_kept else None
         bases = self._bases_of(self._source, suite)
+        if not bases and not (self._fetcher.offline and kept):
+            raise _nowhere(self._source, suite)
         if self._fetcher.offline and not any(base.startswith("file:") for base in bases):
             return self._offline(suite, kept), bases
         failures: list[FetchError | IntegrityError] = []
@@ -145,7 +151,7 @@ class _Site:
             overdue.append(found)
         else:
             if not overdue:
-                raise _summed(suite, failures)
+                raise _summed(failures)
             found = overdue[0]
             self._tell_overdue(suite, found.release)
         if self._is_kept and (kept is None or found.release.date >= kept.date):
@@ -301,10 +307,14 @@ def _expand(packed: BinaryIO, sink: BinaryIO, *, listed: Packed | None, what: st
         raise WrongBytesError(f"{what}: unpacked: expected {listed.digest}, got {got}")
 
 
-def _summed(suite: str, failures: list[FetchError | IntegrityError]) -> FetchError | IntegrityError:
+def _nowhere(source: Source, suite: str) -> NoMirrorError:
+    error = NoMirrorError(f"Release of {suite!r}: no mirror is known of source {source.name!r}")
+    error.add_note(f"name one: `--mirror {suite}=URI`, or `uris` of the source")
+    return error
+
+
+def _summed(failures: list[FetchError | IntegrityError]) -> FetchError | IntegrityError:
     """Return one error for all mirrors: of distrust first, with the class and notes of the first of that kind."""
-    if not failures:
-        return FetchError(f"Release of {suite!r}: no mirror is known")
     first = next((error for error in failures if isinstance(error, IntegrityError)), failures[0])
     if len(failures) == 1:
         return first

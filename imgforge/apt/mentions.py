@@ -75,11 +75,17 @@ def _called(data: Data, start: int) -> str:
 def _is_name(data: Data, at: int, length: int, qualifiers: tuple[bytes, bytes]) -> bool:
     before = data[at - 1] if at else 10
     after = data[at + length] if at + length < len(data) else 10
-    if before in _NAME_BYTES or after in _NAME_BYTES or before == 58:
+    if before in _NAME_BYTES or after in _NAME_BYTES or (before == 58 and not _begins_a_value(data, at)):
         return False
     if after != 58:
         return True
     return any(_ends(data, at + length, qualifier) for qualifier in qualifiers)
+
+
+def _begins_a_value(data: Data, at: int) -> bool:
+    """Tell whether what stands before this place is a field's name with its colon, and nothing else."""
+    line = data.rfind(b"\n", 0, at) + 1
+    return data[line : line + 1] not in b" \t" and data.find(b":", line, at) == at - 1
 
 
 def _ends(data: Data, at: int, qualifier: bytes) -> bool:

@@ -89,6 +89,7 @@ class Source:
         without: architectures that are not taken from it.
         check_valid_until: whether its times count; off for frozen archives, see `release.Waived.ALL`.
         check_suite: whether its Releases must be those of its suites, by Suite or Codename.
+        carried: whether a base brings it, so that nobody asked for it here.
         check_strength: whether its certificates' own signatures must be strong, see `weak`.
     """
 
@@ -103,6 +104,7 @@ class Source:
     check_valid_until: bool = True
     check_suite: bool = True
     check_strength: bool = True
+    carried: bool = False
 
     def has(self, architecture: str) -> bool:
         """Say whether packages of an architecture are taken from it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
 import pytest
 from builders.indices import STABLE, index_of, parsed, stanza
 from hypothesis import given
@@ -157,6 +158,81 @@ def test_a_field_that_is_not_utf8_is_refused() -> None:
         parse(b"Package: a\nVersion: 1\nArchitecture: all\nDepends: \xff", what="Packages", index=None)
     text = b"Package: a\nVersion: 1\nArchitecture: all\nMaintainer: \xff"
     assert parse(text, what="Packages", index=None).control == text
+
+
+def warned(text: str) -> tuple[Index, list[str]]:
+    """Return the index of a text, and the warnings that it gives."""
+    told: list[str] = []
+    data = text.encode()
+    read = Index(data, tabulate(data, what="Packages"), file=FILE, warn=told.append)
+    read.read_nameless()
+    return read, told
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ("Version: 1\n", "field 'Package': expected"),
+        ("Package: two words\nVersion: 1\n", "got 'two words'"),
+        ("Package: two\twords\nVersion: 1\n", "got 'two\\twords'"),
+        ("Package: b\nno colon\n", "expected 'Field: value', got b'no colon'"),
+        ("# words\nPackage: b\n", "field 'Package': expected"),
+        (stanza("b", fields={"Size": "-1"}), "b: field 'Size'"),
+        (stanza("b", fields={"Filename": "../x"}), "b: "),
+        (stanza("b", fields={"Filename": "/../x"}), "b: "),
+    ],
+)
+def test_a_stanza_that_cannot_be_used_costs_its_package_with_one_warning(bad: str, says: str) -> None:
+    read, told = warned(f"{stanza('a')}\n{bad}\n{stanza('c')}")
+    for _ in range(2):
+        assert [names(read.packages(name)) for name in "abc"] == [["a=1"], [], ["c=1"]]
+        assert read.packages("two") == read.packages("words") == ()
+    (warning,) = told
+    assert warning.startswith("tests/stone/main/amd64: Packages:9: ")
+    assert says in warning
+    assert warning.endswith("; the package is left out")
+
+
+def test_many_stanzas_that_cannot_be_used_are_not_named_all() -> None:
+    _, told = warned("\n".join(f"Version: {number}\n" for number in range(1000)))
+    assert len(told) == 11
+    assert told[-1] == "tests/stone/main/amd64: more stanzas cannot be used; the packages are left out"
+
+
+FORMS = {
+    "lower case": lambda text: text.replace("Provides", "provides").replace("Priority", "priority"),
+    "no blank": lambda text: text.replace(": ", ":"),
+    "blank before": lambda text: text.replace(":", " :", 1).replace("Provides", "Provides "),
+    "CRLF": lambda text: text.replace("\n", "\r\n"),
+    "another first": lambda text: text.replace("Package: b\n", "").replace("Version: 1\n", "Version: 1\nPackage: b\n"),
+    "a name before it": lambda text: text.replace("Package: b\n", "Package: x\nPackage: b\n"),
+    "a provision before it": lambda text: text.replace("Provides:", "Provides: x\nProvides:"),
+    "folded": lambda text: text.replace("Provides: ", "Provides:\n "),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_names_provisions_and_importance_are_found_in_every_form(form: str) -> None:
+    fields = {"Provides": "virtual (= 2), other", "Priority": "Required", "Depends": "mentioned"}
+    changed = FORMS[form](stanza("b", fields=fields))
+    end = "\r\n" if form == "CRLF" else "\n"
+    read, told = warned(f"{stanza('a')}\n{changed}{end}{stanza('c', fields={'Depends': 'late'})}")
+    assert [names(read.packages(name)) for name in ("a", "b", "c", "x")] == [["a=1"], ["b=1"], ["c=1"], []]
+    assert [names(read.providers(name)) for name in ("virtual", "other")] == [["b=1"], ["b=1"]]
+    assert names(read.important()) == ["b=1"]
+    found = [read.mention(name, architecture="amd64") for name in ("a", "b", "mentioned", "late")]
+    assert all(found)
+    assert found == sorted(found, key=lambda one: one or ())
+    assert told == []
+
+
+def test_a_stanza_is_read_the_same_in_every_order_and_case() -> None:
+    expected = parse(FULL.rstrip(), what="Packages", index=FILE)
+    lines = FULL.rstrip().replace(b",\n c", b", c").split(b"\n")[:-2]
+    changed = b"\n".join(line.split(b":", 1)[0].upper() + b"\t:" + line.split(b": ", 1)[1] for line in reversed(lines))
+    read = parse(changed, what="Packages", index=FILE)
+    assert attrs.evolve(read, control=b"", depends="") == attrs.evolve(expected, control=b"", depends="")
+    assert (read.provides, read.filename, read.multi_arch) == ("virtual (= 3)", "pool/app.deb", "same")
 
 
 def test_an_endless_stanza_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

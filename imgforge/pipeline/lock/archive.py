@@ -17,7 +17,7 @@ from typing import Self
 import attrs
 
 from imgforge.apt import hosts, listings, mirrors, pins
-from imgforge.apt.acquire import acquire
+from imgforge.apt.acquire import NoMirrorError, acquire
 from imgforge.apt.hosts import Host
 from imgforge.apt.index import Index
 from imgforge.apt.opening import open_index
@@ -106,9 +106,19 @@ class Archive:
         """Return a source's indices, opened once: many manifests draw from the same sources."""
         key = (source, architecture)
         if key not in self._indices:
-            files = self._acquired(source, architecture)
+            files = self._acquired_if_known(source, architecture)
             self._indices[key] = tuple(open_index(file, cache=self._cache, warn=self._warn) for file in files)
         return self._indices[key]
+
+    def _acquired_if_known(self, source: Source, architecture: str) -> tuple[IndexFile, ...]:
+        """Return a source's indices; none of a base's source of which no mirror is known, which may not be needed."""
+        try:
+            return self._acquired(source, architecture)
+        except NoMirrorError as error:
+            if not source.carried:
+                raise
+            self._warn(f"{error}; the base's source is left out")
+            return ()
 
     def remember(self, packages: Iterable[Package]) -> None:
         """Keep that signed indices list these packages, for a time when they do so no more."""

@@ -65,7 +65,8 @@ def of_base(facts: Facts, *, without: Collection[str] = ()) -> tuple[Source, ...
     def trusted() -> bytes:
         return b"\n".join(data for _, data in facts.below(_TRUSTED))
 
-    return tuple(sources.with_keys(source, read, default=trusted) for source in _with_own_names(found))
+    complete = (sources.with_keys(source, read, default=trusted) for source in _with_own_names(found))
+    return tuple(attrs.evolve(source, carried=True) for source in complete)
 
 
 def _with_own_names(found: Iterable[Source], *, taken: Iterable[str] = ()) -> tuple[Source, ...]:
