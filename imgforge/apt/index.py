@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 
 from imgforge.apt import mentions, stanzas
-from imgforge.apt.package import Package, parse
+from imgforge.apt.package import Package, check_relations, parse
 from imgforge.apt.stanzas import Data
 from imgforge.apt.tagfile import StanzaError
 from imgforge.apt.values import IndexFile
@@ -170,10 +170,12 @@ class Index:
         if offset not in self._packages:
             stanza = self._data[offset : stanzas.end_of(self._data, offset)]
             try:
-                self._packages[offset] = parse(stanza.rstrip(b"\r\n"), what=self.what, index=self.file)
+                package = parse(stanza.rstrip(b"\r\n"), what=self.what, index=self.file)
+                check_relations(package, architecture=self.file.architecture, what=self.what)
             except StanzaError as error:
-                self._packages[offset] = None
+                package = None
                 self._tell(offset, error)
+            self._packages[offset] = package
         return self._packages[offset]
 
     def _tell(self, offset: int, error: StanzaError) -> None:

@@ -254,20 +254,18 @@ def _files(text: str, *, form: str, what: str) -> Mapping[str, tuple[str, int]]:
         if not _HASHES[form].fullmatch(match["hash"]):
             got = match["hash"][:140]
             raise MalformedReleaseError(f"{what}: {match['path'][:160]!r}: expected {form.lower()}, got {got!r}")
-        path, entry = _plain(match["path"], what=what), (match["hash"], int(match["size"]))
-        if files.setdefault(path, entry) != entry:
+        path, entry = match["path"], (match["hash"], int(match["size"]))
+        if _is_plain(path, what=what) and files.setdefault(path, entry) != entry:
             raise MalformedReleaseError(f"{what}: {path!r} is listed twice, with different bytes")
     return MappingProxyType(files)
 
 
-def _plain(path: str, *, what: str) -> str:
+def _is_plain(path: str, *, what: str) -> bool:
+    """Tell whether a path can be asked for by its name; one such as ``./a`` cannot, and is not used, as by APT."""
     try:
-        plain = safe_path(path, what=what)
+        return safe_path(path, what=what) == path
     except IntegrityError as error:
         raise MalformedReleaseError(str(error)) from None
-    if plain != path:
-        raise MalformedReleaseError(f"{what}: {path[:160]!r}: expected a plain relative path")
-    return path
 
 
 def _time(text: str, *, field: str, what: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 
@@ -77,6 +78,28 @@ def missing(*endings: str) -> Callable[[Archive], None]:
     return spoil
 
 
+def signed(change: Callable[[str], str]) -> Callable[[Archive], None]:
+    """Return what changes the text of a Release and signs it anew."""
+
+    def spoil(archive: Archive) -> None:
+        (suite,) = archive.suites.values()
+        given = (archive.path / suite.directory / "Release").read_text()
+        assert change(given) != given
+        archive.write_release(suite, change(given).encode())
+
+    return spoil
+
+
+def no_inrelease(archive: Archive) -> None:
+    for path in archive.path.rglob("InRelease"):
+        path.unlink()
+
+
+def crlf_beside(archive: Archive) -> None:
+    signed(lambda given: given.replace("\n", "\r\n"))(archive)
+    no_inrelease(archive)
+
+
 def no_by_hash(archive: Archive) -> None:
     for path in archive.path.rglob("by-hash"):
         shutil.rmtree(path)
@@ -115,6 +138,20 @@ def _without(given: str, name: str, field: str) -> str:
         else one
         for one in parts
     )
+
+
+def _field(given: str, name: str, field: str, form: str) -> str:
+    """Write the value of a field anew in one stanza."""
+    return "\n\n".join(
+        re.sub(rf"(?m)^{field}: (.*)$", lambda found: f"{field}: {form.format(found[1])}", one)
+        if f"Package: {name}\n" in one
+        else one
+        for one in given.split("\n\n")
+    )
+
+
+def _upper(given: str) -> str:
+    return re.sub(r"SHA256: (.*)", lambda found: f"SHA256: {found[1].upper()}", given)
 
 
 FORMS: dict[str, Form] = {
@@ -215,6 +252,70 @@ FORMS: dict[str, Form] = {
     "no hash": Form(index(mangle=lambda given: _without(given, "other", "SHA256")), ours=NOT_OTHER),
     "Installed-Size with words": Form(text("Version: 1.0\n", "Version: 1.0\nInstalled-Size: 12 kB\n")),
     "an unknown Multi-Arch": Form(text("Version: 1.0\n", "Version: 1.0\nMulti-Arch: Same\n")),
+    "Size with words": Form(index(mangle=lambda given: _field(given, "other", "Size", "{} bytes"))),
+    "Essential: true": Form(text("Version: 1.0\n", "Version: 1.0\nEssential: true\n")),
+    "a version with blanks": Form(
+        text("Version: 2.0\n", "Version: 2.0 beta\n"),
+        ours=NOT_OTHER,
+        apts={**ALL, "other": "2.0 beta"},
+        why="a version is one word (Policy 5.6.12), to dpkg as well",
+    ),
+    "a relation that is none": Form(
+        text("Depends: hello", "Depends: hello (("),
+        ours={"hello": "1.0", "other": "2.0"},
+        apts=NONE,
+        why="a stanza that cannot be read costs itself; to APT it costs all packages",
+    ),
+    "a field without a value": Form(text("Version: 1.0\n", "Version: 1.0\nSection:\n")),
+    "a colon without a name": Form(text("Version: 1.0\n", "Version: 1.0\n: x\n")),
+    "bytes that are not UTF-8": Form(text("Version: 1.0\n", "Version: 1.0\nMaintainer: \udcff\n")),
+    "a name with an underscore": Form(text("Package: other", "Package: other_one"), ours=NOT_OTHER),
+    "another size under one version": Form(
+        index(mangle=lambda given: given + "\n" + _field(given, "hello", "Size", "1{}"))
+    ),
+    "other relations under one version": Form(
+        index(mangle=lambda given: given + "\n" + given.replace("Version", "Breaks: nothing\nVersion"))
+    ),
+    "upper case in a hash": Form(index(mangle=_upper), apts={}, why="hexadecimal digits have no case"),
+    # The Release's own text.
+    "signed beside it": Form(spoil=no_inrelease),
+    "a Release in CRLF": Form(spoil=signed(lambda given: given.replace("\n", "\r\n"))),
+    "a Release in CRLF, signed beside it": Form(spoil=crlf_beside),
+    "a Release in lower case": Form(spoil=signed(_lowered)),
+    "a Release without blanks": Form(spoil=signed(lambda given: given.replace(": ", ":"))),
+    "hashes by tabs": Form(spoil=signed(lambda given: given.replace("\n ", "\n\t").replace(" main", "\tmain"))),
+    "empty lines at the end of a Release": Form(spoil=signed(lambda given: f"{given}\n\n")),
+    "a second stanza in a Release": Form(
+        spoil=signed(lambda given: f"{given}\nSuite: other\n"),
+        ours=NONE,
+        apts=ALL,
+        why="what vouches for all packages is read by the letter",
+    ),
+    "a field twice in a Release": Form(
+        spoil=signed(lambda given: f"Suite: other\n{given}"),
+        ours=NONE,
+        apts=ALL,
+        why="what vouches for all packages is read by the letter",
+    ),
+    "a comment in a Release": Form(
+        spoil=signed(lambda given: f"# words\n{given}"),
+        ours=NONE,
+        apts=ALL,
+        why="what vouches for all packages is read by the letter",
+    ),
+    "unknown fields in a Release": Form(spoil=signed(lambda given: f"X-Words: a\n b\n{given}")),
+    "a Description of lines": Form(
+        spoil=signed(lambda given: given.replace("SHA256:", "Description: a\n b\n .\n c\nSHA256:"))
+    ),
+    "a path with a dot before it": Form(
+        spoil=signed(lambda given: given.replace(" main", " ./main")),
+        ours=NONE,
+        apts={},
+        why="a source without anything for the architecture is an error of the manifest",
+    ),
+    "further paths with a dot": Form(
+        spoil=signed(lambda given: f"{given} {'0' * 64} 1 ./more\n" if given.endswith("\n") else given)
+    ),
     # Hashes.
     "SHA512 in the Release": Form(index(hashes=("SHA512",))),
     "SHA512 in the Release, not by hash": Form(index(hashes=("SHA512",), by_hash=False)),

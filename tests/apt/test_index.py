@@ -7,7 +7,7 @@ from pathlib import Path
 import attrs
 import pytest
 from builders.indices import STABLE, index_of, parsed, stanza
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from imgforge.apt import package, stanzas
@@ -16,6 +16,7 @@ from imgforge.apt.opening import KIND, open_index
 from imgforge.apt.package import parse
 from imgforge.apt.tagfile import StanzaError
 from imgforge.apt.values import IndexFile
+from imgforge.deb import relation
 from imgforge.digest import Digest
 from imgforge.errors import StoreError
 from imgforge.store.cache import Cache
@@ -178,6 +179,8 @@ def warned(text: str) -> tuple[Index, list[str]]:
         ("Package: b\nno colon\n", "expected 'Field: value', got b'no colon'"),
         ("# words\nPackage: b\n", "field 'Package': expected"),
         (stanza("b", fields={"Size": "-1"}), "b: field 'Size'"),
+        (stanza("b", fields={"Depends": "a ((", "Provides": "a"}), "b: relation 'a (('"),
+        (stanza("b", fields={"Provides": "a (= 1:x:y z)"}), "b: "),
         (stanza("b", fields={"Filename": "../x"}), "b: "),
         (stanza("b", fields={"Filename": "/../x"}), "b: "),
     ],
@@ -233,6 +236,13 @@ def test_a_stanza_is_read_the_same_in_every_order_and_case() -> None:
     read = parse(changed, what="Packages", index=FILE)
     assert attrs.evolve(read, control=b"", depends="") == attrs.evolve(expected, control=b"", depends="")
     assert (read.provides, read.filename, read.multi_arch) == ("virtual (= 3)", "pool/app.deb", "same")
+
+
+@given(st.text("ab1.-+~:,|()<>= \n", max_size=40))
+@example("a (>= 1:2.0-1), b:any | c (= 3)")
+def test_relations_that_are_taken_at_a_glance_are_good(text: str) -> None:
+    if package._RELATIONS.fullmatch(text):
+        relation.parse(text, architecture="amd64")
 
 
 def test_an_endless_stanza_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

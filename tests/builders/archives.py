@@ -157,14 +157,14 @@ class Suite:
         """Yield the path and the bytes of each index."""
         if self.is_flat:
             debs = [deb for listed in self.debs.values() for deb in listed]
-            yield "Packages", self._text(debs).encode()
+            yield "Packages", self._text(debs).encode(errors="surrogateescape")
             return
         for component in self.components:
             own = ("all",) if self.separate_all else ()
             for architecture in (*self.architectures, *own):
                 debs = [deb for deb in self.debs.get(component, ()) if self._is_in(deb, architecture)]
                 text = self._text(debs) + self.extra.get(f"{component}/{architecture}", "")
-                yield f"{component}/binary-{architecture}/Packages", text.encode()
+                yield f"{component}/binary-{architecture}/Packages", text.encode(errors="surrogateescape")
 
     def release(self, files: Mapping[str, bytes]) -> bytes:
         """Return the text of the Release that lists the files."""

@@ -63,6 +63,13 @@ def test_an_empty_list_takes_no_source() -> None:
     assert [refusal.rule for refusal in sources.refusals(nothing, (DEBIAN,), places=Places())] == ["sources"]
 
 
+@pytest.mark.parametrize(("rule", "suite"), [("/", "./"), ("./", "/"), ("/", "/")])
+def test_a_rule_means_a_flat_archive_by_either_name(rule: str, suite: str) -> None:
+    text = f"imgforge-policy: 1\nsources:\n  - {{keys: [{DEBIAN_KEY.upper()}], suites: ['{rule}']}}\n"
+    flat = attrs.evolve(DEBIAN, suites=(suite,), components=())
+    assert sources.refusals(policy.load(text, file="p.yaml"), (flat,), places=Places()) == ()
+
+
 PARTS = """\
 imgforge-policy: 1
 sources:
