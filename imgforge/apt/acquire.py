@@ -277,7 +277,7 @@ class _Site:
         request = Request(urls, what=wanted.what, cap=INDEX_MAX, digest=packed.digest, size=packed.size)
         place = self._fetcher.fetch(request, self._cache.place("packed", packed.digest.hex))
         with place.open("rb") as stream, self._cache.writing("indices", key) as sink:
-            _expand(stream, sink, listed=plain, what=wanted.what)
+            _expand(stream, sink, packed=packed, listed=plain, what=wanted.what)
         self._cache.remove("packed", packed.digest.hex)
 
 
@@ -294,11 +294,12 @@ def _digest(path: Path) -> Digest:
         return Digest("sha256", hashlib.file_digest(stream, "sha256").hexdigest())
 
 
-def _expand(packed: BinaryIO, sink: BinaryIO, *, listed: Packed | None, what: str) -> None:
+def _expand(stream: BinaryIO, sink: BinaryIO, *, packed: Packed, listed: Packed | None, what: str) -> None:
     """Write what a packed index holds, and compare it with what the Release lists."""
     hashed, size = hashlib.new("sha256" if listed is None else listed.digest.algorithm), 0
-    with decompress(packed, what=what, cap=INDEX_MAX if listed is None else listed.size) as stream:
-        while data := stream.read(_CHUNK):
+    cap, is_lzma = INDEX_MAX if listed is None else listed.size, packed.ending == ".lzma"
+    with decompress(stream, what=what, cap=cap, is_lzma=is_lzma) as unpacked:
+        while data := unpacked.read(_CHUNK):
             hashed.update(data)
             size += len(data)
             sink.write(data)
