@@ -48,7 +48,7 @@ BasesOf = Callable[[Source, str], tuple[str, ...]]
 
 
 class NoMirrorError(FetchError):
-    """Nothing says where a source may be fetched."""
+    """No mirror of a source is known."""
 
 
 @attrs.frozen

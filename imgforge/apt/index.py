@@ -5,8 +5,8 @@ table once for each file; the caller keeps it in the cache. It is one block of b
 loading a dictionary of 63,000 names costs more than a whole solve: names are spread over `_SHARDS` shards by CRC-32,
 and a shard is a few hundred lines ``NAME OFFSET…`` that `bytes.find` goes through in microseconds.
 
-The table may name a stanza for what it is not: what counts is what the stanza says when it is parsed. One that cannot
-be used costs its package, never the file.
+The table may list a stanza under too many names: the parsed stanza decides. A stanza that cannot be used costs its
+package, never the file.
 
 Source: https://wiki.debian.org/DebianRepository/Format#A.22Packages.22_Indices
 """

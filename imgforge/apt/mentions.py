@@ -35,7 +35,7 @@ def first(
         data: the whole file, without returns at the ends of its lines.
         name: the name.
         qualifiers: what may follow the name and does not make it another.
-        skip: tells of a package's name whether its stanza is left out; None for none.
+        skip: returns whether the stanza of a package is left out, by its name; None to leave out none.
     """
     best: tuple[int, int, int] | None = None
     end = len(data)
@@ -83,7 +83,7 @@ def _is_name(data: Data, at: int, length: int, qualifiers: tuple[bytes, bytes]) 
 
 
 def _begins_a_value(data: Data, at: int) -> bool:
-    """Tell whether what stands before this place is a field's name with its colon, and nothing else."""
+    """Return whether a field's value begins at this place, directly after the colon."""
     line = data.rfind(b"\n", 0, at) + 1
     return data[line : line + 1] not in b" \t" and data.find(b":", line, at) == at - 1
 

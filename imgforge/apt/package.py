@@ -47,7 +47,7 @@ _RELATION = (
     r"(?:\s*+\(\s*+(?:<<|>>|[<>]?=)\s*+(?:[0-9]{1,5}+:)?+[0-9][A-Za-z0-9.+~]*+(?:-[A-Za-z0-9.+~]++)*+\s*+\))?+\s*+"
 )
 _RELATIONS = re.compile(f"{_RELATION}(?:[,|]{_RELATION})*+", re.ASCII)
-"""Fields as nearly all are, of which `relation.parse` says the same at ten times the cost."""
+"""Relation fields of the usual form: `relation.parse` accepts them too, at ten times the cost."""
 
 _MULTI_ARCH = frozenset({"no", "same", "foreign", "allowed"})
 

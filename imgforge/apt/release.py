@@ -261,7 +261,7 @@ def _files(text: str, *, form: str, what: str) -> Mapping[str, tuple[str, int]]:
 
 
 def _is_plain(path: str, *, what: str) -> bool:
-    """Tell whether a path can be asked for by its name; one such as ``./a`` cannot, and is not used, as by APT."""
+    """Return whether a path is in its plain form. Others, such as ``./a``, are never looked up, as in APT."""
     try:
         return safe_path(path, what=what) == path
     except IntegrityError as error:

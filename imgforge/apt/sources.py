@@ -89,7 +89,7 @@ class Source:
         without: architectures that are not taken from it.
         check_valid_until: whether its times count; off for frozen archives, see `release.Waived.ALL`.
         check_suite: whether its Releases must be those of its suites, by Suite or Codename.
-        carried: whether a base brings it, so that nobody asked for it here.
+        carried: whether it comes from a base, not from the manifest.
         check_strength: whether its certificates' own signatures must be strong, see `weak`.
     """
 
@@ -232,7 +232,7 @@ def _stanzas(text: str, *, file: str) -> Iterator[tuple[str, _FieldsOf]]:
 
 
 def _counts(fields: Mapping[str, str]) -> bool:
-    """Tell whether a source is enabled, or is one of those that are not because APT needs a URI: see `dump`."""
+    """Return whether a source is enabled, or is disabled only because it has no URI (see `dump`)."""
     return is_true(fields.get("Enabled", ""), default=True) or not fields.get("URIs")
 
 

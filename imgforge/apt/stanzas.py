@@ -2,7 +2,7 @@
 
 An archive's file has 50 MB and 60,000 stanzas, nearly always in one form: ``Package: `` first, names of fields as
 Debian spells them. `outline` looks at those lines alone, and reads the stanzas that have another form field by field.
-What it finds may be more than a stanza says when it is read as a whole, never less.
+It may find more names and provisions than the parsed stanzas have, never fewer.
 
 Source: apt's apt-pkg/tagfile.cc and apt-pkg/deb/deblistparser.cc.
 """
@@ -86,7 +86,7 @@ def end_of(data: Data, start: int) -> int:
 
 
 def _in_lf(data: Data, *, what: str) -> Iterator[tuple[int, bytes]]:
-    """Yield where stanzas start, with their names; an empty one where it is not what the first line says."""
+    """Yield the offsets of stanzas, with their names: empty where the first line does not have it."""
     position, size = 0, len(data)
     while position < size:
         if data[position : position + 1] == b"\n":
@@ -141,18 +141,21 @@ def _mark(data: Data, starts: list[int], found: Outline, odd: set[int]) -> None:
 
 
 def _read(data: Data, start: int, found: Outline) -> None:
-    """Add what one stanza says, read field by field."""
+    """Add one stanza, read field by field."""
     try:
-        said = tagfile.known(data[start : end_of(data, start)], _READ, what="")
+        found_fields = tagfile.known(data[start : end_of(data, start)], _READ, what="")
     except StanzaError:
-        said = {}
-    name = said.get("package", "").lower().encode()
+        found_fields = {}
+    name = found_fields.get("package", "").lower().encode()
     if name:
         found.names.setdefault(name, []).append(start)
     else:
         found.nameless.append(start)
-    _provide(said.get("provides", "").encode(), start, found)
-    if is_true(said.get("essential", ""), default=False) or said.get("priority", "").lower() == "required":
+    _provide(found_fields.get("provides", "").encode(), start, found)
+    if (
+        is_true(found_fields.get("essential", ""), default=False)
+        or found_fields.get("priority", "").lower() == "required"
+    ):
         found.important.add(start)
 
 

@@ -124,8 +124,8 @@ def wanted(
 def _architectures(release: Release, architecture: str) -> Iterator[str]:
     """Yield the architectures that have indices of their own.
 
-    ``all`` has one only where the Release says so: DebianRepository/Format, "No-Support-for-Architecture-all". Where it
-    names no other, as Nexus does for an archive that has no other packages, that is the only one.
+    ``all`` has one only if the Release lists it (DebianRepository/Format, "No-Support-for-Architecture-all"). It is the
+    only one if the Release lists no other architecture, as in archives made by Nexus.
     """
     if not release.architectures or architecture in release.architectures:
         yield architecture

@@ -1,9 +1,9 @@
 """Certificates whose own signatures are too weak, such as by SHA-1, taken by consent: what of them is in force.
 
-The OpenPGP library takes nothing from such a certificate. So its keys are read here, and what they signed is verified
-here: RSA of 1024 bits and more, and Ed25519, as `gpgv` of Debian 12 takes them; DSA is not, whose weak keys sign by
-SHA-1. What the keys sign of an archive must be hashed by SHA-2, as for every other key; SHA-1 counts for what a
-certificate says of itself, and nowhere else.
+The OpenPGP library accepts nothing from such a certificate. This module reads its keys and verifies what they signed:
+RSA of 1024 bits and more, and Ed25519, by the rules of Debian 12's `gpgv`. DSA is left out: weak keys of it sign by
+SHA-1. Signatures of an archive must use SHA-2, as for all keys; SHA-1 is accepted only in the certificate's own
+signatures.
 
 Source: RFC 9580, sections 5.2.3 and 5.2.4 (signatures), 5.5.2 and 5.5.5 (keys), 5.2.1 (types), 7 (cleartext).
 """
@@ -88,7 +88,7 @@ def _parts(packets: Iterable[Any]) -> Iterator[tuple[Any, list[Any]]]:
 
 
 def _is_in_force(primary: Any, subkey: Any, signed: list[Any], moment: datetime | None) -> bool:
-    """Tell whether a subkey signs: bound by its primary key for that, not revoked, not expired."""
+    """Return whether a subkey may sign: bound for that by its primary key, not revoked, not expired."""
     kinds = packet.SignatureType
     if subkey.tag != packet.Tag.PublicSubkey or any(one.signature_type == kinds.SubkeyRevocation for one in signed):
         return False
@@ -129,13 +129,13 @@ def _sized(one: Any, digits: int) -> bytes:
 
 
 def verifies(key: Any, signature: Any, document: bytes, *, own: bool = False) -> bool:
-    """Tell whether a key made a signature of a document.
+    """Return whether a key made a signature of a document.
 
     Args:
         key: the packet of a public key.
         signature: the packet of a signature.
         document: what is signed, as section 5.2.4 hashes it.
-        own: whether it is what a certificate says of itself.
+        own: whether it is one of the certificate's own signatures.
     """
     body = signature.body
     if body[:1] != b"\x04" or key.body[:1] != b"\x04":

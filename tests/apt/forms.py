@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable
 
 import attrs
+from apt import text_of
 from builders.archives import Archive, Suite
 
 ALL = {"hello": "1.0", "other": "2.0", "needs": "1.0"}
@@ -113,47 +113,6 @@ FLAT = {"Suite": "", "Codename": ""}
 EVERY = ("", ".xz", ".lzma", ".bz2", ".gz", ".zst")
 
 
-def _lowered(given: str, form: Callable[[str], str] = str.lower) -> str:
-    lines = (line.partition(":") for line in given.split("\n"))
-    return "\n".join(
-        line[0] + "".join(line[1:]) if line[0][:1] == " " else form(line[0]) + "".join(line[1:]) for line in lines
-    )
-
-
-def _first(given: str, change: Callable[[str], str]) -> str:
-    one, _, rest = given.partition("\n\n")
-    return change(one + "\n\n") + rest
-
-
-def _stanza(given: str, name: str, old: str, new: str) -> str:
-    parts = given.split("\n\n")
-    return "\n\n".join(one.replace(old, new) if f"Package: {name}\n" in one else one for one in parts)
-
-
-def _without(given: str, name: str, field: str) -> str:
-    parts = given.split("\n\n")
-    return "\n\n".join(
-        "\n".join(line for line in one.split("\n") if not line.startswith(f"{field}:"))
-        if f"Package: {name}\n" in one
-        else one
-        for one in parts
-    )
-
-
-def _field(given: str, name: str, field: str, form: str) -> str:
-    """Write the value of a field anew in one stanza."""
-    return "\n\n".join(
-        re.sub(rf"(?m)^{field}: (.*)$", lambda found: f"{field}: {form.format(found[1])}", one)
-        if f"Package: {name}\n" in one
-        else one
-        for one in given.split("\n\n")
-    )
-
-
-def _upper(given: str) -> str:
-    return re.sub(r"SHA256: (.*)", lambda found: f"SHA256: {found[1].upper()}", given)
-
-
 FORMS: dict[str, Form] = {
     "plain": Form(),
     # Packings of an index.
@@ -201,13 +160,13 @@ FORMS: dict[str, Form] = {
     "no blank after colons": Form(text(": ", ":")),
     "tabs after colons": Form(text(": ", ":\t")),
     "blanks before colons": Form(text(": ", " : ")),
-    "names of fields in lower case": Form(index(mangle=_lowered)),
-    "names of fields in upper case": Form(index(mangle=lambda given: _lowered(given, str.upper))),
+    "names of fields in lower case": Form(index(mangle=text_of.lowered)),
+    "names of fields in upper case": Form(index(mangle=lambda given: text_of.lowered(given, str.upper))),
     "a name in upper case": Form(text("Package: hello", "Package: HELLO")),
     "a leading slash": Form(text("Filename: pool", "Filename: /pool")),
     "a leading dot": Form(text("Filename: pool", "Filename: ./pool")),
     "CRLF": Form(text("\n", "\r\n")),
-    "CRLF in one stanza": Form(index(mangle=lambda given: _first(given, lambda one: one.replace("\n", "\r\n")))),
+    "CRLF in one stanza": Form(index(mangle=lambda given: text_of.first(given, lambda one: one.replace("\n", "\r\n")))),
     "no newline at the end": Form(index(mangle=lambda given: given.rstrip("\n"))),
     "many empty lines between": Form(text("\n\n", "\n\n\n\n\n")),
     "an empty line before all": Form(index(mangle=lambda given: f"\n{given}")),
@@ -243,16 +202,16 @@ FORMS: dict[str, Form] = {
     ),
     "no Version": Form(text("Version: 2.0\n", ""), ours=NOT_OTHER),
     "no Architecture": Form(
-        index(mangle=lambda given: _stanza(given, "other", "Architecture: all\n", "")),
+        index(mangle=lambda given: text_of.stanza(given, "other", "Architecture: all\n", "")),
         ours=NOT_OTHER,
         apts=ALL,
         why="a package that does not say for which machine it is, is for none",
     ),
-    "no Filename": Form(index(mangle=lambda given: _without(given, "other", "Filename")), ours=NOT_OTHER),
-    "no hash": Form(index(mangle=lambda given: _without(given, "other", "SHA256")), ours=NOT_OTHER),
+    "no Filename": Form(index(mangle=lambda given: text_of.without(given, "other", "Filename")), ours=NOT_OTHER),
+    "no hash": Form(index(mangle=lambda given: text_of.without(given, "other", "SHA256")), ours=NOT_OTHER),
     "Installed-Size with words": Form(text("Version: 1.0\n", "Version: 1.0\nInstalled-Size: 12 kB\n")),
     "an unknown Multi-Arch": Form(text("Version: 1.0\n", "Version: 1.0\nMulti-Arch: Same\n")),
-    "Size with words": Form(index(mangle=lambda given: _field(given, "other", "Size", "{} bytes"))),
+    "Size with words": Form(index(mangle=lambda given: text_of.field(given, "other", "Size", "{} bytes"))),
     "Essential: true": Form(text("Version: 1.0\n", "Version: 1.0\nEssential: true\n")),
     "a version with blanks": Form(
         text("Version: 2.0\n", "Version: 2.0 beta\n"),
@@ -271,17 +230,17 @@ FORMS: dict[str, Form] = {
     "bytes that are not UTF-8": Form(text("Version: 1.0\n", "Version: 1.0\nMaintainer: \udcff\n")),
     "a name with an underscore": Form(text("Package: other", "Package: other_one"), ours=NOT_OTHER),
     "another size under one version": Form(
-        index(mangle=lambda given: given + "\n" + _field(given, "hello", "Size", "1{}"))
+        index(mangle=lambda given: given + "\n" + text_of.field(given, "hello", "Size", "1{}"))
     ),
     "other relations under one version": Form(
         index(mangle=lambda given: given + "\n" + given.replace("Version", "Breaks: nothing\nVersion"))
     ),
-    "upper case in a hash": Form(index(mangle=_upper), apts={}, why="hexadecimal digits have no case"),
+    "upper case in a hash": Form(index(mangle=text_of.upper), apts={}, why="hexadecimal digits have no case"),
     # The Release's own text.
     "signed beside it": Form(spoil=no_inrelease),
     "a Release in CRLF": Form(spoil=signed(lambda given: given.replace("\n", "\r\n"))),
     "a Release in CRLF, signed beside it": Form(spoil=crlf_beside),
-    "a Release in lower case": Form(spoil=signed(_lowered)),
+    "a Release in lower case": Form(spoil=signed(text_of.lowered)),
     "a Release without blanks": Form(spoil=signed(lambda given: given.replace(": ", ":"))),
     "hashes by tabs": Form(spoil=signed(lambda given: given.replace("\n ", "\n\t").replace(" main", "\tmain"))),
     "empty lines at the end of a Release": Form(spoil=signed(lambda given: f"{given}\n\n")),
