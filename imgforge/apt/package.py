@@ -42,11 +42,12 @@ _SPELLING = re.compile(r"0:|[\s=]")  # dpkg writes relations anew: other blanks,
 _NAME = re.compile(r"[a-z0-9A-Z][a-zA-Z0-9+.-]*")
 _ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]*")
 _LEADING = re.compile(r"[0-9]{1,15}")
+# No possessive group: Python 3.11 matches too much with one (https://github.com/python/cpython/issues/106052).
 _RELATION = (
     r"\s*+[A-Za-z0-9][A-Za-z0-9+._-]*+(?::[A-Za-z0-9][A-Za-z0-9-]*+)?"
-    r"(?:\s*+\(\s*+(?:<<|>>|[<>]?=)\s*+(?:[0-9]{1,5}+:)?+[0-9][A-Za-z0-9.+~]*+(?:-[A-Za-z0-9.+~]++)*+\s*+\))?+\s*+"
+    r"(?:\s*+\(\s*+(?:<<|>>|[<>]?=)\s*+(?:[0-9]{1,5}:)?[0-9][A-Za-z0-9.+~]*+(?:-[A-Za-z0-9.+~]++)*\s*+\))?\s*+"
 )
-_RELATIONS = re.compile(f"{_RELATION}(?:[,|]{_RELATION})*+", re.ASCII)
+_RELATIONS = re.compile(f"{_RELATION}(?:[,|]{_RELATION})*", re.ASCII)
 """Relation fields of the usual form: `relation.parse` accepts them too, at ten times the cost."""
 
 _MULTI_ARCH = frozenset({"no", "same", "foreign", "allowed"})

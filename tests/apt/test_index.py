@@ -10,7 +10,7 @@ from builders.indices import STABLE, index_of, parsed, stanza
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from imgforge.apt import package, stanzas
+from imgforge.apt import package, stanzas, tagfile
 from imgforge.apt.index import Index, tabulate
 from imgforge.apt.opening import KIND, open_index
 from imgforge.apt.package import parse
@@ -229,6 +229,33 @@ def test_names_provisions_and_importance_are_found_in_every_form(form: str) -> N
     assert told == []
 
 
+GOOD = "Version: 1\nArchitecture: all\nFilename: a\nSize: 1\nSHA256: " + "0" * 64 + "\n"
+PIECES = (
+    GOOD, GOOD, "Package: a\n", "Package: b\n", "package:c\n", "Package : d\n",
+    "Provides: v, w (= 1)\n", "PROVIDES:x\n",
+    "Provides:\n y\n", "Essential: yes\n", "Essential:true\n", "Essential: no\n", "Priority: required\n",
+    "priority: Required\n", "words\n", "# words: x\n", " \n", " more: x\n", "\n", "\n\n", "\r\n", "\r", "Depends: ((\n",
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=20))
+@example([GOOD, "Package: a\n", "Package: b\n", "\n", "Package: b\n", GOOD, "words\n", "Provides: v, w (= 1)\n"])
+def test_nothing_that_a_stanza_says_is_overlooked(pieces: list[str]) -> None:
+    data = "".join(pieces).encode()
+    read, _ = warned(data.decode())
+    for part in tagfile.END.split(data):
+        try:
+            found = parse(part.strip(b"\r\n"), what="Packages", index=FILE)
+            package.check_relations(found, architecture="amd64", what="Packages")
+        except StanzaError:
+            continue
+        assert found in read.packages(found.name)
+        words = found.provides.replace("(= 1)", "").split(",")
+        assert all(found in read.providers(word.strip()) for word in words if word.strip())
+        is_important = found.essential or found.priority == "required"
+        assert not is_important or found in read.important()
+
+
 def test_a_stanza_is_read_the_same_in_every_order_and_case() -> None:
     expected = parse(FULL.rstrip(), what="Packages", index=FILE)
     lines = FULL.rstrip().replace(b",\n c", b", c").split(b"\n")[:-2]
@@ -240,6 +267,7 @@ def test_a_stanza_is_read_the_same_in_every_order_and_case() -> None:
 
 @given(st.text("ab1.-+~:,|()<>= \n", max_size=40))
 @example("a (>= 1:2.0-1), b:any | c (= 3)")
+@example("1(")
 def test_relations_that_are_taken_at_a_glance_are_good(text: str) -> None:
     if package._RELATIONS.fullmatch(text):
         relation.parse(text, architecture="amd64")
