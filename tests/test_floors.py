@@ -47,7 +47,10 @@ PURE = re.compile(
         | (codec | compare | deb | layer | oci | privacy | solver | tar)(\..+)?
         | document(?!\.disk)(\..+)?
         | (manifest | policy)(?!\.files)(\..+)?
-        | apt\.(index | openpgp | package | pins | release | sources | status | universe | values | words)
+        | apt\.(
+            index | mentions | openpgp | package | pins | release | sources | stanzas | status | tagfile | universe
+            | values | wanted | weak | words
+        )
         | rootfs\.(accounts | facts | folding | ini)
         | workshop\.(configure | steps | triggers)
         | signing(?!\.(keygen|opening))(\..+)?

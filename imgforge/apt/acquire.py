@@ -15,19 +15,23 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import BinaryIO
 
 import attrs
 
 from imgforge.apt import release as releases
+from imgforge.apt import wanted as indices
 from imgforge.apt.kept import Kept, Shelf
 from imgforge.apt.mirrors import join
-from imgforge.apt.release import Release, Waived
+from imgforge.apt.release import Consent, Release, Waived
 from imgforge.apt.sources import Source
 from imgforge.apt.values import IndexFile
+from imgforge.apt.wanted import Packed, Wanted
 from imgforge.codec import decompress
 from imgforge.digest import Digest
-from imgforge.errors import FetchError, IntegrityError, UsageError
+from imgforge.errors import FetchError, IntegrityError
+from imgforge.fetch.failures import gathered
 from imgforge.fetch.http import Fetcher
 from imgforge.fetch.request import Known, NotFoundError, OfflineError, Request, TooLargeError, WrongBytesError
 from imgforge.fetch.url import without_user
@@ -37,32 +41,14 @@ INDEX_MAX = 1 << 30
 """Most bytes of an index, packed or not; bookworm's main has 50 MB."""
 
 _SITE = re.compile(r"[^:/]+://(?:\[([^/\]]*)\]|([^:/?#]*))")
-_PACKINGS = (".zst", ".xz", ".gz", "")
-"""From the smallest; what an archive has is in its Release."""
 _CHUNK = 1 << 20
 
 BasesOf = Callable[[Source, str], tuple[str, ...]]
 """Returns the mirrors of a source's suite, best first: `mirrors.candidates` with its settings bound."""
 
 
-class MissingIndexError(IntegrityError):
-    """A Release has the component and the architecture, and lists no index for them."""
-
-
-@attrs.frozen
-class _Wanted:
-    """One index that a Release lists."""
-
-    suite: str
-    component: str
-    architecture: str
-    path: str
-    release: Release
-    bases: tuple[str, ...]
-
-    @property
-    def what(self) -> str:
-        return " ".join(part for part in (self.suite, self.component, self.architecture, "Packages") if part)
+class NoMirrorError(FetchError):
+    """No mirror of a source is known."""
 
 
 @attrs.frozen
@@ -123,6 +109,8 @@ class _Site:
         self._bases_of = bases_of
         self._now = now
         self._waived = waived if source.check_valid_until else Waived.ALL
+        self._consent = Consent.NONE if source.check_suite else Consent.ANY_SUITE
+        self._consent |= Consent.NONE if source.check_strength else Consent.WEAK_KEY
         self._shelf = Shelf(cache, source)
         self._is_kept = kept
 
@@ -130,18 +118,24 @@ class _Site:
         """Return a suite's indices; once more with a new Release when the archive changed between the two."""
         release, bases = self._release(suite)
         try:
-            return self._fetched(_wanted(self._source, suite, architecture=architecture, release=release, bases=bases))
+            return self._fetched(
+                indices.wanted(self._source, suite, architecture=architecture, release=release, bases=bases)
+            )
         except (NotFoundError, TooLargeError, WrongBytesError):
             self._fetcher.reporter.noted(f"{suite}: the archive changed meanwhile; reading its Release again")
             renewed, bases = self._release(suite, past_caches=True)
             if renewed == release:
                 raise
-        return self._fetched(_wanted(self._source, suite, architecture=architecture, release=renewed, bases=bases))
+        return self._fetched(
+            indices.wanted(self._source, suite, architecture=architecture, release=renewed, bases=bases)
+        )
 
     def _release(self, suite: str, *, past_caches: bool = False) -> tuple[Release, tuple[str, ...]]:
         """Return the newest trusted Release, and the mirrors with the one that has it first."""
         kept = self._shelf.get(suite) if self._is_kept else None
         bases = self._bases_of(self._source, suite)
+        if not bases and not (self._fetcher.offline and kept):
+            raise _nowhere(self._source, suite)
         if self._fetcher.offline and not any(base.startswith("file:") for base in bases):
             return self._offline(suite, kept), bases
         failures: list[FetchError | IntegrityError] = []
@@ -157,7 +151,7 @@ class _Site:
             overdue.append(found)
         else:
             if not overdue:
-                raise _summed(suite, failures)
+                raise _summed(failures)
             found = overdue[0]
             self._tell_overdue(suite, found.release)
         if self._is_kept and (kept is None or found.release.date >= kept.date):
@@ -197,7 +191,7 @@ class _Site:
         return _Found(base, found, self._verified(suite, found, last_seen=last_seen, waived=self._waived))
 
     def _read(self, suite: str, base: str, name: str, *, known: Known | None, past_caches: bool) -> Kept:
-        url = join(base, f"{_directory(suite)}{name}")
+        url = join(base, f"{indices.directory(suite)}{name}")
         request = Request((url,), what=f"{name} of {suite}", cap=releases.RELEASE_MAX)
         answer = self._fetcher.read(request, known, past_caches=past_caches)
         return Kept(data=answer.data, known=answer.known)
@@ -210,6 +204,7 @@ class _Site:
             now=self._now,
             last_seen=last_seen,
             waived=waived,
+            consent=self._consent,
             detached=found.detached,
         )
 
@@ -223,28 +218,16 @@ class _Site:
             self._fetcher.reporter.warned(f"{suite}: offline, with a Release that is out of date")
         return release
 
-    def _fetched(self, wanted: tuple[_Wanted, ...]) -> tuple[IndexFile, ...]:
+    def _fetched(self, wanted: tuple[Wanted, ...]) -> tuple[IndexFile, ...]:
         numbered = list(enumerate(wanted))
         found = dict(self._fetcher.each(lambda one: (one[0], self._index(one[1])), numbered))
         return tuple(found[number] for number, _ in numbered)
 
-    def _index(self, wanted: _Wanted) -> IndexFile:
-        listed = wanted.release.file(wanted.path)
-        packing, packed = _packed(wanted)
-        key = f"of-{packed[0].hex}" if listed is None else listed[0].hex
-        with self._cache.lock("indices", key):
-            path = self._cache.get("indices", key)
-            if path is None:
-                self._unpack(wanted, packing, key=key)
-                path = self._cache.place("indices", key)
-        if listed is None:
-            with path.open("rb") as stream:
-                digest = Digest("sha256", hashlib.file_digest(stream, "sha256").hexdigest())
-        else:
-            digest = listed[0]
+    def _index(self, wanted: Wanted) -> IndexFile:
+        path = self._cached(wanted) or self._fetched_in_any(wanted)
         return IndexFile(
             path=path,
-            digest=digest,
+            digest=_digest(path) if wanted.plain is None else wanted.plain.digest,
             source=self._source.name,
             suite=wanted.release.suite,
             requested_suite=wanted.suite,
@@ -256,19 +239,46 @@ class _Site:
             date=wanted.release.date,
         )
 
-    def _unpack(self, wanted: _Wanted, packing: str, *, key: str) -> None:
+    def _cached(self, wanted: Wanted) -> Path | None:
+        keys = dict.fromkeys(wanted.key(packed) for packed in wanted.packings)
+        return next((path for key in keys if (path := self._cache.get("indices", key)) is not None), None)
+
+    def _fetched_in_any(self, wanted: Wanted) -> Path:
+        """Fetch an index in the first packing that a mirror has; archives and proxies may lack what a Release lists.
+
+        Bytes that are not those that the Release lists end it: another packing would be of the same time.
+        """
+        failures: list[FetchError] = []
+        for packed in wanted.packings:
+            try:
+                return self._fetched_in(wanted, packed)
+            except OfflineError:
+                raise
+            except FetchError as error:
+                failures.append(error)
+        raise gathered(failures)
+
+    def _fetched_in(self, wanted: Wanted, packed: Packed) -> Path:
+        key = wanted.key(packed)
+        with self._cache.lock("indices", key):
+            path = self._cache.get("indices", key)
+            if path is None:
+                self._unpack(wanted, packed, key=key)
+                path = self._cache.place("indices", key)
+        return path
+
+    def _unpack(self, wanted: Wanted, packed: Packed, *, key: str) -> None:
         """Fetch the packed index and write what it holds to the cache, if that is what the Release lists."""
-        _, (digest, size) = _packed(wanted)
-        listed = wanted.release.file(wanted.path)
-        if listed is not None and listed[1] > INDEX_MAX:
+        plain = wanted.plain
+        if plain is not None and plain.size > INDEX_MAX:
             # Before it is fetched: what is small packed may fill the disk.
-            raise TooLargeError(f"{wanted.what}: expected at most {INDEX_MAX} bytes, the Release lists {listed[1]}")
-        urls = tuple(join(base, name) for name in _names(wanted, packing, digest) for base in wanted.bases)
-        request = Request(urls, what=wanted.what, cap=INDEX_MAX, digest=digest, size=size)
-        packed = self._fetcher.fetch(request, self._cache.place("packed", digest.hex))
-        with packed.open("rb") as stream, self._cache.writing("indices", key) as sink:
-            _expand(stream, sink, listed=listed, what=wanted.what)
-        self._cache.remove("packed", digest.hex)
+            raise TooLargeError(f"{wanted.what}: expected at most {INDEX_MAX} bytes, the Release lists {plain.size}")
+        urls = tuple(join(base, name) for name in wanted.paths(packed) for base in wanted.bases)
+        request = Request(urls, what=wanted.what, cap=INDEX_MAX, digest=packed.digest, size=packed.size)
+        place = self._fetcher.fetch(request, self._cache.place("packed", packed.digest.hex))
+        with place.open("rb") as stream, self._cache.writing("indices", key) as sink:
+            _expand(stream, sink, packed=packed, listed=plain, what=wanted.what)
+        self._cache.remove("packed", packed.digest.hex)
 
 
 def _site(source: Source) -> str | None:
@@ -279,66 +289,33 @@ def _site(source: Source) -> str | None:
     return (found[1] or found[2] or "").lower() if found else ""
 
 
-def _wanted(
-    source: Source, suite: str, *, architecture: str, release: Release, bases: tuple[str, ...]
-) -> tuple[_Wanted, ...]:
-    """Return the indices of a suite that a source takes."""
-    if suite.endswith("/"):
-        return (_Wanted(suite, "", architecture, "Packages", release, bases),)
-    has = {component.rpartition("/")[2] for component in release.components} | set(release.components)
-    missing = [component for component in source.components if has and component not in has]
-    if missing:
-        raise UsageError(f"suite {suite!r}: expected a component of {', '.join(sorted(has))}, got {missing[0]!r}")
-    if release.architectures and architecture not in release.architectures:
-        listed = ", ".join(release.architectures)
-        raise UsageError(f"suite {suite!r}: expected an architecture of {listed}, got {architecture!r}")
-    # "all" has an index of its own only where the Release says so: DebianRepository/Format,
-    # "No-Support-for-Architecture-all".
-    own = (architecture, "all") if release.separates_all and "all" in release.architectures else (architecture,)
-    return tuple(
-        _Wanted(suite, component, one, f"{component}/binary-{one}/Packages", release, bases)
-        for component in source.components
-        for one in own
-    )
+def _digest(path: Path) -> Digest:
+    with path.open("rb") as stream:
+        return Digest("sha256", hashlib.file_digest(stream, "sha256").hexdigest())
 
 
-def _directory(suite: str) -> str:
-    """Return the path of a suite's Release below a base, with a slash at its end."""
-    return suite.removeprefix("./").removeprefix("/") if suite.endswith("/") else f"dists/{suite}/"
-
-
-def _packed(wanted: _Wanted) -> tuple[str, tuple[Digest, int]]:
-    for packing in _PACKINGS:
-        entry = wanted.release.file(wanted.path + packing)
-        if entry is not None:
-            return packing, entry
-    raise MissingIndexError(f"Release of {wanted.suite!r}: lists no {wanted.path!r}")
-
-
-def _names(wanted: _Wanted, packing: str, digest: Digest) -> tuple[str, ...]:
-    """Return the paths of a packed index below a base: first that which cannot change."""
-    plain = f"{_directory(wanted.suite)}{wanted.path}{packing}"
-    if not wanted.release.by_hash:
-        return (plain,)
-    return f"{plain.rpartition('/')[0]}/by-hash/SHA256/{digest.hex}".lstrip("/"), plain
-
-
-def _expand(packed: BinaryIO, sink: BinaryIO, *, listed: tuple[Digest, int] | None, what: str) -> None:
+def _expand(stream: BinaryIO, sink: BinaryIO, *, packed: Packed, listed: Packed | None, what: str) -> None:
     """Write what a packed index holds, and compare it with what the Release lists."""
-    hashed, size = hashlib.sha256(), 0
-    with decompress(packed, what=what, cap=INDEX_MAX if listed is None else listed[1]) as stream:
-        while data := stream.read(_CHUNK):
+    hashed, size = hashlib.new("sha256" if listed is None else listed.digest.algorithm), 0
+    cap, is_lzma = INDEX_MAX if listed is None else listed.size, packed.ending == ".lzma"
+    with decompress(stream, what=what, cap=cap, is_lzma=is_lzma) as unpacked:
+        while data := unpacked.read(_CHUNK):
             hashed.update(data)
             size += len(data)
             sink.write(data)
-    if listed is not None and (hashed.hexdigest(), size) != (listed[0].hex, listed[1]):
-        raise WrongBytesError(f"{what}: unpacked: expected {listed[0]}, got sha256:{hashed.hexdigest()}")
+    if listed is not None and (hashed.hexdigest(), size) != (listed.digest.hex, listed.size):
+        got = f"{listed.digest.algorithm}:{hashed.hexdigest()}"
+        raise WrongBytesError(f"{what}: unpacked: expected {listed.digest}, got {got}")
 
 
-def _summed(suite: str, failures: list[FetchError | IntegrityError]) -> FetchError | IntegrityError:
+def _nowhere(source: Source, suite: str) -> NoMirrorError:
+    error = NoMirrorError(f"Release of {suite!r}: no mirror is known of source {source.name!r}")
+    error.add_note(f"name one: `--mirror {suite}=URI`, or `uris` of the source")
+    return error
+
+
+def _summed(failures: list[FetchError | IntegrityError]) -> FetchError | IntegrityError:
     """Return one error for all mirrors: of distrust first, with the class and notes of the first of that kind."""
-    if not failures:
-        return FetchError(f"Release of {suite!r}: no mirror is known")
     first = next((error for error in failures if isinstance(error, IntegrityError)), failures[0])
     if len(failures) == 1:
         return first

@@ -17,6 +17,7 @@ from typing import Any
 import attrs
 
 from imgforge import late
+from imgforge.apt import weak
 from imgforge.errors import IntegrityError
 
 pysequoia = late.module("pysequoia")
@@ -90,7 +91,7 @@ def selected(keys: bytes, wanted: Iterable[str], *, what: str) -> bytes:
     return b"".join(chosen)
 
 
-def standing(keys: bytes, *, now: int | None, what: str) -> Mapping[str, int | None]:
+def standing(keys: bytes, *, now: int | None, what: str, takes_weak: bool = False) -> Mapping[str, int | None]:
     """Return the fingerprints of the certificates that are good, each with the second in which it expires.
 
     Args:
@@ -98,12 +99,16 @@ def standing(keys: bytes, *, now: int | None, what: str) -> Mapping[str, int | N
         now: seconds since the epoch: certificates that expired before are left out; None to keep them. Revoked ones
             are always left out.
         what: the source, for messages.
+        takes_weak: whether certificates count whose own signatures are too weak.
 
     Raises:
         KeyringError: they cannot be read, or all are too weak.
     """
-    good = in_force(keys, now=now, what=what).trusted
-    return {one.fingerprint: None if one.expiration is None else int(one.expiration.timestamp()) for one in good}
+    good = in_force(keys, now=now, what=what, takes_weak=takes_weak)
+    ends = {one.fingerprint: one.expires for one in good.weak_certificates}
+    for one in good.trusted:
+        ends[one.fingerprint] = None if one.expiration is None else int(one.expiration.timestamp())
+    return ends
 
 
 @attrs.frozen
@@ -114,20 +119,23 @@ class Keys:
         trusted: certificates that are neither expired nor revoked nor too weak.
         ids: key ids of the keys in force of those, by each of their names: fingerprint or key id.
         unfit: why a key does not count, by each of its names: "has expired", "is revoked", "is too weak: …".
+        weak_certificates: those that are in force but for the weakness of their own signatures, where those are taken.
     """
 
     trusted: tuple[Any, ...]
     ids: Mapping[str, str]
     unfit: Mapping[str, str]
+    weak_certificates: tuple[weak.Certificate, ...] = ()
 
 
-def in_force(keys: bytes, *, now: int | None, what: str) -> Keys:
+def in_force(keys: bytes, *, now: int | None, what: str, takes_weak: bool = False) -> Keys:
     """Return which keys count.
 
     Args:
         keys: certificates.
         now: seconds since the epoch; None to let expired keys count.
         what: the source, for messages.
+        takes_weak: whether certificates count whose own signatures are too weak.
 
     Raises:
         KeyringError: they cannot be read, or all are too weak.
@@ -147,12 +155,14 @@ def in_force(keys: bytes, *, now: int | None, what: str) -> Keys:
                 unfit[name] = why
             else:
                 ids[name] = key_id
-    weak = [one.fingerprint for one in every if unfit.get(one.fingerprint, "").startswith(_TOO_WEAK)]
-    if len(weak) == len(every):
-        error = KeyringError(f"{what}: key {weak[0]} {unfit[weak[0]]}")
+    feeble = [one for one in every if unfit.get(one.fingerprint, "").startswith(_TOO_WEAK)]
+    taken = [found for one in feeble if takes_weak and (found := weak.read(one, moment=moment)) is not None]
+    if len(feeble) == len(every) and not taken:
+        error = KeyringError(f"{what}: key {feeble[0].fingerprint} {unfit[feeble[0].fingerprint]}")
         error.add_note("ask the archive for a certificate with signatures by SHA-256 or better")
+        error.add_note("or take it as it is: `allow-weak-key: true` of the source")
         raise error
-    return Keys(tuple(trusted), ids, {name: why for name, why in unfit.items() if name not in ids})
+    return Keys(tuple(trusted), ids, {name: why for name, why in unfit.items() if name not in ids}, tuple(taken))
 
 
 _EXPIRED = "has expired"

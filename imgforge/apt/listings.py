@@ -84,7 +84,8 @@ class Trusted:
             KeyringError: it has no keys.
         """
         moment = now if source.check_valid_until else None
-        keys = certificates.standing(source.keys, now=moment, what=f"keys of source {source.name!r}")
+        what, takes_weak = f"keys of source {source.name!r}", not source.check_strength
+        keys = certificates.standing(source.keys, now=moment, what=what, takes_weak=takes_weak)
         lasting = dict(keys) if source.check_valid_until else dict.fromkeys(keys)
         return cls(source.suites, source.components, lasting)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from imgforge.apt.hosts import Host
-from imgforge.apt.sources import Source
+from imgforge.apt.sources import Source, spellings
 
 _FETCHED = ("http://", "https://", "file:/")
 
@@ -58,7 +58,7 @@ def _rank(source: Source, suite: str, entry: Source) -> int | None:
         return None
     if entry.keys and not set(source.fingerprints) & set(entry.fingerprints):
         return None
-    if suite in entry.suites:
+    if set(spellings(suite)) & set(entry.suites):
         return 0
     if not entry.keys or suite.endswith("/"):
         return None

@@ -10,6 +10,7 @@ is an error, one by an unknown key is not).
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections import Counter
 from collections.abc import Iterable
@@ -18,7 +19,7 @@ from typing import Any
 import attrs
 
 from imgforge import late
-from imgforge.apt import certificates
+from imgforge.apt import certificates, weak
 from imgforge.apt.certificates import Keys, first_line
 from imgforge.errors import IntegrityError
 
@@ -57,7 +58,7 @@ class Signed:
     signers: tuple[str, ...]
 
 
-def clear_signed(data: bytes, keys: bytes, *, now: int | None, what: str) -> Signed:
+def clear_signed(data: bytes, keys: bytes, *, now: int | None, what: str, takes_weak: bool = False) -> Signed:
     """Verify a cleartext signed message, such as ``InRelease``.
 
     Args:
@@ -65,15 +66,20 @@ def clear_signed(data: bytes, keys: bytes, *, now: int | None, what: str) -> Sig
         keys: the certificates that are trusted.
         now: seconds since the epoch: keys that expired before do not count; None to let them.
         what: the file, for messages.
+        takes_weak: whether certificates count whose own signatures are too weak; see `weak`.
 
     Raises:
         UnsignedTextError: there is text outside the signed message, or an unknown header.
         BadSignatureError: a signature by one of the keys is wrong.
         UnknownSignerError: there is no signature by one of the keys.
     """
-    signatures = _framed(data, what=what)
-    known = certificates.in_force(keys, now=now, what=what)
-    claims = _claims(signatures, what=what)
+    packets = _signature_packets(_framed(data, what=what), what=what)
+    known = certificates.in_force(keys, now=now, what=what, takes_weak=takes_weak)
+    text, covered = weak.cleartext(data) if known.weak_certificates else (b"", b"")
+    signers = _by_weak_keys(packets, covered, known, what=what)
+    claims = [_issuer(one) for one in packets]
+    if signers and not any(name in known.ids for name in claims):
+        return Signed(text, tuple(sorted(signers)))
     try:
         verified = pysequoia.verify(bytes=data, store=lambda _ids: list(known.trusted))
     except RuntimeError as error:
@@ -87,15 +93,19 @@ def clear_signed(data: bytes, keys: bytes, *, now: int | None, what: str) -> Sig
         raise _bad(claimed - right, what=what)
     if not valid:
         raise _refusal(claims, known, what=what)
-    return Signed(verified.bytes, _signers(valid))
+    return Signed(verified.bytes, _signers(valid, signers))
 
 
-def detached(data: bytes, signature: bytes, keys: bytes, *, now: int | None, what: str) -> Signed:
+def detached(
+    data: bytes, signature: bytes, keys: bytes, *, now: int | None, what: str, takes_weak: bool = False
+) -> Signed:
     """Verify a file against the signatures beside it, such as ``Release`` and ``Release.gpg``; see `clear_signed`."""
-    known = certificates.in_force(keys, now=now, what=what)
+    known = certificates.in_force(keys, now=now, what=what, takes_weak=takes_weak)
+    packets = _signature_packets(signature, what=what)
+    signers = _by_weak_keys(packets, data, known, what=what)
     valid: list[Any] = []
     wrong: Counter[str] = Counter()
-    for one in _signature_packets(signature, what=what):
+    for one in packets:
         try:
             single = pysequoia.Sig.from_bytes(bytes(one))
             found = pysequoia.verify(bytes=data, store=lambda _ids: list(known.trusted), signature=single).valid_sigs
@@ -108,9 +118,26 @@ def detached(data: bytes, signature: bytes, keys: bytes, *, now: int | None, wha
     bad = Counter({name: count for name, count in wrong.items() if name in known.ids})
     if bad:
         raise _bad(bad, what=what)
-    if not valid:
+    if not valid and not signers:
         raise _refusal(list(wrong), known, what=what)
-    return Signed(data, _signers(valid))
+    return Signed(data, _signers(valid, signers))
+
+
+def _by_weak_keys(packets: list[Any], covered: bytes, known: Keys, *, what: str) -> set[str]:
+    """Return the weak certificates, of those that are taken, whose signatures are right.
+
+    Raises:
+        BadSignatureError: one of their signatures is wrong.
+    """
+    signers = set()
+    for one, certificate in itertools.product(packets, known.weak_certificates):
+        key = certificate.keys.get(_issuer(one))
+        if key is None:
+            continue
+        if not weak.verifies(key, one, covered):
+            raise _bad(Counter([_issuer(one)]), what=what)
+        signers.add(certificate.fingerprint)
+    return signers
 
 
 def _framed(data: bytes, *, what: str) -> bytes:
@@ -144,17 +171,12 @@ def _signature_packets(data: bytes, *, what: str) -> list[Any]:
     return list({bytes(one): one for one in packets}.values())
 
 
-def _claims(signatures: bytes, *, what: str) -> list[str]:
-    """Return for each signature which key it claims to be by."""
-    return [_issuer(one) for one in _signature_packets(signatures, what=what)]
-
-
 def _issuer(one: Any) -> str:
     return str(one.issuer_fingerprint or one.issuer_key_id or "")
 
 
-def _signers(valid: Iterable[Any]) -> tuple[str, ...]:
-    return tuple(sorted({signature.certificate for signature in valid}))
+def _signers(valid: Iterable[Any], weak_ones: set[str]) -> tuple[str, ...]:
+    return tuple(sorted({signature.certificate for signature in valid} | weak_ones))
 
 
 def _bad(names: Counter[str], *, what: str) -> BadSignatureError:

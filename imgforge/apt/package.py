@@ -10,11 +10,16 @@ https://wiki.debian.org/DebianRepository/Format#A.22Packages.22_Indices
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 import attrs
 
 from imgforge import tree
+from imgforge.apt import tagfile
+from imgforge.apt.tagfile import StanzaError
 from imgforge.apt.values import IndexFile
+from imgforge.apt.words import is_true
+from imgforge.deb import relation
 from imgforge.deb import version as versions
 from imgforge.deb.source import named
 from imgforge.digest import Digest
@@ -29,18 +34,23 @@ SIZE_MAX = 1 << 40
 _FIELDS = (
     "Package", "Version", "Architecture", "Multi-Arch", "Essential", "Important", "Protected", "Priority", "Section",
     "Pre-Depends", "Depends", "Recommends", "Suggests", "Conflicts", "Breaks", "Replaces", "Provides", "Filename",
-    "Size", "SHA256", "Source", "Installed-Size", "Status",
+    "Size", "SHA256", "SHA512", "Source", "Installed-Size", "Status",
 )  # fmt: skip
-_FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
 _CANONICAL = {name.lower().encode(): name for name in _FIELDS}
 _STATED = re.compile(rb"^installed-size[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _SPELLING = re.compile(r"0:|[\s=]")  # dpkg writes relations anew: other blanks, `<=` for `<`
 _NAME = re.compile(r"[a-z0-9A-Z][a-zA-Z0-9+.-]*")
 _ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]*")
+_LEADING = re.compile(r"[0-9]{1,15}")
+# No possessive group: Python 3.11 matches too much with one (https://github.com/python/cpython/issues/106052).
+_RELATION = (
+    r"\s*+[A-Za-z0-9][A-Za-z0-9+._-]*+(?::[A-Za-z0-9][A-Za-z0-9-]*+)?"
+    r"(?:\s*+\(\s*+(?:<<|>>|[<>]?=)\s*+(?:[0-9]{1,5}:)?[0-9][A-Za-z0-9.+~]*+(?:-[A-Za-z0-9.+~]++)*\s*+\))?\s*+"
+)
+_RELATIONS = re.compile(f"{_RELATION}(?:[,|]{_RELATION})*", re.ASCII)
+"""Relation fields of the usual form: `relation.parse` accepts them too, at ten times the cost."""
 
-
-class StanzaError(IntegrityError):
-    """A stanza of an index or of dpkg's status is not what the format says."""
+_MULTI_ARCH = frozenset({"no", "same", "foreign", "allowed"})
 
 
 @attrs.frozen(cache_hash=True)
@@ -59,7 +69,7 @@ class Package:
         depends: and the other relations: the fields' text, empty when absent.
         filename: the path below the mirror's base; empty for an installed package.
         size: bytes of the ``.deb``; 0 for an installed package.
-        digest: sha256 of the ``.deb``; None for an installed package.
+        digest: of the ``.deb``: sha256, or sha512 where its index has nothing else; None for an installed package.
         source_name: the source package, which is the name itself where the stanza has no ``Source``.
         source_version: its version, which is the package's own where the stanza does not say.
         installed_size: KiB.
@@ -127,30 +137,15 @@ def _merged(package: Package) -> tuple[str, ...]:
     return package.depends, package.pre_depends, package.conflicts, package.breaks, package.replaces
 
 
-def fields(stanza: bytes, *, what: str) -> dict[str, str]:
-    """Return the fields of a stanza that this module knows, under their canonical names.
-
-    Args:
-        stanza: the bytes, without the empty line that ends it.
-        what: the file and the package, for the message.
+def fields(stanza: bytes, *, what: str, repeated: Literal["refuse", "last"] = "last") -> dict[str, str]:
+    """Return the fields of a stanza that this module knows, under their canonical names; see `tagfile.known`.
 
     Raises:
-        StanzaError: it is too long, not UTF-8 in one of these fields, or gives a field twice.
+        StanzaError: it is too long, or malformed.
     """
     if len(stanza) > STANZA_MAX:
         raise StanzaError(f"{what}: expected a stanza of at most {STANZA_MAX} bytes, got {len(stanza)}")
-    found: dict[str, str] = {}
-    for raw_name, raw_value in _FIELD.findall(stanza):
-        name = _CANONICAL.get(raw_name.lower())
-        if name is None:
-            continue
-        if name in found:
-            raise StanzaError(f"{what}: field '{name}' is given twice")
-        try:
-            found[name] = raw_value.decode("utf-8").strip()
-        except UnicodeDecodeError:
-            raise StanzaError(f"{what}: field '{name}': expected UTF-8, got {raw_value[:80]!r}") from None
-    return found
+    return tagfile.known(stanza, _CANONICAL, what=what, repeated=repeated)
 
 
 def parse(stanza: bytes, *, what: str, index: IndexFile | None) -> Package:
@@ -169,16 +164,17 @@ def parse(stanza: bytes, *, what: str, index: IndexFile | None) -> Package:
 
 def described(found: dict[str, str], stanza: bytes, *, what: str, index: IndexFile | None) -> Package:
     """Return the package that the `fields` of a stanza describe; see `parse`."""
-    name = _matching(found, "Package", _NAME, what=what)
+    name = _matching(found, "Package", _NAME, what=what).lower()
     what = f"{what}: {name}"
     version = _version(found, what=what)
+    architecture = _matching(found, "Architecture", _ARCHITECTURE, what=what)
     source_name, source_version = _source(found, name, version, what=what)
     filename, size, digest = ("", 0, None) if index is None else _file(found, what=what)
     return Package(
         name=name,
         version=version,
-        architecture=_matching(found, "Architecture", _ARCHITECTURE, what=what),
-        multi_arch=found.get("Multi-Arch", "no").lower(),
+        architecture=architecture,
+        multi_arch=_multi_arch(found, architecture),
         essential=_is_yes(found, "Essential"),
         protected=_is_yes(found, "Protected") or _is_yes(found, "Important"),
         priority=found.get("Priority", "").lower(),
@@ -196,23 +192,48 @@ def described(found: dict[str, str], stanza: bytes, *, what: str, index: IndexFi
         digest=digest,
         source_name=source_name,
         source_version=source_version,
-        installed_size=_number(found, "Installed-Size", what=what),
+        installed_size=min(_leading(found, "Installed-Size"), SIZE_MAX),
         index=index,
         control=stanza,
     )
 
 
+def check_relations(package: Package, *, architecture: str, what: str) -> None:
+    """Check the relations that a resolver reads.
+
+    Raises:
+        StanzaError: one is malformed.
+    """
+    read = (package.pre_depends, package.depends, package.recommends, package.conflicts, package.breaks)
+    try:
+        for text in (*read, package.provides):
+            if text and _RELATIONS.fullmatch(text) is None:
+                relation.parse(text, architecture=architecture)
+    except IntegrityError as error:
+        raise StanzaError(f"{what}: {package.name}: {error}") from None
+
+
 def _file(found: dict[str, str], *, what: str) -> tuple[str, int, Digest]:
-    """Return path, bytes and digest of the ``.deb``."""
-    for required in ("Filename", "Size", "SHA256"):
+    """Return path, bytes and digest of the ``.deb``.
+
+    The path is relative to the mirror, also where it begins with a slash: APT puts it behind the URI as it is
+    (debmetaindex.cc, ``ArchiveURI``).
+    """
+    for required in ("Filename", "Size"):
         if not found.get(required):
             raise StanzaError(f"{what}: field '{required}' is absent")
+    algorithm = next((name for name in ("SHA256", "SHA512") if found.get(name)), None)
+    if algorithm is None:
+        raise StanzaError(f"{what}: field 'SHA256' is absent, and so is 'SHA512'")
     try:
-        filename = tree.safe_path(found["Filename"], what=what)
-        digest = Digest("sha256", found["SHA256"].lower())
+        filename = tree.safe_path(found["Filename"].lstrip("/"), what=what)
+        digest = Digest(algorithm.lower(), found[algorithm].lower())
     except IntegrityError as error:
         raise StanzaError(f"{what}: {error}") from error
-    return filename, _number(found, "Size", what=what), digest
+    size = _leading(found, "Size")
+    if not found["Size"][:1].isdigit() or not 0 < size <= SIZE_MAX:
+        raise StanzaError(f"{what}: field 'Size': expected a number up to {SIZE_MAX}, got {found['Size'][:40]!r}")
+    return filename, size, digest
 
 
 def _matching(found: dict[str, str], field: str, pattern: re.Pattern[str], *, what: str) -> str:
@@ -237,11 +258,16 @@ def _source(found: dict[str, str], name: str, version: str, *, what: str) -> tup
 
 
 def _is_yes(found: dict[str, str], field: str) -> bool:
-    return found.get(field, "").lower() == "yes"
+    return field in found and is_true(found[field], default=False)
 
 
-def _number(found: dict[str, str], field: str, *, what: str) -> int:
-    value = found.get(field, "0")
-    if not value.isascii() or not value.isdigit() or len(value) > 15 or int(value) > SIZE_MAX:
-        raise StanzaError(f"{what}: field '{field}': expected a number up to {SIZE_MAX}, got {value[:40]!r}")
-    return int(value)
+def _multi_arch(found: dict[str, str], architecture: str) -> str:
+    """Return the value of ``Multi-Arch``, as APT takes it (deblistparser.cc, ``ParseMultiArch``)."""
+    value = found.get("Multi-Arch", "no")
+    return "no" if value not in _MULTI_ARCH or (value == "same" and architecture == "all") else value
+
+
+def _leading(found: dict[str, str], field: str) -> int:
+    """Return the number that a value begins with, 0 where it begins with none: strtoull(3), as APT reads numbers."""
+    digits = _LEADING.match(found.get(field, ""))
+    return int(digits[0]) if digits else 0

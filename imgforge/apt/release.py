@@ -1,7 +1,7 @@
 """The Release file of a suite: verified, then parsed; what it lists is what may be used of the suite.
 
 Pure: bytes in, a value out; the time is an argument. Only the bytes that a signature covers are parsed.
-Hashes other than SHA-256 are not read: who lists only those is refused.
+Hashes by SHA-256 are read, or by SHA-512 where there are none: who lists only weaker ones is refused.
 
 Source: https://wiki.debian.org/DebianRepository/Format#A.22Release.22_files; apt's apt-pkg/deb/debmetaindex.cc.
 """
@@ -37,7 +37,10 @@ SIZE_MAX = 8 << 30
 FUTURE = 24 * 3600
 """Seconds by which a Date may be ahead of this machine's clock: a clock is often an hour wrong, seldom a day."""
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_HASHES = {"SHA256": re.compile(r"[0-9a-f]{64}"), "SHA512": re.compile(r"[0-9a-f]{128}")}
+"""What is read, the first that a Release has; each is as good as the other, and archives mostly have the first."""
+
+_ASCTIME = re.compile(r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9]?[0-9] [0-9:]{7,8} [0-9]{4}")
 _FILE = re.compile(r"\s*(?P<hash>\S+)\s+(?P<size>[0-9]{1,12})\s+(?P<path>\S+)\s*")
 
 
@@ -58,6 +61,20 @@ class Waived(enum.Enum):
     VALID_UNTIL = enum.auto()
     AGE = enum.auto()
     ALL = enum.auto()
+
+
+class Consent(enum.Flag):
+    """What a source takes that is refused otherwise.
+
+    Attributes:
+        NONE: nothing.
+        ANY_SUITE: the Release of a suite with another name, or with none; APT warns of it and no more.
+        WEAK_KEY: certificates whose own signatures are too weak; see `weak`.
+    """
+
+    NONE = 0
+    ANY_SUITE = enum.auto()
+    WEAK_KEY = enum.auto()
 
 
 class ReleaseError(IntegrityError):
@@ -85,7 +102,7 @@ class ReplayError(ReleaseError):
 
 
 class WeakHashError(ReleaseError):
-    """It lists no SHA-256."""
+    """It lists neither SHA-256 nor SHA-512."""
 
 
 @attrs.frozen
@@ -94,7 +111,7 @@ class Release:
 
     Attributes:
         suite: its identity.
-        files: sha256 in hexadecimal and size in bytes by path, relative to the suite's directory; see `file`.
+        files: hash in hexadecimal and size in bytes by path, relative to the suite's directory; see `file`.
         by_hash: files can be had under a name that is their hash.
         date: when it was made, seconds since the epoch.
         valid_until: after when it must not be used; None when it does not say.
@@ -117,7 +134,7 @@ class Release:
     def file(self, path: str) -> tuple[Digest, int] | None:
         """Return digest and size in bytes of a file that is listed; None when it is not."""
         found = self.files.get(path)
-        return None if found is None else (Digest("sha256", found[0]), found[1])
+        return None if found is None else (Digest(f"sha{4 * len(found[0])}", found[0]), found[1])
 
 
 def verify(
@@ -128,6 +145,7 @@ def verify(
     now: int,
     last_seen: int | None = None,
     waived: Waived = Waived.NOTHING,
+    consent: Consent = Consent.NONE,
     detached: bytes | None = None,
 ) -> Release:
     """Return what a suite's Release file says, when a trusted key vouches for it and it is the newest.
@@ -139,23 +157,23 @@ def verify(
         now: seconds since the epoch.
         last_seen: the Date of the newest Release of this suite that was seen before.
         waived: times that do not count.
+        consent: what the source takes by consent.
         detached: the bytes of ``Release.gpg``.
 
     Raises:
-        UnsignedTextError, BadSignatureError, UnknownSignerError, KeyringError: no trust, see `openpgp`.
-        MalformedReleaseError, WeakHashError: it cannot be read.
-        WrongSuiteError, ExpiredError, FutureError, ReplayError: it is right, and not what was asked for.
+        IntegrityError: there is no trust, see `openpgp`; or a `ReleaseError`.
     """
     what = f"Release of {suite!r}"
     if len(data) > RELEASE_MAX or len(detached or b"") > RELEASE_MAX:
         raise MalformedReleaseError(f"{what}: expected at most {RELEASE_MAX} bytes")
-    moment = None if waived is Waived.ALL else now
+    moment, takes_weak = None if waived is Waived.ALL else now, Consent.WEAK_KEY in consent
     if detached is None:
-        signed = openpgp.clear_signed(data, keys, now=moment, what=what)
+        signed = openpgp.clear_signed(data, keys, now=moment, what=what, takes_weak=takes_weak)
     else:
-        signed = openpgp.detached(data, detached, keys, now=moment, what=what)
+        signed = openpgp.detached(data, detached, keys, now=moment, what=what, takes_weak=takes_weak)
     release = attrs.evolve(parse(signed.text, what=what), signers=signed.signers)
-    _check_name(release.suite, suite, what=what)
+    if Consent.ANY_SUITE not in consent:
+        _check_name(release.suite, suite, what=what)
     if waived in (Waived.NOTHING, Waived.VALID_UNTIL):
         _check_times(release, now=now, last_seen=last_seen, waived=waived, what=what)
     return release
@@ -178,12 +196,13 @@ def parse(data: bytes, *, what: str) -> Release:
 
     Raises:
         MalformedReleaseError: a field is missing or wrong.
-        WeakHashError: it lists no SHA-256.
+        WeakHashError: it lists neither SHA-256 nor SHA-512.
     """
     fields = _fields(data, what=what)
-    if "SHA256" not in fields:
-        have = ", ".join(name for name in ("MD5Sum", "SHA1", "SHA512") if name in fields) or "nothing"
-        raise WeakHashError(f"{what}: expected hashes in SHA256, got {have}")
+    hashes = next((name for name in _HASHES if name in fields), None)
+    if hashes is None:
+        have = ", ".join(name for name in ("MD5Sum", "SHA1") if name in fields) or "nothing"
+        raise WeakHashError(f"{what}: expected hashes in SHA256 or SHA512, got {have}")
     until = fields.get("Valid-Until")
     return Release(
         suite=Suite(
@@ -195,7 +214,7 @@ def parse(data: bytes, *, what: str) -> Release:
             not_automatic=_flag(fields, "NotAutomatic"),
             but_automatic_upgrades=_flag(fields, "ButAutomaticUpgrades"),
         ),
-        files=_files(fields["SHA256"], what=what),
+        files=_files(fields[hashes], form=hashes, what=what),
         by_hash=_flag(fields, "Acquire-By-Hash"),
         date=_time(fields.get("Date", ""), field="Date", what=what),
         valid_until=None if until is None else _time(until, field="Valid-Until", what=what),
@@ -222,7 +241,7 @@ def _flag(fields: Mapping[str, str], name: str) -> bool:
     return is_true(fields.get(name, ""), default=False)
 
 
-def _files(text: str, *, what: str) -> Mapping[str, tuple[str, int]]:
+def _files(text: str, *, form: str, what: str) -> Mapping[str, tuple[str, int]]:
     """Read lines ``HASH SIZE PATH``."""
     files: dict[str, tuple[str, int]] = {}
     lines = [line for line in text.splitlines() if line.strip()]
@@ -232,31 +251,32 @@ def _files(text: str, *, what: str) -> Mapping[str, tuple[str, int]]:
         match = _FILE.fullmatch(line)
         if match is None or int(match["size"]) > SIZE_MAX:
             raise MalformedReleaseError(f"{what}: expected a hash, a size and a path, got {line[:160]!r}")
-        if not _SHA256.fullmatch(match["hash"]):
-            raise MalformedReleaseError(
-                f"{what}: {match['path'][:160]!r}: expected sha256, got {match['hash'][:140]!r}"
-            )
-        path, entry = _plain(match["path"], what=what), (match["hash"], int(match["size"]))
-        if files.setdefault(path, entry) != entry:
+        if not _HASHES[form].fullmatch(match["hash"]):
+            got = match["hash"][:140]
+            raise MalformedReleaseError(f"{what}: {match['path'][:160]!r}: expected {form.lower()}, got {got!r}")
+        path, entry = match["path"], (match["hash"], int(match["size"]))
+        if _is_plain(path, what=what) and files.setdefault(path, entry) != entry:
             raise MalformedReleaseError(f"{what}: {path!r} is listed twice, with different bytes")
     return MappingProxyType(files)
 
 
-def _plain(path: str, *, what: str) -> str:
+def _is_plain(path: str, *, what: str) -> bool:
+    """Return whether a path is in its plain form. Others, such as ``./a``, are never looked up, as in APT."""
     try:
-        plain = safe_path(path, what=what)
+        return safe_path(path, what=what) == path
     except IntegrityError as error:
         raise MalformedReleaseError(str(error)) from None
-    if plain != path:
-        raise MalformedReleaseError(f"{what}: {path[:160]!r}: expected a plain relative path")
-    return path
 
 
 def _time(text: str, *, field: str, what: str) -> int:
-    """Read ``Sat, 11 Jul 2026 10:16:37 UTC``, whatever this machine's locale."""
+    """Read ``Sat, 11 Jul 2026 10:16:37 UTC`` and its older forms, whatever this machine's locale.
+
+    Source: RFC 9110, section 5.6.7, which apt's strutl.cc follows (``RFC1123StrToTime``).
+    """
     try:
         moment = parsedate_to_datetime(text)
-        if moment.utcoffset() is None and text.rstrip().endswith("-0000"):  # UTC without a zone's name (RFC 5322, 3.3)
+        # -0000 is UTC without a zone's name (RFC 5322, 3.3); asctime(3) has no zone, and APT takes it for UTC
+        if moment.utcoffset() is None and (text.rstrip().endswith("-0000") or _ASCTIME.fullmatch(text.strip())):
             moment = moment.replace(tzinfo=UTC)
         if moment.utcoffset() is not None:
             return int(moment.astimezone(UTC).timestamp())
@@ -275,7 +295,11 @@ def _check_name(found: Suite, wanted: str, *, what: str) -> None:
     if wanted.endswith("/") or wanted in names or wanted.rpartition("/")[0] in names:
         return
     listed = " or ".join(repr(name) for name in sorted(names)) or "a Release without a name"
-    raise WrongSuiteError(f"{what}: got that of {listed}")
+    error = WrongSuiteError(f"{what}: got that of {listed}")
+    error.add_note(
+        "for an archive that names its suites otherwise, allow it: `allow-suite-mismatch: true` of the source"
+    )
+    raise error
 
 
 def _check_times(release: Release, *, now: int, last_seen: int | None, waived: Waived, what: str) -> None:

@@ -37,6 +37,9 @@ _WORD = re.compile(r'(?:"[^"]*"|\[[^\]]*\]|\S)+')
 _ADDITIVE = {"+": "-Add", "-": "-Remove"}
 _ONE_LINE = {"arch": "Architectures", "signed-by": "Signed-By", "check-valid-until": "Check-Valid-Until"}
 
+_ALLOW_SUITE = "X-Allow-Suite-Mismatch"
+_ALLOW_WEAK = "X-Allow-Weak-Key"
+"""Fields that APT does not know and passes over: it warns of another suite's Release, and gpgv takes such keys."""
 
 _FieldsOf = Callable[[str], Mapping[str, str]]
 """Returns the fields of one source; its argument says where it stands, for errors."""
@@ -85,6 +88,9 @@ class Source:
         architectures: the only ones that are taken from it; empty for all.
         without: architectures that are not taken from it.
         check_valid_until: whether its times count; off for frozen archives, see `release.Waived.ALL`.
+        check_suite: whether its Releases must be those of its suites, by Suite or Codename.
+        carried: whether it comes from a base, not from the manifest.
+        check_strength: whether its certificates' own signatures must be strong, see `weak`.
     """
 
     name: str
@@ -96,6 +102,9 @@ class Source:
     architectures: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     check_valid_until: bool = True
+    check_suite: bool = True
+    check_strength: bool = True
+    carried: bool = False
 
     def has(self, architecture: str) -> bool:
         """Say whether packages of an architecture are taken from it."""
@@ -119,6 +128,16 @@ class Source:
         """
         parts = (sorted(set(self.suites)), sorted(set(self.components)), self.fingerprints)
         return str(Digest.of("\n".join(" ".join(part) for part in parts).encode()))
+
+    @property
+    def plain(self) -> Source:
+        """The same source, with one spelling of a flat archive at the URI itself."""
+        return attrs.evolve(self, suites=tuple(dict.fromkeys(spellings(suite)[0] for suite in self.suites)))
+
+
+def spellings(suite: str) -> tuple[str, ...]:
+    """Return the names of one suite, the usual first: a flat archive at the URI itself has two."""
+    return ("./", "/") if suite in ("./", "/") else (suite,)
 
 
 def parse(text: str, *, file: str) -> tuple[Source, ...]:
@@ -154,7 +173,7 @@ def parse_readable(text: str, *, file: str) -> tuple[tuple[Source, ...], tuple[S
         name = f"{stem}-{len(found) + 1}" if found else stem
         try:
             fields = fields_of(where)
-            if "deb" in fields["Types"].split() and is_true(fields.get("Enabled", ""), default=True):
+            if "deb" in fields["Types"].split() and _counts(fields):
                 found.append(_source(fields, name=name, where=where))
         except SourcesError as error:
             wrong.append(error)
@@ -162,17 +181,20 @@ def parse_readable(text: str, *, file: str) -> tuple[tuple[Source, ...], tuple[S
 
 
 def dump(source: Source, *, signed_by: str | None = None) -> str:
-    """Return a source as a deb822 stanza.
+    """Return a source as a deb822 stanza; one without URIs, which APT refuses, is not enabled.
 
     Args:
         source: to be written.
         signed_by: the path of its keyring; None to write the keys into the stanza (APT 2.3.10 and later).
     """
-    fields = {"Types": "deb", "URIs": " ".join(source.uris), "Suites": " ".join(source.suites)}
+    fields = {"Enabled": "" if source.uris else "no", "Types": "deb"}
+    fields |= {"URIs": " ".join(source.uris), "Suites": " ".join(source.suites)}
     fields["Components"] = " ".join(source.components)
     fields["Architectures"] = " ".join(source.architectures)
     fields["Architectures-Remove"] = " ".join(source.without)
     fields["Check-Valid-Until"] = "" if source.check_valid_until else "no"
+    fields[_ALLOW_SUITE] = "" if source.check_suite else "yes"
+    fields[_ALLOW_WEAK] = "" if source.check_strength else "yes"
     fields["Signed-By"] = _embedded(source) if signed_by is None else signed_by
     return control.dump(control.Stanza.of({name: value for name, value in fields.items() if value}))
 
@@ -209,8 +231,13 @@ def _stanzas(text: str, *, file: str) -> Iterator[tuple[str, _FieldsOf]]:
         yield f"{file}:{stanza.line}", functools.partial(_whole, stanza)
 
 
+def _counts(fields: Mapping[str, str]) -> bool:
+    """Return whether a source is enabled, or is disabled only because it has no URI (see `dump`)."""
+    return is_true(fields.get("Enabled", ""), default=True) or not fields.get("URIs")
+
+
 def _whole(stanza: control.Stanza, where: str) -> Mapping[str, str]:
-    for field in ("Types", "URIs", "Suites"):
+    for field in ("Types", "Suites"):
         if not stanza.get(field):
             raise SourcesError(f"{where}: field {field!r} is missing")
     return stanza
@@ -277,7 +304,7 @@ def _is_uri(text: str) -> bool:
 def _source(fields: Mapping[str, str], *, name: str, where: str) -> Source:
     signed = fields.get("Signed-By", "")
     embedded = _unembedded(signed) if "BEGIN PGP" in signed else b""
-    uris = tuple(fields["URIs"].split())
+    uris = tuple(fields.get("URIs", "").split())
     names = () if embedded else _listed(fields, "Signed-By")
     for uri in uris:
         if not _is_uri(uri):
@@ -296,6 +323,8 @@ def _source(fields: Mapping[str, str], *, name: str, where: str) -> Source:
             architectures=_architectures(fields),
             without=_listed(fields, "Architectures-Remove"),
             check_valid_until=is_true(fields.get("Check-Valid-Until", ""), default=True),
+            check_suite=not is_true(fields.get(_ALLOW_SUITE, ""), default=False),
+            check_strength=not is_true(fields.get(_ALLOW_WEAK, ""), default=False),
         )
     except SourcesError as error:
         raise SourcesError(f"{where}: {error}") from None

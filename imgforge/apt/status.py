@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import functools
 
-from imgforge.apt.package import Package, StanzaError, described, fields
+from imgforge.apt.package import Package, described, fields
+from imgforge.apt.tagfile import StanzaError
 
 _ABSENT = frozenset({"not-installed", "config-files"})
 _STATES = _ABSENT | {
@@ -34,7 +35,7 @@ def parse_status(text: bytes | str, *, what: str = "dpkg/status") -> tuple[Packa
         stanza = part.strip(b"\n")
         if not stanza.strip():
             continue
-        found = fields(stanza, what=what)
+        found = fields(stanza, what=what, repeated="refuse")
         words = found.get("Status", "install ok installed").split()
         if len(words) != 3 or words[2] not in _STATES:
             raise StanzaError(f"{what}: field 'Status': expected three words and a known state, got {words!r}")

@@ -88,7 +88,8 @@ def _package(one: Package, distribution: Distribution) -> dict[str, Any]:
     if one.licence:
         members["licenses"] = [{"expression": one.licence.expression}]
     if one.locked:
-        members["hashes"] = [{"alg": "SHA-256", "content": one.locked.digest.hex}]
+        algorithm = one.locked.digest.algorithm.upper().replace("SHA", "SHA-")
+        members["hashes"] = [{"alg": algorithm, "content": one.locked.digest.hex}]
     if one.homepage.startswith(("http://", "https://")) and not set(one.homepage) & set(' <>"{}|\\^`'):
         members["externalReferences"] = [{"type": "website", "url": one.homepage}]
     return members

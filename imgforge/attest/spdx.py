@@ -93,7 +93,7 @@ def _package(one: Package, known: Knowledge) -> dict[str, Any]:
     if one.state != "installed":
         members["comment"] = f"dpkg's state: {one.state}"
     if locked is not None:
-        members["checksums"] = [{"algorithm": "SHA256", "checksumValue": locked.digest.hex}]
+        members["checksums"] = [{"algorithm": locked.digest.algorithm.upper(), "checksumValue": locked.digest.hex}]
         members["packageFileName"] = locked.origin.path.rsplit("/", 1)[-1]
     return members
 

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from imgforge.codec.source import BombError
 from imgforge.codec.stream import decompress
+from imgforge.codec.xz import LZMA_HEADER, is_lzma
 
-__all__ = ["BombError", "decompress"]
+__all__ = ["LZMA_HEADER", "BombError", "decompress", "is_lzma"]

@@ -13,7 +13,9 @@ from imgforge.codec.source import PIECE, Aside, BombError, Source, expand, forge
 _BZIP2 = (b"1AY&SY", b"\x17rE8P\x90")  # digits of pi start a block, of its square root the end of an empty stream
 
 
-def decompress(stream: BinaryIO, *, what: str, cap: int, threads: int = 1, aside: Aside = forget) -> BinaryIO:
+def decompress(
+    stream: BinaryIO, *, what: str, cap: int, threads: int = 1, aside: Aside = forget, is_lzma: bool = False
+) -> BinaryIO:
     """Return a decompressed stream. The format is detected: gzip, zstd, xz, bzip2 or none.
 
     Concatenated members, frames or streams are one content. Input is read on demand, up to its end, and is not closed.
@@ -24,13 +26,15 @@ def decompress(stream: BinaryIO, *, what: str, cap: int, threads: int = 1, aside
         cap: maximum size of the output, in bytes.
         threads: maximum number of threads for an xz stream that has blocks.
         aside: called during reading with data in the stream that is not content.
+        is_lzma: whether the format is lzma, which cannot be detected.
 
     Raises (during reading):
         BombError: the output exceeds `cap`.
         IntegrityError: the stream is damaged or truncated, or is followed by other data.
     """
     source = Source(stream, what=what)
-    return io.BufferedReader(_Expanded(_pieces(source, threads, aside), what=what, cap=cap), PIECE)
+    pieces = xz.expand_lzma(source) if is_lzma else _pieces(source, threads, aside)
+    return io.BufferedReader(_Expanded(pieces, what=what, cap=cap), PIECE)
 
 
 def _pieces(source: Source, threads: int, aside: Aside) -> Iterator[bytes]:

@@ -28,7 +28,7 @@ _ATOM = re.compile(
     (?: \s*+ \( \s*+ (<<|<=|>=|>>|=|<|>|) \s*+         # operator
         ([A-Za-z0-9][^\s()<=>]*+) \s*+ \) )?           # version
     (?: \s*+ \[ ([^][]*+) \] )?                        # architectures
-    ( (?: \s*+ < [^<>]*+ > )*+ )                       # build profiles
+    ( (?: \s*+ < [^<>]*+ > )* )                         # build profiles; not possessive: python/cpython#106052
     """,
     re.VERBOSE | re.ASCII,
 )

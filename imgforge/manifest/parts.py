@@ -76,6 +76,12 @@ class SourceSpec:
     allow_expired: bool = attrs.field(
         default=False, metadata={"doc": "accept a Release past its Valid-Until: for an archive that is frozen"}
     )
+    allow_suite_mismatch: bool = attrs.field(
+        default=False, metadata={"doc": "accept a Release that names another suite, or none"}
+    )
+    allow_weak_key: bool = attrs.field(
+        default=False, metadata={"doc": "accept a key whose own signatures are too weak, such as by SHA-1"}
+    )
     private: bool = attrs.field(
         default=False, metadata={"doc": "images that hold its packages may go to private repositories only"}
     )

@@ -96,7 +96,7 @@ SOURCE = Rule("a source's name such as 'debian'", r"[a-z0-9]([a-z0-9._\-]{0,62}[
 
 SUITE = Rule(
     "a suite such as 'bookworm-updates'",
-    r"(?!\.{1,2}(/|$))[A-Za-z0-9.][A-Za-z0-9._\-]*(/(?!\.{1,2}(/|$))[A-Za-z0-9.][A-Za-z0-9._\-]*)*/?|\./",
+    r"(?!\.{1,2}(/|$))[A-Za-z0-9.][A-Za-z0-9._\-]*(/(?!\.{1,2}(/|$))[A-Za-z0-9.][A-Za-z0-9._\-]*)*/?|\.?/",
 )
 """sources.list(5): a path below the URI's ``dists``; with a slash at its end the path of a flat archive."""
 

@@ -66,6 +66,12 @@ class SourceRule:
     allow_expired: bool = attrs.field(
         default=False, metadata={"doc": "whether a manifest may take a Release past its Valid-Until"}
     )
+    allow_suite_mismatch: bool = attrs.field(
+        default=False, metadata={"doc": "whether a manifest may take a Release that names another suite, or none"}
+    )
+    allow_weak_key: bool = attrs.field(
+        default=False, metadata={"doc": "whether a manifest may take a key whose own signatures are too weak"}
+    )
     private: bool = attrs.field(
         default=False, metadata={"doc": "images that hold its packages go to private repositories only"}
     )

@@ -31,7 +31,7 @@ FINGERPRINT = Rule("a fingerprint of 40 or 64 hexadecimal digits", r"[0-9A-Fa-f]
 
 SHA256 = Rule("64 hexadecimal digits", r"[0-9a-f]{64}")
 
-SUITES = Rule("a suite, * and ? allowed", r"[A-Za-z0-9.*?][A-Za-z0-9._\-/*?]*")
+SUITES = Rule("a suite, * and ? allowed", r"/|[A-Za-z0-9.*?][A-Za-z0-9._\-/*?]*")
 COMPONENTS = Rule("a component, * and ? allowed", r"[A-Za-z0-9*?][A-Za-z0-9._\-/*?]*")
 PACKAGES = Rule("a package's name, * and ? allowed", r"[a-z0-9*?][a-z0-9+.*?\-]*")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 
+from imgforge.apt.sources import spellings
 from imgforge.policy.model import Policy
 from imgforge.policy.parts import SourceRule
 from imgforge.policy.pattern import matches_any
@@ -13,6 +14,13 @@ from imgforge.policy.subject import PackageUse, Places, SourceUse
 
 Part = tuple[str, str]
 """A suite and a component; the component is empty for a flat archive."""
+
+_CONSENTS = {
+    "allow-expired": "be used past its Valid-Until",
+    "allow-suite-mismatch": "come with the Release of another suite",
+    "allow-weak-key": "be signed by a key that is too weak",
+}
+"""What a source may take that APT or imgforge takes from none, by the key that allows it."""
 
 
 def rules_for(policy: Policy, source: SourceUse, part: Part) -> tuple[SourceRule, ...]:
@@ -26,7 +34,7 @@ def rules_for(policy: Policy, source: SourceUse, part: Part) -> tuple[SourceRule
         for rule in policy.sources or ()
         if source.fingerprints
         and set(source.fingerprints) <= {key.lower() for key in rule.keys}
-        and matches_any(rule.suites, suite)
+        and any(matches_any(rule.suites, name) for name in spellings(suite))
         and (not component or matches_any(rule.components, component))
     )
 
@@ -91,17 +99,18 @@ def _of_source(policy: Policy, source: SourceUse, places: Places) -> Iterator[Re
         text = listed(f"{suite} {component}".strip() for suite, component in refused)
         yield Refusal("sources", where, f"source {source.name!r}: no rule allows {text} with its keys", by)
         return
-    if source.allow_expired:
-        yield from _expired(policy, source, places)
+    for key in _CONSENTS:
+        if getattr(source, key.replace("-", "_")):
+            yield from _without_consent(policy, source, key, places)
 
 
-def _expired(policy: Policy, source: SourceUse, places: Places) -> Iterator[Refusal]:
+def _without_consent(policy: Policy, source: SourceUse, key: str, places: Places) -> Iterator[Refusal]:
     for part in source.parts:
         rules = rules_for(policy, source, part)
-        if not any(rule.allow_expired for rule in rules):
-            where = places.at(f"sources.{source.name}.allow-expired", f"sources.{source.name}", "base")
-            text = f"source {source.name!r}: no rule lets {' '.join(part).strip()} be used past its Valid-Until"
-            yield Refusal("sources.allow-expired", where, text, rules[0].position)
+        if not any(getattr(rule, key.replace("-", "_")) for rule in rules):
+            where = places.at(f"sources.{source.name}.{key}", f"sources.{source.name}", "base")
+            text = f"source {source.name!r}: no rule lets {' '.join(part).strip()} {_CONSENTS[key]}"
+            yield Refusal(f"sources.{key}", where, text, rules[0].position)
             return
 
 

@@ -81,6 +81,8 @@ class SourceUse:
         name: its name in the manifest or base.
         fingerprints: fingerprints of all certificates whose signature is accepted, in lower case.
         allow_expired: whether its Valid-Until is ignored.
+        allow_suite_mismatch: whether the names of its suites are ignored.
+        allow_weak_key: whether the weakness of a certificate's own signatures is ignored.
     """
 
     name: str
@@ -88,6 +90,8 @@ class SourceUse:
     suites: tuple[str, ...]
     components: tuple[str, ...]
     allow_expired: bool = False
+    allow_suite_mismatch: bool = False
+    allow_weak_key: bool = False
 
     @classmethod
     def of(cls, source: Source) -> SourceUse:
@@ -101,7 +105,9 @@ class SourceUse:
             tuple(fingerprint.lower() for fingerprint in source.fingerprints),
             source.suites,
             source.components,
-            not source.check_valid_until,
+            allow_expired=not source.check_valid_until,
+            allow_suite_mismatch=not source.check_suite,
+            allow_weak_key=not source.check_strength,
         )
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from builders.archives import Archive, Server, serve
 from builders.debs import build_deb
 from builders.desks import Desk
+from builders.gpg import Gpg
 
 
 @pytest.fixture
@@ -28,3 +30,11 @@ def server(archive: Archive) -> Iterator[Server]:
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path / "cache")
+
+
+@pytest.fixture
+def gpg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gpg]:
+    home = tmp_path_factory.mktemp("g")
+    home.chmod(0o700)
+    yield Gpg(home)
+    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True)

@@ -16,13 +16,14 @@ from builders.debs import build_deb
 from builders.desks import Desk
 
 from imgforge.apt import hosts, mirrors, openpgp
-from imgforge.apt.acquire import MissingIndexError, acquire
+from imgforge.apt.acquire import acquire
 from imgforge.apt.release import Waived
 from imgforge.apt.sources import Source
+from imgforge.apt.wanted import MissingIndexError
 from imgforge.digest import Digest
 from imgforge.errors import UsageError
 from imgforge.fetch.http import Fetcher
-from imgforge.fetch.request import OfflineError
+from imgforge.fetch.request import NotFoundError, OfflineError
 
 
 def test_an_index_is_what_its_release_lists(archive: Archive, server: Server, desk: Desk) -> None:
@@ -44,7 +45,7 @@ def test_a_pin_of_an_origin_is_about_the_host_that_the_source_names(
     assert index.site is None
 
 
-@pytest.mark.parametrize("packing", ["", ".xz", ".gz", ".zst"])
+@pytest.mark.parametrize("packing", ["", ".xz", ".lzma", ".bz2", ".gz", ".zst"])
 def test_every_packing_is_read(archive: Archive, server: Server, desk: Desk, packing: str) -> None:
     archive.suite().packings = ("", packing)
     archive.suite().by_hash = False
@@ -60,6 +61,51 @@ def test_an_index_that_is_listed_only_packed_is_read(archive: Archive, server: S
     assert "Package: hello" in desk.only(source)
     (again,) = desk.get(source, offline=True)
     assert again.digest == Digest.of(again.path.read_bytes())
+
+
+def gone(archive: Archive, *endings: str) -> None:
+    """Remove packings of the index, as a proxy or an old mirror lacks them; nothing is there by hash."""
+    for ending in endings:
+        (archive.path / f"dists/stable/main/binary-amd64/Packages{ending}").unlink()
+
+
+@pytest.mark.parametrize("left", ["", ".lzma", ".bz2", ".gz"])
+def test_the_next_packing_is_taken_when_one_is_missing(archive: Archive, server: Server, desk: Desk, left: str) -> None:
+    every = ("", ".xz", ".lzma", ".bz2", ".gz", ".zst")
+    archive.suite().packings, archive.suite().by_hash = every, False
+    archive.publish()
+    gone(archive, *(ending for ending in every if ending != left))
+    assert "Package: hello" in desk.only(archive.source(server.url))
+    assert server.paths()[-1].endswith(f"/Packages{left}")
+    assert server.paths().count("/dists/stable/InRelease") == 1
+
+
+def test_every_packing_that_was_tried_is_named(archive: Archive, server: Server, desk: Desk) -> None:
+    archive.suite().packings, archive.suite().by_hash = ("", ".xz", ".gz"), False
+    archive.publish()
+    gone(archive, "", ".xz", ".gz")
+    with pytest.raises(NotFoundError) as caught:
+        desk.get(archive.source(server.url))
+    assert [f"/Packages{ending}: not there" in str(caught.value) for ending in (".xz", ".gz", "")] == [True] * 3
+
+
+def test_a_suite_of_all_alone_is_read(archive: Archive, desk: Desk) -> None:
+    archive.suite().architectures, archive.suite().debs = ("all",), {}
+    archive.add(build_deb("script", "1", architecture="all"))
+    archive.publish()
+    (index,) = desk.get(archive.source())
+    assert (index.architecture, "Package: script" in index.path.read_text()) == ("all", True)
+    archive.suite().fields["No-Support-for-Architecture-all"] = "Packages"
+    archive.publish()
+    with pytest.raises(UsageError, match="expected an architecture of all, got 'amd64'"):
+        desk.get(archive.source())
+
+
+def test_a_component_may_lack_an_index(archive: Archive, desk: Desk) -> None:
+    archive.suite().components, archive.suite().fields["Components"] = ("main",), "main contrib"
+    archive.publish()
+    source = attrs.evolve(archive.source(), components=("main", "contrib"))
+    assert [index.component for index in desk.get(source)] == ["main"]
 
 
 def test_an_index_in_the_cache_is_not_fetched_again(archive: Archive, server: Server, desk: Desk) -> None:

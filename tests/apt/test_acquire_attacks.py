@@ -7,7 +7,7 @@ from pathlib import Path
 
 import attrs
 import pytest
-from builders.archives import NOW, Archive, Fault, Key, Server, sign
+from builders.archives import NOW, PACKINGS, Archive, Fault, Key, Server, sign
 from builders.debs import build_deb
 from builders.desks import QUICK, Desk
 
@@ -172,6 +172,29 @@ def test_an_index_that_unpacks_to_other_bytes_of_the_same_size_is_refused(archiv
     archive.write_release(archive.suite(), archive.suite().release(files))
     with pytest.raises(WrongBytesError, match="unpacked: expected sha256:"):
         desk.get(archive.source())
+
+
+@pytest.mark.parametrize("packing", [".xz", ".lzma", ".bz2", ".gz", ".zst"])
+def test_a_bomb_in_any_packing_is_refused(archive: Archive, desk: Desk, packing: str) -> None:
+    bomb = PACKINGS[packing](bytes(64 << 20))
+    files = {"main/binary-amd64/Packages": b"x" * 1000, f"main/binary-amd64/Packages{packing}": bomb}
+    archive.suite().by_hash = False
+    archive.write_release(archive.suite(), archive.suite().release(files))
+    (archive.path / f"dists/stable/main/binary-amd64/Packages{packing}").write_bytes(bomb)
+    with pytest.raises(BombError, match="more than 1000 bytes come out of it"):
+        desk.get(archive.source())
+
+
+@pytest.mark.parametrize("hashes", ["SHA256", "SHA512"])
+def test_another_packing_is_not_taken_for_one_with_wrong_bytes(
+    archive: Archive, server: Server, desk: Desk, hashes: str
+) -> None:
+    archive.suite().packings, archive.suite().by_hash, archive.suite().hashes = ("", ".xz", ".gz"), False, (hashes,)
+    archive.publish()
+    server.always("dists/stable/main/binary-amd64/Packages.xz", Fault(flip=True))
+    with pytest.raises(WrongBytesError, match=f"expected {hashes.lower()}:"):
+        desk.get(archive.source(server.url))
+    assert not [path for path in server.paths() if path.endswith(("Packages", "Packages.gz"))]
 
 
 def test_an_index_of_absurd_size_is_not_fetched(archive: Archive, server: Server, desk: Desk) -> None:

@@ -5,61 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
-from pathlib import Path
 
-import attrs
 import pytest
 from builders.archives import NOW
+from builders.gpg import TEXT, Gpg
 
 from imgforge.apt import certificates, openpgp
 from imgforge.errors import IntegrityError
 
-TEXT = b"Suite: stable"  # a cleartext signature does not cover the last line break
 DAY = 86_400
 
 pytestmark = [pytest.mark.skipif(shutil.which("gpg") is None, reason="needs gpg"), pytest.mark.attack]
-
-
-@attrs.frozen
-class Gpg:
-    """GnuPG with a home directory of its own and a clock of the test's."""
-
-    home: Path
-
-    def run(self, *arguments: str, at: int = NOW, data: bytes = b"") -> bytes:
-        moment = dt.datetime.fromtimestamp(at, dt.UTC).strftime("%Y%m%dT%H%M%S")
-        options = ["--batch", "--yes", "--pinentry-mode", "loopback", "--passphrase", "", "--faked-system-time", moment]
-        command = ["gpg", "--homedir", str(self.home), *options, *arguments]
-        done = subprocess.run(command, input=data, capture_output=True, check=False)
-        assert done.returncode == 0, done.stderr.decode()
-        return done.stdout
-
-    def make(self, name: str, *, usage: str = "cert", options: Sequence[str] = (), at: int = NOW) -> str:
-        """Make a key that does not expire and return its fingerprint."""
-        self.run(*options, "--quick-generate-key", f"{name}@example.org", "ed25519", usage, "0", at=at)
-        return self.fingerprints(name)[0]
-
-    def fingerprints(self, name: str) -> list[str]:
-        listing = self.run("--with-colons", "--list-keys", f"{name}@example.org").decode()
-        return [line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr")]
-
-    def sign(self, key: str, *, at: int = NOW) -> bytes:
-        return self.run("--local-user", f"{key}!", "--digest-algo", "SHA512", "--clear-sign", at=at, data=TEXT)
-
-    def sign_detached(self, key: str, *, at: int = NOW) -> bytes:
-        return self.run("--local-user", f"{key}!", "--armor", "--detach-sign", at=at, data=TEXT)
-
-    def export(self, *names: str) -> bytes:
-        return b"".join(self.run("--export", f"{name}@example.org") for name in names)
-
-
-@pytest.fixture
-def gpg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gpg]:
-    home = tmp_path_factory.mktemp("g")
-    home.chmod(0o700)
-    yield Gpg(home)
-    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True)
 
 
 def is_good_for_gpgv(gpg: Gpg, data: bytes, ring: bytes, *, at: int) -> bool:

@@ -51,13 +51,13 @@ def test_a_line_that_is_wrong_costs_no_other(root: Path) -> None:
     disc = "cdrom:[Debian GNU/Linux 12.0.0 _Bookworm_ - Official amd64 DVD]/"
     lines = (f"deb {disc} bookworm main", "deb file:/srv/local /", "deb http://[x y main", f"deb {URI} a main")
     put(root, "sources.list", "\n".join(lines))
-    put(root, "sources.list.d/z.sources", f"Types: deb\nSuites: b\n\nTypes: deb\nURIs: {URI}\nSuites: c/\n")
+    put(root, "sources.list.d/z.sources", f"Types: deb\nURIs: {URI}\n\nTypes: deb\nURIs: {URI}\nSuites: c/\n")
     host = hosts.read(root)
     assert [source.suites for source in host.sources] == [("bookworm",), ("/",), ("a",), ("c/",)]
     directory = root / "etc/apt"
     assert host.problems == (
         f"{directory}/sources.list:3: URIs: expected a URI, got '(a malformed URL)'; not used",
-        f"{directory}/sources.list.d/z.sources:1: field 'URIs' is missing; not used",
+        f"{directory}/sources.list.d/z.sources:1: field 'Suites' is missing; not used",
     )
 
 

@@ -52,7 +52,7 @@ def listed(source: Source, *, cache: Cache, fetcher: Fetcher, now: int = NOW) ->
         now=now,
         waived=Waived.AGE,
     )
-    return open_index(files[0], cache=cache).packages("hello")[0]
+    return open_index(files[0], cache=cache, warn=print).packages("hello")[0]
 
 
 def test_a_record_names_the_index_and_who_signed_it(archive: Archive, cache: Cache, fetcher: Fetcher) -> None:

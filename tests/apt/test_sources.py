@@ -155,7 +155,6 @@ def test_a_message_shows_no_password(line: str) -> None:
     ("text", "error"),
     [
         ("Suites: a\n", "x.sources:1: field 'Types' is missing"),
-        ("Types: deb\nSuites: a\n", "x.sources:1: field 'URIs' is missing"),
         (f"\n\nTypes: deb\nURIs: {URI}\n", "x.sources:3: field 'Suites' is missing"),
         (f"Types: deb\nTypes: deb\nURIs: {URI}\nSuites: a\n", "x.sources:2: field 'Types' is given twice"),
         ("words\n", "x.sources:1: expected 'Field: value'"),
@@ -262,6 +261,29 @@ def test_the_identity_is_suites_components_and_keys() -> None:
     assert one != _source(KEY).identity
     assert one != _source(KEY, OTHER, suites=("a",)).identity
     assert one != attrs.evolve(_source(KEY, OTHER), components=("main",)).identity
+
+
+def test_a_source_without_uris_is_written_as_one_that_is_not_enabled() -> None:
+    source = Source("x", ("./",), (), (), keys=KEY.certificate)
+    text = dump(source, signed_by="/k")
+    assert text.startswith("Enabled: no\nTypes: deb\nSuites: ./\n")
+    assert [(one.suites, one.uris) for one in parse(text, file="x.sources")] == [(("./",), ())]
+    assert [one.uris for one in parse(text.replace("Enabled: no\n", ""), file="x.sources")] == [()]
+    assert parse(f"URIs: {URI}\n{text}", file="x.sources") == ()
+
+
+def test_what_a_source_takes_by_consent_is_carried() -> None:
+    given = attrs.evolve(_source(KEY), check_suite=False, check_strength=False, signed_by=("/k",))
+    (read,) = parse(dump(given, signed_by="/k"), file="x.sources")
+    assert (read.check_suite, read.check_strength, read.check_valid_until) == (False, False, True)
+    (usual,) = parse(dump(_source(KEY), signed_by="/k"), file="x.sources")
+    assert (usual.check_suite, usual.check_strength) == (True, True)
+
+
+def test_a_flat_archive_at_the_uri_has_two_names() -> None:
+    dot, slash = (Source("x", (suite,), (), (URI,), keys=KEY.certificate) for suite in ("./", "/"))
+    assert dot.identity != slash.identity  # a lock says which of them it was made for
+    assert dot.plain == slash.plain == dot
 
 
 def test_a_source_shows_no_keys() -> None:

@@ -31,6 +31,11 @@ READ = {
     "named, and one less": ("x.list", f"deb [arch=amd64,i386 arch-=amd64] {URI} stable main\n"),
     "named, and one more": ("x.sources", f"{STANZA}Architectures: i386\nArchitectures-Add: amd64\n"),
     "one less, in a stanza": ("x.sources", f"{STANZA}Architectures-Remove: amd64\n"),
+    "no URI, not enabled": (
+        "x.sources",
+        sources.dump(Source("x", ("stable",), ("main",), (), signed_by=("/k",)), signed_by="/k"),
+    ),
+    "consents": ("x.sources", f"{STANZA}X-Allow-Suite-Mismatch: yes\nX-Allow-Weak-Key: yes\n"),
     "disabled": ("x.sources", f"Enabled: Off\n{STANZA}\n{STANZA.replace('stable', 'two')}"),
 }
 REFUSED = {

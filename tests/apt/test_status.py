@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from builders.indices import status
 
-from imgforge.apt.package import StanzaError
 from imgforge.apt.status import parse_status
+from imgforge.apt.tagfile import StanzaError
 
 INSTALLED = "Package: {}\nStatus: {}\nArchitecture: amd64\nVersion: 1\n\n"
 

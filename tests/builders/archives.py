@@ -12,6 +12,7 @@ Source: https://wiki.debian.org/DebianRepository/Format
 
 from __future__ import annotations
 
+import bz2
 import functools
 import gzip
 import hashlib
@@ -39,6 +40,8 @@ PACKINGS: Mapping[str, Callable[[bytes], bytes]] = {
     "": bytes,
     ".xz": functools.partial(lzma.compress, preset=0),
     ".gz": functools.partial(gzip.compress, mtime=0),
+    ".bz2": bz2.compress,
+    ".lzma": functools.partial(lzma.compress, format=lzma.FORMAT_ALONE, preset=0),
     ".zst": zstandard.ZstdCompressor(level=1).compress,
 }
 
@@ -95,8 +98,12 @@ class Deb:
     @property
     def stanza(self) -> str:
         """Its stanza in an index."""
-        hashed = hashlib.sha256(self.data).hexdigest()
-        return f"{self.control}Filename: {self.path}\nSize: {len(self.data)}\nSHA256: {hashed}\n"
+        return self.listed("SHA256")
+
+    def listed(self, *hashes: str) -> str:
+        """Return its stanza in an index with hashes of some kinds: ``SHA512``."""
+        hashed = "".join(f"{name}: {_hash(name, self.data)}\n" for name in hashes)
+        return f"{self.control}Filename: {self.path}\nSize: {len(self.data)}\n{hashed}"
 
 
 @attrs.define
@@ -114,6 +121,9 @@ class Suite:
         unlisted: packings that are there and not in the Release.
         by_hash: whether there are by-hash names.
         separate_all: whether packages of architecture all are only in an index of their own.
+        hashes: kinds of hashes in its Release.
+        deb_hashes: kinds of hashes in its indices.
+        mangle: changes the text of an index before it is listed.
         extra: text after the stanzas of an index, by ``component/architecture``.
         debs: by component.
     """
@@ -128,6 +138,9 @@ class Suite:
     unlisted: tuple[str, ...] = ()
     by_hash: bool = True
     separate_all: bool = False
+    hashes: tuple[str, ...] = ("SHA256",)
+    deb_hashes: tuple[str, ...] = ("SHA256",)
+    mangle: Callable[[str], str] = str
     extra: dict[str, str] = attrs.Factory(dict)
     debs: dict[str, list[Deb]] = attrs.Factory(dict)
 
@@ -144,14 +157,14 @@ class Suite:
         """Yield the path and the bytes of each index."""
         if self.is_flat:
             debs = [deb for listed in self.debs.values() for deb in listed]
-            yield "Packages", "\n".join(deb.stanza for deb in debs).encode()
+            yield "Packages", self._text(debs).encode(errors="surrogateescape")
             return
         for component in self.components:
             own = ("all",) if self.separate_all else ()
             for architecture in (*self.architectures, *own):
                 debs = [deb for deb in self.debs.get(component, ()) if self._is_in(deb, architecture)]
-                text = "\n".join(deb.stanza for deb in debs) + self.extra.get(f"{component}/{architecture}", "")
-                yield f"{component}/binary-{architecture}/Packages", text.encode()
+                text = self._text(debs) + self.extra.get(f"{component}/{architecture}", "")
+                yield f"{component}/binary-{architecture}/Packages", text.encode(errors="surrogateescape")
 
     def release(self, files: Mapping[str, bytes]) -> bytes:
         """Return the text of the Release that lists the files."""
@@ -167,12 +180,16 @@ class Suite:
             "Acquire-By-Hash": "yes" if self.by_hash else "",
             "Architectures": " ".join((*all_too, *self.architectures)),
             "Components": " ".join(self.components),
-            "SHA256": "".join(
-                f"\n {hashlib.sha256(data).hexdigest()} {len(data):8} {path}" for path, data in sorted(files.items())
-            ),
+            **{
+                name: "".join(f"\n {_hash(name, data)} {len(data):8} {path}" for path, data in sorted(files.items()))
+                for name in self.hashes
+            },
             **self.fields,
         }
         return "".join(f"{name}: {value}\n".replace(": \n", ":\n") for name, value in fields.items() if value).encode()
+
+    def _text(self, debs: Iterable[Deb]) -> str:
+        return self.mangle("\n".join(deb.listed(*self.deb_hashes) for deb in debs))
 
     def _is_in(self, deb: Deb, architecture: str) -> bool:
         own = deb.field("Architecture")
@@ -235,7 +252,8 @@ class Archive:
                 self._write(f"{suite.directory}/{path}{packing}", packed)
                 if suite.by_hash:
                     folder = f"{path.rpartition('/')[0]}/by-hash".lstrip("/")
-                    self._write(f"{suite.directory}/{folder}/SHA256/{hashlib.sha256(packed).hexdigest()}", packed)
+                    for name in suite.hashes:
+                        self._write(f"{suite.directory}/{folder}/{name}/{_hash(name, packed)}", packed)
                 if packing not in suite.unlisted:
                     files[path + packing] = packed
         self.write_release(suite, suite.release(files))
@@ -262,6 +280,10 @@ class Archive:
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
+
+
+def _hash(name: str, data: bytes) -> str:
+    return hashlib.new(name.removesuffix("Sum").lower(), data).hexdigest()
 
 
 def describe(data: bytes, *, component: str = "main") -> Deb:

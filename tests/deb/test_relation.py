@@ -138,6 +138,12 @@ def test_malformed_field_is_refused(wrong: str) -> None:
         parse(wrong, architecture="amd64")
 
 
+@pytest.mark.parametrize("wrong", ["a <", "a  <", "a <b> <", "a <b", "a [", "a ("])
+def test_half_a_list_is_refused(wrong: str) -> None:
+    with pytest.raises(RelationError):
+        parse(wrong, architecture="amd64")
+
+
 @pytest.mark.parametrize("wrong", ["a (>= 1-)", "a (= x:1)", "a (<< 99999999999:1)", "a (= 1:)"])
 def test_relation_to_no_version_is_refused(wrong: str) -> None:
     with pytest.raises(VersionError):

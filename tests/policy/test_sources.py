@@ -26,6 +26,8 @@ CASES: dict[str, tuple[tuple[SourceUse, ...], tuple[PackageUse, ...]]] = {
     "sources.component": ((attrs.evolve(DEBIAN, components=("main", "contrib")),), ()),
     "sources.two-keys": ((attrs.evolve(DEBIAN, fingerprints=(DEBIAN_KEY, EXAMPLE_KEY)),), ()),
     "sources.allow-expired": ((attrs.evolve(PHP, allow_expired=True),), ()),
+    "sources.allow-suite-mismatch": ((attrs.evolve(PHP, allow_suite_mismatch=True),), ()),
+    "sources.allow-weak-key": ((attrs.evolve(PHP, allow_weak_key=True),), ()),
     "sources.packages": (
         (DEBIAN, PHP),
         (
@@ -59,6 +61,13 @@ def test_sources_that_keep_to_the_rules_are_taken() -> None:
 def test_an_empty_list_takes_no_source() -> None:
     nothing = policy.load("imgforge-policy: 1\nsources: []\n", file="p.yaml")
     assert [refusal.rule for refusal in sources.refusals(nothing, (DEBIAN,), places=Places())] == ["sources"]
+
+
+@pytest.mark.parametrize(("rule", "suite"), [("/", "./"), ("./", "/"), ("/", "/")])
+def test_a_rule_means_a_flat_archive_by_either_name(rule: str, suite: str) -> None:
+    text = f"imgforge-policy: 1\nsources:\n  - {{keys: [{DEBIAN_KEY.upper()}], suites: ['{rule}']}}\n"
+    flat = attrs.evolve(DEBIAN, suites=(suite,), components=())
+    assert sources.refusals(policy.load(text, file="p.yaml"), (flat,), places=Places()) == ()
 
 
 PARTS = """\

@@ -17,7 +17,7 @@ from typing import Self
 import attrs
 
 from imgforge.apt import hosts, listings, mirrors, pins
-from imgforge.apt.acquire import acquire
+from imgforge.apt.acquire import NoMirrorError, acquire
 from imgforge.apt.hosts import Host
 from imgforge.apt.index import Index
 from imgforge.apt.opening import open_index
@@ -61,6 +61,7 @@ class Archive:
         self._indices: dict[tuple[Source, str], tuple[Index, ...]] = {}
         self._universes: dict[tuple[tuple[int, ...], str, tuple[Pin, ...]], Universe] = {}
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="hosts")
+        self._told: set[str] = set()
         self._host_read = self._aside.submit(hosts.read)
 
     def __enter__(self) -> Self:
@@ -105,9 +106,19 @@ class Archive:
         """Return a source's indices, opened once: many manifests draw from the same sources."""
         key = (source, architecture)
         if key not in self._indices:
-            files = self._acquired(source, architecture)
-            self._indices[key] = tuple(open_index(file, cache=self._cache) for file in files)
+            files = self._acquired_if_known(source, architecture)
+            self._indices[key] = tuple(open_index(file, cache=self._cache, warn=self._warn) for file in files)
         return self._indices[key]
+
+    def _acquired_if_known(self, source: Source, architecture: str) -> tuple[IndexFile, ...]:
+        """Return a source's indices; none of a base's source of which no mirror is known, which may not be needed."""
+        try:
+            return self._acquired(source, architecture)
+        except NoMirrorError as error:
+            if not source.carried:
+                raise
+            self._warn(f"{error}; the base's source is left out")
+            return ()
 
     def remember(self, packages: Iterable[Package]) -> None:
         """Keep that signed indices list these packages, for a time when they do so no more."""
@@ -125,7 +136,7 @@ class Archive:
         for (waived, only), one in itertools.product(ways, suites):
             try:
                 files = self._acquired(one, architecture, waived=waived, only=only)
-                yield only, tuple(open_index(file, cache=self._cache) for file in files)
+                yield only, tuple(open_index(file, cache=self._cache, warn=self._warn) for file in files)
             except ImgforgeError as error:
                 yield only, error
 
@@ -185,6 +196,12 @@ class Archive:
             waived=waived or own,
             is_dated=bool(only),
         )
+
+    def _warn(self, text: str) -> None:
+        """Warn once: an index is opened for each question that it is read for."""
+        if text not in self._told:
+            self._told.add(text)
+            self._settings.reporter.warned(text)
 
     def _bases_of(self, source: Source, suite: str) -> tuple[str, ...]:
         return mirrors.candidates(source, suite, overrides=self._settings.mirrors, host=self._host)

@@ -27,6 +27,8 @@ def of_manifest(file: ManifestFile) -> tuple[Source, ...]:
             uris=spec.uris,
             keys=file.keys(PurePosixPath(spec.signed_by), position=spec.position),
             check_valid_until=not spec.allow_expired,
+            check_suite=not spec.allow_suite_mismatch,
+            check_strength=not spec.allow_weak_key,
         )
         for spec in file.manifest.sources
     )
@@ -63,7 +65,8 @@ def of_base(facts: Facts, *, without: Collection[str] = ()) -> tuple[Source, ...
     def trusted() -> bytes:
         return b"\n".join(data for _, data in facts.below(_TRUSTED))
 
-    return tuple(sources.with_keys(source, read, default=trusted) for source in _with_own_names(found))
+    complete = (sources.with_keys(source, read, default=trusted) for source in _with_own_names(found))
+    return tuple(attrs.evolve(source, carried=True) for source in complete)
 
 
 def _with_own_names(found: Iterable[Source], *, taken: Iterable[str] = ()) -> tuple[Source, ...]:
@@ -96,8 +99,8 @@ def joined(own: tuple[Source, ...], carried: tuple[Source, ...]) -> tuple[Source
     A source of the base gives way to one of the manifest that is the same by suites, components and keys. The base's
     come first: APT takes the first of two equal packages.
     """
-    identities = {source.identity for source in own}
-    below = (source for source in carried if source.identity not in identities)
+    identities = {source.plain.identity for source in own}
+    below = (source for source in carried if source.plain.identity not in identities)
     return (*_with_own_names(below, taken=(source.name for source in own)), *own)
 
 
