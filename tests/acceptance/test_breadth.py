@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from breadth import kinds, lists, results
 from breadth.examine import Examiner
-from breadth.peer import Peer
+from breadth.peer import AptGet
 
 from acceptance.images import Images
 from acceptance.replica import Replica
@@ -22,7 +22,7 @@ PACKAGES = ("cron", "jq", "libpq-dev", "memcached", "openssh-client", "sqlite3")
 def examiner(images: Images, replica: Replica, room: Path) -> Examiner:
     images.build(RELEASE)
     base = images.unpack(RELEASE, room / "base")
-    return Examiner(images.settings, release=RELEASE, peer=Peer(base, replica=replica, room=room), room=room)
+    return Examiner(images.settings, release=RELEASE, peer=AptGet(base, replica=replica, room=room), room=room)
 
 
 def test_packages_are_what_apt_get_installs(examiner: Examiner) -> None:

@@ -9,13 +9,14 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from typing import Protocol
 
 import attrs
 from acceptance import tools, trees
 
 import imgforge
 from breadth import kinds, results
-from breadth.peer import EXAMINATION, Installed, Peer
+from breadth.peer import EXAMINATION, Installed
 from breadth.results import Result
 from imgforge.lock import Lock
 from imgforge.pipeline.outcome import Built
@@ -24,6 +25,16 @@ from imgforge.settings import Settings
 EXCEPTIONS = Path(__file__).parent / "exceptions.toml"
 _CLEAN = "---\n"
 _DIFFERENCES = 40
+
+
+class Peer(Protocol):
+    """What else installs packages on the same base."""
+
+    def install(self, name: str, lock: Lock | None, *, epoch: int) -> Installed:
+        """Install a package; without a lock, say whether it could be."""
+
+    def examine(self, installed: Installed) -> str:
+        """Return what dpkg says of what is installed."""
 
 
 class Examiner:

@@ -37,7 +37,7 @@ class Installed:
     epoch: int
 
 
-class Peer:
+class AptGet:
     """apt-get in a chroot.
 
     Args:

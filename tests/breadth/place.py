@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from builders import servers
 import imgforge
 from breadth import kinds, results
 from breadth.examine import Examiner
-from breadth.peer import Peer
+from breadth.peer import AptGet
 from breadth.results import Result
 from imgforge.settings import Settings, shipped_manifests
 from imgforge.store.cache import Cache
@@ -62,8 +63,9 @@ class Place:
         return self.path / "base"
 
     def prepare(self, *, is_resumed: bool) -> None:
-        """Build the base and unpack it; one that is resumed stands on the base that it began with."""
+        """Build the base and unpack it; a run that is resumed goes on with the base that it began with."""
         self.path.mkdir(parents=True, exist_ok=True)
+        self._sweep()
         if is_resumed and self._base.exists():
             return
         for path in (self._base, self.path / "manifests"):
@@ -74,6 +76,13 @@ class Place:
         imgforge.build(self.release, settings=self.settings)
         tools.run("umoci", "raw", "unpack", "--image", f"{self.settings.store}:{self.release}", self._base)
 
+    def _sweep(self) -> None:
+        """Remove what a run that was killed left."""
+        for path in (*self.path.glob("room-*"), *self.path.glob("mirror-*")):
+            if path.is_mount():
+                subprocess.run(["umount", path], check=True)
+            shutil.rmtree(path)
+
     def examine(self, names: Sequence[str], *, compared: Collection[str]) -> Iterator[Result]:
         """Examine packages one after the other, and write down what became of them."""
         settings = self.settings
@@ -83,7 +92,7 @@ class Place:
             servers.serve(Path(mirror)) as server,
         ):
             replica = Replica(Path(mirror), url=server.url, cache=Cache(settings.cache))
-            peer = Peer(self._base, replica=replica, room=room)
+            peer = AptGet(self._base, replica=replica, room=room)
             examiner = Examiner(settings, release=self.release, peer=peer, room=room)
             for name in names:
                 result = examiner.examine(name, is_compared=name in compared)
