@@ -1,4 +1,4 @@
-"""Failures that are right: what a container cannot have, and what imgforge does not do; read from reasons.toml."""
+"""Why some packages may fail, and what others lack in a container although they are installed; see reasons.toml."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ FILE = Path(__file__).parent / "reasons.toml"
 
 @attrs.frozen
 class Reason:
-    """Why some packages may fail.
+    """Why some packages may fail, or serve nothing where they are installed.
 
     Attributes:
         packages: patterns of names: of the package whose script fails, else of the one that was asked for.
-        kinds: of failure; see kinds.py.
-        releases: where it does.
+        kinds: of failure, or `kinds.BUILT`; see kinds.py.
+        releases: where.
         reason: why that is right.
     """
 

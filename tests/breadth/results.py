@@ -101,7 +101,9 @@ def line(result: Result, reasons: tuple[Reason, ...], *, release: str) -> str:
     found = verdict(result, reasons, release=release)
     if found == OK:
         compared = ", compared" if result.compared else ""
-        return f"{found}: {result.package}: {result.packages} packages, {result.seconds:.1f} s{compared}"
+        notes = (one.reason for one in reasons if one.explains(result.package, result.kind, release))
+        note = "".join(f"; {text}" for text in notes)
+        return f"{found}: {result.package}: {result.packages} packages, {result.seconds:.1f} s{compared}{note}"
     blame = f" {result.culprit}:" if result.culprit not in ("", result.package) else ""
     first = next(iter(result.text.splitlines()), "")
     apt = f" (apt-get {result.apt})" if result.apt else ""

@@ -94,6 +94,12 @@ def test_a_reason_is_for_the_releases_that_it_names() -> None:
     assert results.verdict(of("script", "grub-pc"), NAMED, release="trixie") == results.OPEN
 
 
+def test_a_line_says_what_a_package_lacks_in_a_container() -> None:
+    text = results.line(of(kinds.BUILT, "linux-image-amd64"), reasons.read(), release="bookworm")
+    assert text.startswith("ok: linux-image-amd64: 0 packages, 0.0 s; ")
+    assert results.line(of(kinds.BUILT), reasons.read(), release="bookworm") == "ok: app: 0 packages, 0.0 s"
+
+
 def test_the_table_counts_failures_by_what_they_count_as() -> None:
     rows = (
         Result("a", kinds.BUILT, compared=True),
@@ -113,7 +119,7 @@ def test_the_table_counts_failures_by_what_they_count_as() -> None:
 
 def test_each_reason_is_of_kinds_and_releases_that_exist() -> None:
     for reason in reasons.read():
-        assert set(reason.kinds) <= set(kinds.KINDS)
+        assert set(reason.kinds) <= {kinds.BUILT, *kinds.KINDS}
         assert set(reason.releases) <= set(lists.RELEASES)
         assert reason.packages
         assert reason.reason
