@@ -20,16 +20,18 @@ PIP_INSTALL = $(if $(CONSTRAINTS),PIP_CONSTRAINT=$(CONSTRAINTS) PIP_BUILD_CONSTR
 TARGET ?=
 SECONDS ?= 600
 
-# what `make oracle` asks, and how often
+# what `make oracle` asks, and how often; how many packages of which release `make breadth` installs, how many at once
 N ?= 200
 SEED ?= 1
+RELEASE ?= bookworm
+JOBS ?= 1
 
 FOR_DEMO := ca-certificates uidmap
 FOR_TESTS := $(FOR_DEMO) buildah chromium cpio crun diffoscope-minimal docker-registry faketime fish gpg gpg-agent libcap2-bin mmdebstrap podman \
 	reprepro runc skopeo strace umoci zsh
 FOR_BENCH := buildah ca-certificates crun docker-registry mmdebstrap podman runc uidmap
 
-.PHONY: help demo test test-newest constraints lint bench oracle fuzz alarms attacks clean
+.PHONY: help demo test test-newest constraints lint bench oracle breadth fuzz alarms attacks clean
 
 help:
 	@echo 'make demo      build the example image on a base that is built too, and run it'
@@ -39,6 +41,7 @@ help:
 	@echo 'make lint      check format, rules and types'
 	@echo 'make bench     measure against buildah and mmdebstrap'
 	@echo 'make oracle    compare the resolver with apt-get: N=200 SEED=1'
+	@echo 'make breadth   install the most used packages alone: N=200 SEED=1 RELEASE=bookworm JOBS=1'
 	@echo 'make attacks   run the hostile inputs of the tests alone'
 	@echo 'make fuzz      search for input that breaks a reader: TARGET=tar SECONDS=600'
 	@echo 'make alarms    search packages of servers and languages for false alarms'
@@ -122,6 +125,10 @@ alarms: $(VENV)/.installed-test
 
 oracle: $(VENV)/.installed-test
 	$(BIN)/python tests/oracle/run.py -n $(N) --seed $(SEED) $(ARGS)
+
+breadth: $(VENV)/.installed-test
+	@$(call system,umoci)
+	PYTHONPATH=tests $(BIN)/python -m breadth.run -n $(N) --seed $(SEED) --release $(RELEASE) --jobs $(JOBS) $(ARGS)
 
 fuzz: $(VENV)/.installed-test
 	$(PIP_INSTALL) --editable '.[fuzz]'

@@ -73,7 +73,7 @@ def test_the_build_runs_by_the_file_that_continuous_integration_calls() -> None:
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
-@pytest.mark.parametrize("target", ["demo", "test", "lint", "bench", "oracle", "clean"])
+@pytest.mark.parametrize("target", ["demo", "test", "lint", "bench", "oracle", "breadth", "clean"])
 def test_make_knows_the_target(target: str) -> None:
     done = subprocess.run(["make", "--dry-run", target], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from builders import servers
 
+from acceptance import rooms
 from acceptance.images import Images, shared
 from acceptance.replica import Replica
 from imgforge.store.cache import Cache
 
 KEPT = os.environ.get("IMGFORGE_TEST_CACHE")
 """Read here: the tests themselves run without the caller's variables."""
-
-ROOM = 4 << 30
-"""Most bytes that the trees of one test have, twice over."""
 
 
 @pytest.fixture(scope="session")
@@ -43,20 +39,5 @@ def replica(tmp_path_factory: pytest.TempPathFactory, images: Images) -> Iterato
 @pytest.fixture
 def room(tmp_path: Path) -> Iterator[Path]:
     """A directory for trees of hundreds of megabytes: in memory where there is enough, and gone after the test."""
-    path = tmp_path / "room"
-    path.mkdir()
-    in_memory = _memory_available() > 2 * ROOM
-    if in_memory:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"mode=755,size={ROOM}", "tmpfs", path], check=True)
-    try:
+    with rooms.room(tmp_path / "room") as path:
         yield path
-    finally:
-        if in_memory:
-            subprocess.run(["umount", path], check=True)
-        shutil.rmtree(path)
-
-
-def _memory_available() -> int:
-    """Return the bytes that programs can get without swapping."""
-    found = re.search(r"^MemAvailable: +(\d+) kB$", Path("/proc/meminfo").read_text(), re.MULTILINE)
-    return int(found[1]) * 1024 if found else 0

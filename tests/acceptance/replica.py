@@ -74,6 +74,10 @@ class Replica:
             assert cached is not None, f"{package.name}: not in the cache"
             _offer(self._root / package.path, cached)
 
+    def withdraw_packages(self) -> None:
+        """Offer no package any more."""
+        shutil.rmtree(self._root / "pool", ignore_errors=True)
+
     def sources_of(self, tree: Path) -> str:
         """Return the sources that an image carries, with this mirror in place of theirs."""
         return "\n".join(_URIS.sub(f"URIs: {self._url}", path.read_text()) for path in _carried(tree))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from acceptance import chroot, trees
+from acceptance import apt_get, trees
 from acceptance.images import RUNTIMES, Images
 from acceptance.replica import Replica
 
@@ -22,13 +22,10 @@ def installed_by_apt(name: str, images: Images, replica: Replica, room: Path) ->
     replica.offer_suites(tree)
     replica.offer_packages(built.lock.lock)
     desk = replica.desk(tree, room / "desk")
-    policy = tree / "usr/sbin/policy-rc.d"
-    policy.write_text("#!/bin/sh\nexit 101\n")
-    policy.chmod(0o755)
     names = [package.name for package in images.file(name).manifest.packages]
-    for arguments in (("update",), ("install", "--yes", "--no-install-recommends", *names)):
-        chroot.run(tree, "apt-get", *arguments, desk=desk, epoch=built.installed.epoch)
-    policy.unlink()
+    apt_get.update(tree, desk=desk, epoch=built.installed.epoch)
+    done = apt_get.install(tree, names, desk=desk, epoch=built.installed.epoch)
+    assert done.returncode == 0, done.stdout[-4000:]
     return tree
 
 

@@ -195,6 +195,20 @@ def findings(case: str, ours: Tree, theirs: Tree, exceptions: tuple[Rule, ...]) 
         theirs: the tree to compare with.
         exceptions: of any cases.
     """
+    found, used = _judged(case, ours, theirs, exceptions)
+    idle = [rule for rule in exceptions if rule.is_for(case) and rule not in used]
+    return (*found, *(f"exception without a difference: {', '.join(rule.paths)}" for rule in idle))
+
+
+def unexpected(case: str, ours: Tree, theirs: Tree, exceptions: tuple[Rule, ...]) -> tuple[str, ...]:
+    """Return the differences that no exception allows, for people; see `findings`."""
+    return _judged(case, ours, theirs, exceptions)[0]
+
+
+def _judged(
+    case: str, ours: Tree, theirs: Tree, exceptions: tuple[Rule, ...]
+) -> tuple[tuple[str, ...], frozenset[Rule]]:
+    """Return the differences that no exception allows, and the exceptions that allow one."""
     applying = [rule for rule in exceptions if rule.is_for(case)]
     used: set[Rule] = set()
     found = []
@@ -203,8 +217,7 @@ def findings(case: str, ours: Tree, theirs: Tree, exceptions: tuple[Rule, ...]) 
         used.update(allowing)
         if not allowing:
             found.append(str(difference))
-    idle = [rule for rule in applying if rule not in used]
-    return (*found, *(f"exception without a difference: {', '.join(rule.paths)}" for rule in idle))
+    return tuple(found), frozenset(used)
 
 
 def _matches(path: str, pattern: str) -> bool:

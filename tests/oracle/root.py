@@ -18,7 +18,7 @@ KINDS = ("", "-updates", "-security")
 """What follows a release's codename in the names of its suites, in the order of the sources."""
 
 SUITES = tuple(f"bookworm{kind}" for kind in KINDS)
-_RELEASE_FIELDS = ("Origin", "Label", "Suite", "Version", "Codename", "NotAutomatic", "ButAutomaticUpgrades")
+_RELEASE_FIELDS = ("Origin", "Label", "Suite", "Version", "Codename", "NotAutomatic", "ButAutomaticUpgrades", "Date")
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -93,8 +93,8 @@ def lay_out(target: Path, suite: str, packages: bytes, *, release: dict[str, str
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(packages)
     digest = hashlib.sha256(packages).hexdigest()
-    text = "".join(f"{name}: {value}\n" for name, value in release.items())
-    text += "Architectures: amd64\nComponents: main\nDate: Sat, 01 Nov 2025 00:00:00 UTC\nSHA256:\n"
+    fields = {"Date": "Sat, 01 Nov 2025 00:00:00 UTC", **release, "Architectures": "amd64", "Components": "main"}
+    text = "".join(f"{name}: {value}\n" for name, value in fields.items()) + "SHA256:\n"
     (dists / "Release").write_text(f"{text} {digest} {len(packages)} main/binary-amd64/Packages\n")
     return Listed(suite, release, file)
 
