@@ -7,8 +7,9 @@ import io
 from typing import BinaryIO
 
 import pytest
-from builders import conforming
-from builders.pushes import MADE, QUICK, Place, push, target
+from builders.pushes import MADE, OTHER, QUICK, Place, push, target
+from builders.simulator.profile import Referrers
+from builders.simulator.registry import Simulator
 
 from imgforge.digest import Digest
 from imgforge.errors import FetchError, IntegrityError, UsageError
@@ -17,7 +18,6 @@ from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.manifest import Index, Manifest
 from imgforge.registry import pull
 from imgforge.registry.client import Client
-from imgforge.registry.push import push as push_document
 from imgforge.registry.referrers import attach, fallback_tag, referrers
 from imgforge.registry.repository import Repository
 from imgforge.registry.upload import Target
@@ -86,19 +86,18 @@ def test_several_threads_attach_at_once(client: Client, open_registry: Place, na
     assert sorted(notes(referrers(client, repository, digest=SUBJECT))) == ["0", "1", "2", "3", "4", "5"]
 
 
-def test_a_registry_that_lists_them_itself_gets_no_tag(
-    client: Client, conforming_registry: conforming.Registry
-) -> None:
+def test_a_registry_that_lists_them_itself_gets_no_tag(client: Client, conforming_registry: Simulator) -> None:
     repository = Place(conforming_registry.host).at("here")
     push(client, repository)
     made = {put(client, repository, b"%d" % number).digest for number in range(5)}
+    assert conforming_registry.count("GET", "/referrers/") == 1  # whether it has the API
     assert {found.digest for found in referrers(client, repository, digest=SUBJECT)} == made
-    assert conforming_registry.count("GET", "/referrers/") == 3
+    assert conforming_registry.count("GET", "/referrers/") == 1 + 3
     assert fallback_tag(SUBJECT) not in conforming_registry.manifests["here"]
 
 
 def test_a_registry_that_answers_a_page_for_people_has_no_such_api(
-    client: Client, conforming_registry: conforming.Registry
+    client: Client, conforming_registry: Simulator
 ) -> None:
     repository = Place(conforming_registry.host).at("here")
     push(client, repository)
@@ -109,13 +108,13 @@ def test_a_registry_that_answers_a_page_for_people_has_no_such_api(
 def test_a_tag_that_is_no_list_is_left_alone(client: Client, open_registry: Place, name: str) -> None:
     repository = open_registry.at(name)
     push(client, repository)
-    push_document(MADE.image.manifest, target=target(client, repository), tag=fallback_tag(SUBJECT))
+    push(client, repository, made=OTHER, tag=fallback_tag(SUBJECT))
     with pytest.raises(IntegrityError, match=f"{fallback_tag(SUBJECT)}: expected a list of referrers, got a manifest"):
         put(client, repository, b"first")
 
 
-def test_a_list_that_somebody_keeps_rewriting_is_given_up(conforming_registry: conforming.Registry) -> None:
-    conforming_registry.lists_referrers = False
+def test_a_list_that_somebody_keeps_rewriting_is_given_up(conforming_registry: Simulator) -> None:
+    conforming_registry.change(referrers=Referrers.REFUSED, says_subject=False)
     repository = Place(conforming_registry.host).at("here")
     empty = Index.make(())
     tag = fallback_tag(SUBJECT)

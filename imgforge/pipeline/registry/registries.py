@@ -10,12 +10,13 @@ from typing import Any, BinaryIO
 from imgforge.digest import Digest
 from imgforge.errors import IntegrityError, UsageError
 from imgforge.fetch import parallel
-from imgforge.fetch.request import NotFoundError
+from imgforge.fetch.request import NotFoundError, RefusedError
 from imgforge.oci import media
 from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.manifest import Index, Manifest
 from imgforge.oci.reference import DOCKER, DOCKER_ARCHIVE, OCI, OCI_ARCHIVE, Reference
 from imgforge.registry import pull, referrers
+from imgforge.registry.answer import DeniedError
 from imgforge.registry.client import Client
 from imgforge.registry.credentials import from_files
 from imgforge.registry.push import Pushed, push
@@ -25,6 +26,7 @@ from imgforge.settings import Settings
 from imgforge.signing import bundle, cosign_tag, sign, verify
 from imgforge.signing.attachment import Attachment
 from imgforge.signing.claims import Claims
+from imgforge.signing.dsse import Envelope
 from imgforge.signing.errors import AbsentError, SignatureError, UnsignedError
 from imgforge.signing.keys import KeyService
 from imgforge.signing.statement import Statement
@@ -35,6 +37,9 @@ _REFERRER = 256 * 1024
 
 _MOST = 256
 """Signed statements about one image that are held in memory."""
+
+_FORMATS = 2
+"""Ways in which a signature is kept: behind a tag, and as a bundle."""
 
 _BUNDLES = frozenset({bundle.MEDIA_TYPE, media.EMPTY, ""})
 """What lists give as the type of a bundle: see `bundle.is_one`."""
@@ -65,7 +70,7 @@ def in_registry(text: str) -> Reference:
 
 
 def attached(talker: Client, reference: Reference, *, among: frozenset[str] | None = None) -> frozenset[str]:
-    """Return the digests of what is attached to an image: referrers that are there, and what its signatures' tag names.
+    """Return the digests of what is attached to an image: referrers that are there, and what cosign's tags name.
 
     Args:
         talker: to ask with.
@@ -78,8 +83,9 @@ def attached(talker: Client, reference: Reference, *, among: frozenset[str] | No
     every = (one.digest for one in referrers.referrers(talker, repository, digest=digest))
     listed = tuple(one for one in every if among is None or str(one) in among)
     there = referrers.present(talker, repository, listed)
-    signatures = pull.find(talker, repository, tag=cosign_tag.tag(digest))
-    return frozenset(str(one) for one in (*there, signatures) if one is not None)
+    tags = (cosign_tag.tag(digest, suffix) for suffix in ("sig", "att"))
+    tagged = parallel.each(lambda tag: pull.find(talker, repository, tag=tag), tags, jobs=talker.jobs)
+    return frozenset(str(one) for one in (*there, *tagged) if one is not None)
 
 
 class Beside:
@@ -109,11 +115,26 @@ class Beside:
         trust, found = Trust((key.public,), created), self._found()
         has_tag = self._says(claims, Found(signatures=found.signatures), trust)
         has_bundle = self._says(claims, Found(referrers=found.referrers), trust)
+        refused: list[RefusedError] = []
         if not has_tag:
-            self._attach(sign.with_tag(claims, key, existing=found.signatures))
+            refused += self._refused(sign.with_tag(claims, key, existing=found.signatures))
         if not has_bundle:
-            self._attach(sign.with_bundle(claims, key, subject=self.subject, created=created))
+            refused += self._refused(sign.with_bundle(claims, key, subject=self.subject, created=created))
+        if len(refused) == _FORMATS:
+            raise refused[0]
+        for error in refused:
+            self._client.reporter.warned(f"{error}; the signature is there in cosign's other format alone")
         return not (has_tag and has_bundle)
+
+    def _refused(self, attachment: Attachment) -> tuple[RefusedError, ...]:
+        """Attach something, and return why the registry does not take it; whoever may not push at all is told."""
+        try:
+            self._attach(attachment)
+        except DeniedError:
+            raise
+        except RefusedError as error:
+            return (error,)
+        return ()
 
     def _says(self, claims: Claims, found: Found, trust: Trust) -> bool:
         """Tell whether a good signature among those found says the same; one in a bundle names no repository."""
@@ -145,16 +166,10 @@ class Beside:
         if any(one.statement is not None and one.statement.predicate == predicate for one in said):
             return False
         claims = Claims(self.subject.digest, self._docker_reference)
-        self._attach(
-            sign.attest(
-                claims,
-                key,
-                subject=self.subject,
-                created=created,
-                predicate_type=predicate_type,
-                predicate=predicate,
-            )
-        )
+        what: dict[str, Any] = {"predicate_type": predicate_type, "predicate": predicate}
+        for error in self._refused(sign.attest(claims, key, subject=self.subject, created=created, **what)):
+            self._client.reporter.noted(f"{error}; a tag holds the statement, as cosign's older format has it")
+            self._attach(sign.attest_with_tag(claims, key, existing=self._found().attestations, **what))
         return True
 
     def statement(self, predicate_type: str, trust: Trust | None, *, what: str) -> dict[str, Any]:
@@ -190,6 +205,13 @@ class Beside:
             return ()
 
     def _unverified(self, predicate_type: str, *, what: str) -> Iterator[Statement]:
+        tagged = self._found().attestations
+        for descriptor in cosign_tag.envelopes(tagged, what=what) if tagged else ():
+            envelope = Envelope.parse(bundle.blob(descriptor, self.read, what=what), what=what)
+            said = Statement.parse(envelope.payload, what=what)
+            if said.predicate_type == predicate_type:
+                said.claims(self.digest, what=what)
+                yield said
         for manifest in self._found().referrers:
             if bundle.is_one(manifest) and bundle.predicate_type(manifest) == predicate_type:
                 try:
