@@ -15,7 +15,6 @@ from imgforge.digest import Digest
 from imgforge.errors import FetchError, IntegrityError, UsageError
 from imgforge.fetch import parallel
 from imgforge.fetch.request import NotFoundError, PassingError, RefusedError
-from imgforge.oci import media
 from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.document import CAP
 from imgforge.oci.manifest import Index, Manifest
@@ -27,6 +26,7 @@ from imgforge.registry.upload import Target, Way, ensure
 
 _CREATED = frozenset({200, 201, 202})
 _SUBJECT = "OCI-Subject"
+_LACKING = "MANIFEST_BLOB_UNKNOWN"
 _TRACES = ("Age", "X-Cache", "Via")
 """What caches tell of themselves: RFC 9111, section 5.1; RFC 9110, section 7.6.3; custom."""
 
@@ -157,8 +157,8 @@ def _put(client: Client, repository: Repository, document: Manifest | Index) -> 
     except RefusedError as error:
         if document.subject is not None and _is_there(client, repository, document):
             return False  # Nexus refuses what it has (GoogleContainerTools/jib#2395)
-        error.add_note("if this registry takes manifests under tags alone, push with --tags-only")
-        if document.media_type in (media.MANIFEST, media.INDEX):
+        if _LACKING not in str(error):
+            error.add_note("if this registry takes manifests under tags alone, push with --tags-only")
             error.add_note("if it knows Docker's media types alone, push with --docker-media-types")
         raise
     _confirm(client, repository, document, name=document.digest)

@@ -121,7 +121,7 @@ class Answering(Quiet):
             self._delete_manifest(registry, name, reference)
         else:
             media_type, body = found[reference]
-            digest = reference if is_digest(reference) else digest_of(body)
+            digest = reference if is_digest(reference) else registry.stands[name].get(reference) or digest_of(body)
             says = {"Docker_Content_Digest": digest} if profile.says_digest else {}
             self.answer(200, body, Content_Type=media_type, **says)
 
@@ -146,10 +146,8 @@ class Answering(Quiet):
             return
         said = json.loads(body)
         media_type = self.headers.get("Content-Type", "").partition(";")[0]
-        digest = registry.put(name, reference, media_type=media_type, data=body)
         tags = [tag for tag in parse_qs(urlsplit(self.path).query).get("tag", ()) if _TAG.fullmatch(tag)]
-        for tag in tags:
-            registry.put(name, tag, media_type=media_type, data=body)
+        digest = registry.put(name, reference, media_type=media_type, data=body, tags=tags)
         subject = (said.get("subject") or {}).get("digest")
         says = {"OCI_Subject": subject} if subject and profile.says_subject else {}
         says |= {"OCI_Tag": ", ".join(tags)} if tags else {}

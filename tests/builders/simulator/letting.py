@@ -47,12 +47,13 @@ def is_let_in(answering: Quiet, registry: Simulator, name: str, *, source: str =
         if answering.command == "DELETE"
         else ("pull", "push")
     )
-    wanted = {(name, action) for action in actions if name}
+    scopes = {name: actions, **({source: ("pull",)} if source else {})}
+    wanted = {(repository, action) for repository, actions in scopes.items() if repository for action in actions}
     granted = registry.granted.get(said.removeprefix("Bearer "))
     if granted is None or not wanted <= granted:
-        _ask_for_token(answering, registry, name, actions=actions, is_short=granted is not None)
+        _ask_for_token(answering, registry, scopes, is_short=granted is not None)
         return False
-    return not source or (source, "pull") in granted or _cannot_read(answering)
+    return True
 
 
 def issue(answering: Quiet, registry: Simulator) -> None:
@@ -81,18 +82,13 @@ def deny(answering: Quiet, challenge: str) -> None:
 
 
 def _ask_for_token(
-    answering: Quiet, registry: Simulator, name: str, *, actions: tuple[str, ...], is_short: bool
+    answering: Quiet, registry: Simulator, scopes: dict[str, tuple[str, ...]], *, is_short: bool
 ) -> None:
     profile = registry.profile
     parts = [f'realm="http://{registry.host}{profile.realm}"', f'service="{profile.service}"']
-    if name:
-        parts.append(f'scope="repository:{name}:{",".join(actions)}"')
+    named = " ".join(f"repository:{name}:{','.join(actions)}" for name, actions in scopes.items() if name)
+    if named:
+        parts.append(f'scope="{named}"')
     if is_short:
         parts.append('error="insufficient_scope"')
     deny(answering, "Bearer " + ",".join(parts))
-
-
-def _cannot_read(answering: Quiet) -> bool:
-    """Answer that a mount's source may not be read, which registries do with 401."""
-    deny(answering, 'Bearer error="insufficient_scope"')
-    return False

@@ -6,7 +6,7 @@ import collections
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -39,11 +39,13 @@ class Storage:
     Attributes:
         blobs: by repository and digest.
         manifests: by repository and tag or digest: type and bytes.
+        stands: by repository and tag: the digest under which the manifest was put.
     """
 
     def __init__(self) -> None:
         self.blobs: dict[str, dict[str, bytes]] = collections.defaultdict(dict)
         self.manifests: dict[str, dict[str, tuple[str, bytes]]] = collections.defaultdict(dict)
+        self.stands: dict[str, dict[str, str]] = collections.defaultdict(dict)
 
     def has_repository(self, name: str) -> bool:
         """Say whether anything is in a repository."""
@@ -54,10 +56,12 @@ class Storage:
         found = self.manifests.get(name, {})
         return {tag: digest_of(found[tag][1]) for tag in sorted(found) if ":" not in tag}
 
-    def put(self, name: str, reference: str, *, media_type: str, data: bytes) -> str:
-        """Keep a manifest under its digest, and a tag; return the digest."""
+    def put(self, name: str, reference: str, *, media_type: str, data: bytes, tags: Iterable[str] = ()) -> str:
+        """Keep a manifest under its digest, and under tags; return the digest."""
         digest = reference if is_digest(reference) else digest_of(data)
-        self.manifests[name][digest] = self.manifests[name][reference] = (media_type, data)
+        self.manifests[name][digest] = (media_type, data)
+        for tag in (*tags, *(() if is_digest(reference) else (reference,))):
+            self.manifests[name][tag], self.stands[name][tag] = (media_type, data), digest
         return digest
 
     def delete_manifest(self, name: str, digest: str) -> None:

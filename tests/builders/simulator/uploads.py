@@ -140,6 +140,9 @@ def _created(request: Request, name: str, digest: str) -> None:
 
 def _take(request: Request, upload: bytearray, size: int) -> bool:
     """Add to an upload what comes, also when it breaks off; say whether all came."""
+    if "Transfer-Encoding" in request.headers:
+        upload += request.body()
+        return True
     left = size
     while left:
         piece = request.rfile.read1(min(left, 1 << 16))
