@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import concurrent.futures
-import io
-from typing import BinaryIO
 
 import pytest
-from builders.pushes import MADE, OTHER, QUICK, Place, push, target
+from builders.pushes import MADE, OTHER, QUICK, Place, push, put, target
 from builders.simulator.profile import Referrers
 from builders.simulator.registry import Simulator
 
@@ -15,38 +13,12 @@ from imgforge.digest import Digest
 from imgforge.errors import FetchError, IntegrityError, UsageError
 from imgforge.oci import media
 from imgforge.oci.descriptor import Descriptor
-from imgforge.oci.manifest import Index, Manifest
+from imgforge.oci.manifest import Index
 from imgforge.registry import pull
 from imgforge.registry.client import Client
 from imgforge.registry.referrers import attach, fallback_tag, referrers
-from imgforge.registry.repository import Repository
-from imgforge.registry.upload import Target
 
-EMPTY = b"{}"
 SUBJECT = MADE.image.digest
-
-
-def artifact(text: bytes, *, kind: str = "application/vnd.test.note") -> tuple[Manifest, dict[Digest, bytes]]:
-    config = Descriptor(media.EMPTY, Digest.of(EMPTY), len(EMPTY))
-    layer = Descriptor("text/plain", Digest.of(text), len(text))
-    made = Manifest.make(
-        config,
-        (layer,),
-        annotations=(("note", text.decode()),),
-        subject=MADE.image.manifest.descriptor,
-        artifact_type=kind,
-    )
-    return made, {config.digest: EMPTY, layer.digest: text}
-
-
-def put(client: Client, repository: Repository, text: bytes, *, kind: str = "application/vnd.test.note") -> Manifest:
-    made, blobs = artifact(text, kind=kind)
-
-    def open_blob(blob: Descriptor) -> BinaryIO:
-        return io.BytesIO(blobs[blob.digest])
-
-    attach(made, target=Target(client, repository, open_blob))
-    return made
 
 
 def notes(found: tuple[Descriptor, ...]) -> list[str]:

@@ -47,13 +47,15 @@ _BUNDLES = frozenset({bundle.MEDIA_TYPE, media.EMPTY, ""})
 
 def client(settings: Settings) -> Client:
     """Return a client with this user's credentials; it opens nothing before it is asked something."""
-    return Client(
+    made = Client(
         credentials=from_files(os.environ),
         plain=frozenset(settings.plain),
         offline=settings.offline,
         reporter=settings.reporter,
         access=settings.access,
     )
+    made.is_by_tag = settings.by_tag
+    return made
 
 
 def in_registry(text: str) -> Reference:

@@ -47,7 +47,7 @@ def is_let_in(answering: Quiet, registry: Simulator, name: str, *, source: str =
         if answering.command == "DELETE"
         else ("pull", "push")
     )
-    scopes = {name: actions, **({source: ("pull",)} if source else {})}
+    scopes: dict[str, tuple[str, ...]] = {name: actions, **({source: ("pull",)} if source else {})}
     wanted = {(repository, action) for repository, actions in scopes.items() if repository for action in actions}
     granted = registry.granted.get(said.removeprefix("Bearer "))
     if granted is None or not wanted <= granted:
