@@ -19,9 +19,13 @@ from builders.simulator.registry import Simulator
 from builders.simulator.storage import digest_of
 
 import imgforge
+from imgforge.digest import Digest
+from imgforge.oci import media
+from imgforge.oci.manifest import Manifest
 from imgforge.registry.push import ImmutableTagError
 from imgforge.settings import Settings
 from imgforge.signing import opening
+from imgforge.store.layout import Layout
 
 BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 KINDS = ("spdx", "cyclonedx", "provenance", "report")
@@ -216,3 +220,52 @@ def test_tags_are_listed_page_by_page(registry: Simulator, desk: Desk) -> None:
     registry.change(page=2)
     assert imgforge.tags(f"{registry.host}/{NAME}", settings=desk.settings) == ("v0", "v1", "v2", "v3", "v4")
     assert registry.count("GET", "tags/list") >= 3
+
+
+@pytest.fixture
+def plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
+    """A registry that does what the specification says."""
+    with serving.serve(ZOT) as running:
+        _log_in(tmp_path, monkeypatch, running)
+        yield running
+
+
+def test_dockers_manifest_names_the_same_layers_and_is_signed_by_its_own_digest(plain: Simulator, desk: Desk) -> None:
+    key = str(desk.keys[0][0])
+    done = imgforge.push("one", at(plain), settings=desk.settings, key=key, docker=True)
+    assert (str(done.digest) != desk.digests["one"], done.attached) == (True, KINDS)
+    check_image(plain, NAME, "1", str(done.digest))
+    check_signed(plain, NAME, str(done.digest), desk.public())
+    media_type, data = plain.manifests[NAME]["1"]
+    digest = Digest.parse(desk.digests["one"])
+    said, built = json.loads(data), Manifest.parse(Layout(desk.settings.store).read(digest), what="one")
+    assert (media_type, said["mediaType"], said.get("annotations")) == (media.DOCKER_MANIFEST, media_type, None)
+    assert [said["config"]["mediaType"], *(one["mediaType"] for one in said["layers"])] == [
+        *(media.DOCKER_CONFIG, media.DOCKER_LAYER_GZIP)
+    ]
+    assert [said["config"]["digest"], *(one["digest"] for one in said["layers"])] == [
+        str(one.digest) for one in built.blobs
+    ]
+    assert imgforge.sbom(at(plain), keys=(desk.public(),), settings=desk.settings)["packages"]
+    assert imgforge.push("one", at(plain), settings=desk.settings, key=key, docker=True).attached == ()
+
+
+def test_a_copy_with_dockers_manifest_leaves_signatures_behind(plain: Simulator, desk: Desk) -> None:
+    desk.push("one", at(plain))
+    done = imgforge.copy(at(plain), at(plain, COPIED), settings=desk.settings, docker=True)
+    assert plain.manifests[COPIED]["1"][0] == media.DOCKER_MANIFEST
+    assert set(plain.manifests[COPIED]) == {"1", str(done.digest)}
+    again = imgforge.copy(at(plain, COPIED), at(plain, COPIED, "2"), settings=desk.settings, docker=True)
+    assert again.digest == done.digest
+
+
+def test_tags_alone_carry_all_where_digests_are_refused(plain: Simulator, desk: Desk) -> None:
+    plain.change(takes_digests=False, referrers=Referrers.REFUSED, says_subject=False)
+    settings = attrs.evolve(desk.settings, by_tag=True)
+    done = imgforge.push("one", at(plain), settings=settings, key=str(desk.keys[0][0]))
+    assert done.attached == KINDS
+    check_image(plain, NAME, "1", str(done.digest))
+    check_signed(plain, NAME, str(done.digest), desk.public())
+    check_attached(plain, NAME, str(done.digest), bundles=signed(plain))
+    assert imgforge.verify(at(plain), keys=(desk.public(),), settings=desk.settings)
+    assert plain.count("PUT", "/manifests/sha256:") == 0
