@@ -36,6 +36,16 @@ def manifest(found: Manifest, *, what: str) -> Manifest:
     return Manifest.parse(raw, what=what)
 
 
+def signatures(found: Manifest, *, what: str) -> Manifest:
+    """Return the manifest behind one of cosign's tags with Docker's types; its layers stay as they are.
+
+    cosign writes the same with ``COSIGN_DOCKER_MEDIA_TYPES``, and reads it always.
+    """
+    config = attrs.evolve(found.config, media_type=media.DOCKER_CONFIG)
+    layers = [layer.to_json() for layer in found.layers]
+    return Manifest.parse(_dump(media.DOCKER_MANIFEST, config=config.to_json(), layers=layers), what=what)
+
+
 def index(parts: Iterable[Descriptor], *, what: str) -> Index:
     """Return Docker's list of manifests.
 

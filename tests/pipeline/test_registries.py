@@ -20,6 +20,7 @@ from builders.simulator.storage import digest_of
 
 import imgforge
 from imgforge.digest import Digest
+from imgforge.fetch.request import RefusedError
 from imgforge.oci import media
 from imgforge.oci.manifest import Manifest
 from imgforge.registry.push import ImmutableTagError
@@ -248,6 +249,20 @@ def test_dockers_manifest_names_the_same_layers_and_is_signed_by_its_own_digest(
     ]
     assert imgforge.sbom(at(plain), keys=(desk.public(),), settings=desk.settings)["packages"]
     assert imgforge.push("one", at(plain), settings=desk.settings, key=key, docker=True).attached == ()
+
+
+def test_a_registry_that_knows_docker_alone_holds_signatures_and_statements(plain: Simulator, desk: Desk) -> None:
+    plain.change(takes_oci=False, referrers=Referrers.REFUSED, says_subject=False)
+    with pytest.raises(RefusedError, match="HTTP 400, MANIFEST_INVALID") as caught:
+        imgforge.push("one", at(plain), settings=desk.settings)
+    assert any("--docker-media-types" in note for note in caught.value.__notes__)
+    key = str(desk.keys[0][0])
+    done = imgforge.push("one", at(plain), settings=desk.settings, key=key, docker=True)
+    check_image(plain, NAME, "1", str(done.digest))
+    check_signed(plain, NAME, str(done.digest), desk.public())
+    check_attached(plain, NAME, str(done.digest), bundles=0)
+    assert imgforge.verify(at(plain), keys=(desk.public(),), settings=desk.settings)
+    assert imgforge.provenance(at(plain), keys=(desk.public(),), settings=desk.settings)
 
 
 def test_a_copy_with_dockers_manifest_leaves_signatures_behind(plain: Simulator, desk: Desk) -> None:

@@ -11,7 +11,7 @@ from imgforge.digest import Digest
 from imgforge.errors import IntegrityError, UsageError
 from imgforge.fetch import parallel
 from imgforge.fetch.request import NotFoundError, RefusedError
-from imgforge.oci import media
+from imgforge.oci import docker, media
 from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.manifest import Index, Manifest
 from imgforge.oci.reference import DOCKER, DOCKER_ARCHIVE, OCI, OCI_ARCHIVE, Reference
@@ -19,7 +19,7 @@ from imgforge.registry import pull, referrers
 from imgforge.registry.answer import DeniedError
 from imgforge.registry.client import Client
 from imgforge.registry.credentials import from_files
-from imgforge.registry.push import Pushed, push
+from imgforge.registry.push import ImmutableTagError, Pushed, push
 from imgforge.registry.repository import Repository
 from imgforge.registry.upload import Target
 from imgforge.settings import Settings
@@ -40,6 +40,9 @@ _MOST = 256
 
 _FORMATS = 2
 """Ways in which a signature is kept: behind a tag, and as a bundle."""
+
+_DOCKER = frozenset({media.DOCKER_MANIFEST, media.DOCKER_LIST})
+"""Of images in registries that may know nothing else."""
 
 _BUNDLES = frozenset({bundle.MEDIA_TYPE, media.EMPTY, ""})
 """What lists give as the type of a bundle: see `bundle.is_one`."""
@@ -293,7 +296,15 @@ class Beside:
         target = Target(self._client, self.repository, open_blob)
         if attachment.manifest.subject is not None:
             return referrers.attach(attachment.manifest, target=target, absent=self._absent)
-        return push(attachment.manifest, target=target, tag=attachment.tag)
+        try:
+            return push(attachment.manifest, target=target, tag=attachment.tag)
+        except (DeniedError, ImmutableTagError):
+            raise
+        except RefusedError:
+            if self.subject.media_type not in _DOCKER:
+                raise
+            manifest = docker.signatures(attachment.manifest, what=attachment.tag)
+            return push(manifest, target=target, tag=attachment.tag)
 
     def _stream(self, blob: Descriptor) -> BinaryIO:
         return pull.open_blob(self._client, self.repository, blob=blob)

@@ -18,6 +18,7 @@ _PATH = re.compile(r"/v2/(?P<name>.+?)/(?P<kind>blobs/uploads|blobs|manifests|ta
 _NAME = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _RANGE = re.compile(r"bytes=([0-9]+)-([0-9]*)")
+_OCI = "application/vnd.oci."
 _PAGE = b"<!DOCTYPE html><title>Welcome</title>"
 
 Query = dict[str, str]
@@ -167,6 +168,7 @@ class Answering(Quiet):
             (is_digest(reference) and not profile.takes_digests, 400, "MANIFEST_INVALID"),
             (is_digest(reference) and not is_of(body, reference), 400, "DIGEST_INVALID"),
             (not is_digest(reference) and not _TAG.fullmatch(reference), 400, "TAG_INVALID"),
+            (not profile.takes_oci and _OCI in self.headers.get("Content-Type", ""), 400, "MANIFEST_INVALID"),
             (not profile.takes_artifacts and is_artifact(said), 405, "UNSUPPORTED"),
             (profile.checks_parts and registry.missing(name, said), 400, "MANIFEST_BLOB_UNKNOWN"),
             (is_there and is_kept, profile.immutable, profile.immutable_code),

@@ -60,6 +60,7 @@ class Profile:
         says_subject: whether a manifest with a subject is answered with ``OCI-Subject``.
         reads_dash: whether a tag ``sha256-HEX`` that is not there stands for the manifest ``sha256:HEX``.
         takes_artifacts: whether manifests may have configs that are no image's.
+        takes_oci: whether manifests may have OCI's media types; else Docker's alone.
 
         absent_blob: status for a blob that is not there.
         head: whether HEAD is answered; else 405.
@@ -106,6 +107,7 @@ class Profile:
     says_subject: bool = True
     reads_dash: bool = False
     takes_artifacts: bool = True
+    takes_oci: bool = True
 
     absent_blob: int = 404
     head: bool = True
