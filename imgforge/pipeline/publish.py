@@ -205,7 +205,7 @@ def sign(reference: str, *, key: str, settings: Settings) -> Published:
     """
     signer = opening.open_key(key)
     with _beside(reference, settings) as beside:
-        beside.sign(signer, created=settings.now)
+        beside.vouch(signer, created=settings.now, statements={})
         return Published(reference, beside.digest, signed=True)
 
 

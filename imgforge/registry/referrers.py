@@ -95,30 +95,44 @@ def present(client: Client, repository: Repository, digests: Iterable[Digest]) -
     return frozenset(digest for digest, is_there in parallel.each(look, digests, jobs=client.jobs) if is_there)
 
 
-def attach(manifest: Manifest, *, target: Target, absent: frozenset[Digest] = frozenset()) -> Pushed:
-    """Put a manifest that refers to another, and have it listed there.
+def attach(
+    manifests: tuple[Manifest, ...], *, target: Target, absent: frozenset[Digest] = frozenset()
+) -> tuple[Pushed, ...]:
+    """Put manifests that refer to another, and have them listed there: at once, since a tag may be immutable.
 
     Args:
-        manifest: with a subject.
-        target: the subject's repository, and who opens the manifest's blobs.
+        manifests: all with the same subject.
+        target: the subject's repository, and who opens the manifests' blobs.
         absent: manifests that are gone from there, which are not listed any more.
 
     Raises:
-        UsageError: it refers to nothing.
-        UnlistedError: it is there, and cannot be listed.
+        UsageError: one refers to nothing, or to something else than the others.
+        UnlistedError: they are there, and cannot be listed.
         ReadBackError, FetchError, IntegrityError: as `imgforge.registry.push.push`.
     """
-    if manifest.subject is None:
-        raise UsageError(f"manifest {manifest.digest}: expected one that refers to another")
-    client, repository, subject = target.client, target.repository, manifest.subject.digest
-    own = own_tag(subject, manifest.digest)
-    pushed = push.push(manifest, target=target, tag=own if client.is_by_tag else "")
-    if pushed.is_subject_known and _is_served(client, repository, subject):
-        return pushed
-    if not client.is_by_tag:
-        push.move(client, repository, document=manifest, tag=own)
-    _list(client, repository, manifest, subject=subject, absent=absent - {manifest.digest})
-    return pushed
+    client, repository, subject = target.client, target.repository, _subject(manifests)
+    pushed: list[Pushed] = []
+    unlisted: list[Manifest] = []
+    for manifest in manifests:
+        own = own_tag(subject, manifest.digest)
+        pushed.append(push.push(manifest, target=target, tag=own if client.is_by_tag else ""))
+        if pushed[-1].is_subject_known and _is_served(client, repository, subject):
+            continue
+        if not client.is_by_tag:
+            push.move(client, repository, document=manifest, tag=own)
+        unlisted.append(manifest)
+    if unlisted:
+        _list(client, repository, tuple(unlisted), subject=subject, absent=absent)
+    return tuple(pushed)
+
+
+def _subject(manifests: tuple[Manifest, ...]) -> Digest:
+    """Return what manifests refer to."""
+    for manifest in manifests:
+        if manifest.subject is None or manifest.subject.digest != (manifests[0].subject or manifest.subject).digest:
+            raise UsageError(f"manifest {manifest.digest}: expected one that refers to another, the same as all")
+    (subject,) = {manifest.subject.digest for manifest in manifests if manifest.subject}
+    return subject
 
 
 def own_tag(subject: Digest, digest: Digest) -> str:
@@ -220,30 +234,40 @@ def _from_tag(client: Client, repository: Repository, digest: Digest) -> Index |
 
 
 def _list(
-    client: Client, repository: Repository, manifest: Manifest, *, subject: Digest, absent: frozenset[Digest]
+    client: Client,
+    repository: Repository,
+    manifests: tuple[Manifest, ...],
+    *,
+    subject: Digest,
+    absent: frozenset[Digest],
 ) -> None:
-    """Add a manifest to the list under the tag, and see that it is there after."""
-    entry = Descriptor(
+    """Add manifests to the list under the tag, and see that they are there after."""
+    entries = {manifest.digest: _entry(manifest) for manifest in manifests}
+    with _WRITING:
+        for _ in range(_ROUNDS):
+            index = _from_tag(client, repository, subject)
+            listed = index.manifests if index else ()
+            kept = tuple(one for one in listed if one.digest not in absent or one.digest in entries)
+            there = {one.digest for one in kept}
+            new = tuple(entry for digest, entry in entries.items() if digest not in there)
+            if not new and kept == listed:
+                return
+            added = Index.make((*kept, *new), annotations=index.annotations if index else ())
+            if len(added.raw) > document.CAP:
+                raise UsageError(f"{repository}@{subject}: its list of referrers is full")
+            _write(client, repository, added, subject=subject)
+    raise FetchError(f"{repository}@{subject}: somebody else keeps rewriting its list of referrers")
+
+
+def _entry(manifest: Manifest) -> Descriptor:
+    """Return what lists a manifest: "Pushing Manifests with Subject"."""
+    return Descriptor(
         manifest.media_type,
         manifest.digest,
         len(manifest.raw),
         annotations=manifest.annotations,
         artifact_type=manifest.artifact_type or manifest.config.media_type,
     )
-    with _WRITING:
-        for _ in range(_ROUNDS):
-            index = _from_tag(client, repository, subject)
-            listed = index.manifests if index else ()
-            kept = tuple(one for one in listed if one.digest not in absent)
-            is_listed = any(one.digest == entry.digest for one in kept)
-            if is_listed and kept == listed:
-                return
-            entries = kept if is_listed else (*kept, entry)
-            added = Index.make(entries, annotations=index.annotations if index else ())
-            if len(added.raw) > document.CAP:
-                raise UsageError(f"{repository}@{subject}: its list of referrers is full")
-            _write(client, repository, added, subject=subject)
-    raise FetchError(f"{repository}@{subject}: somebody else keeps rewriting its list of referrers")
 
 
 def _write(client: Client, repository: Repository, added: Index, *, subject: Digest) -> None:

@@ -108,7 +108,7 @@ def put(client: Client, repository: Repository, text: bytes, *, kind: str = "app
     def open_blob(blob: Descriptor) -> BinaryIO:
         return io.BytesIO(blobs[blob.digest])
 
-    attach(made, target=Target(client, repository, open_blob))
+    attach((made,), target=Target(client, repository, open_blob))
     return made
 
 

@@ -174,7 +174,7 @@ def test_what_others_attached_is_copied_byte_for_byte(signed: Signed, hosts: tup
         other = Manifest.make(layer, (layer,), subject=subject, artifact_type="application/vnd.example.sbom")
         sbom = Manifest.make(layer, (layer,))
         where = Target(client, source, lambda _blob: io.BytesIO(data))
-        referrers.attach(other, target=where)
+        referrers.attach((other,), target=where)
         push(sbom, target=where, tag=cosign_tag.tag(digest, "sbom"))
         signed.copy()
         listed = {one.digest for one in referrers.referrers(client, target, digest=digest)}

@@ -185,6 +185,10 @@ def test_another_image_takes_the_tag_or_is_told_why_not(registry: Simulator, des
 
 def test_a_second_signer_joins_the_first(registry: Simulator, desk: Desk) -> None:
     done = desk.push("one", at(registry))
+    if not registry.moves("sha256-x") and registry.profile.referrers is not Referrers.LISTED:
+        with pytest.raises(ImmutableTagError, match=r"sha256-[0-9a-f]{64}\.sig: .*, and is not moved to"):
+            imgforge.sign(at(registry), key=str(desk.keys[1][0]), settings=desk.settings)
+        return
     imgforge.sign(at(registry), key=str(desk.keys[1][0]), settings=desk.settings)
     for number in (0, 1):
         found = imgforge.verify(at(registry), keys=(desk.public(number),), settings=desk.settings)

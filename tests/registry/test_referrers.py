@@ -102,7 +102,7 @@ def test_a_list_that_somebody_keeps_rewriting_is_given_up(conforming_registry: S
 
 def test_what_refers_to_nothing_is_not_attached(client: Client, open_registry: Place, name: str) -> None:
     with pytest.raises(UsageError, match="expected one that refers to another"):
-        attach(MADE.image.manifest, target=target(client, open_registry.at(name)))
+        attach((MADE.image.manifest,), target=target(client, open_registry.at(name)))
 
 
 def test_a_long_digest_fits_into_a_tag() -> None:

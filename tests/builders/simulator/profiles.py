@@ -180,7 +180,6 @@ ARTIFACTORY = Profile(
     # GoogleContainerTools/kaniko#1095, replicatedhq/kots#5940: existing tags can be blocked, with 403 MANIFEST_INVALID.
     immutable=403,
     immutable_code="MANIFEST_INVALID",
-    movable=r"sha256-.*",
     upload_is_absolute=True,
     mounts=Mounts.NEVER,
     link_is_absolute=True,
@@ -198,7 +197,7 @@ NEXUS = Profile(
     immutable=400,
     immutable_code="BLOB_UPLOAD_INVALID",
     keeps_manifests=True,
-    movable=r"latest|sha256-.*",
+    movable=r"latest",
     mounts=Mounts.REFUSED,
     deletes=_NOT_BLOBS,
 )
