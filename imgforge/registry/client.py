@@ -267,7 +267,7 @@ class Client:
             raise self._auth.explain(error, call.repository) from None
 
     def is_own(self, url: Url, repository: Repository) -> bool:
-        """Say whether a URL is of the registry itself, and not of a host that it sends us to."""
+        """Return whether a URL is of the registry itself, and not of a host that it sends us to."""
         return url.origin == Url.parse(self._connections.base(repository.server)).origin
 
     def _url(self, call: Call) -> Url:

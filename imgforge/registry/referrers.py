@@ -141,7 +141,7 @@ def own_tag(subject: Digest, digest: Digest) -> str:
 
 
 def _is_served(client: Client, repository: Repository, digest: Digest) -> bool:
-    """Say whether a repository has the API, as it was found last; ask if it was not.
+    """Return whether a repository has the API, as it was found last; ask if it was not.
 
     The header ``OCI-Subject`` alone does not tell: ECR and Docker Hub sent it before they had the API
     (sigstore/sigstore-js#1183, docker/hub-feedback#2372).

@@ -75,7 +75,7 @@ class Seen:
             self._listing[repository] = is_there
 
     def is_listing(self, repository: Repository) -> bool | None:
-        """Say whether a repository has the referrers API; None when it was not asked."""
+        """Return whether a repository has the referrers API; None when it was not asked."""
         with self._lock:
             return self._listing.get(repository)
 

@@ -148,7 +148,7 @@ class _Upload:
         return Way.SENT
 
     def _is_there(self) -> bool:
-        """Say whether the repository has the blob; where that is refused, sending it will tell what is wrong."""
+        """Return whether the repository has the blob; where that is refused, sending it will tell what is wrong."""
         for method in ("HEAD", "GET"):
             call = self._call(method, f"blobs/{self._blob.digest}", headers=FRESH)
             try:

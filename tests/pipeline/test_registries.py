@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 import pytest
 from builders import cosign as cosigns
+from builders import images
 from builders.registries import PASSWORD, USER
 from builders.simulator import serving
 from builders.simulator.profile import Referrers
@@ -23,6 +24,7 @@ from imgforge.digest import Digest
 from imgforge.fetch.request import RefusedError
 from imgforge.oci import media
 from imgforge.oci.manifest import Manifest
+from imgforge.oci.platform import Platform
 from imgforge.registry.push import ImmutableTagError
 from imgforge.settings import Settings
 from imgforge.signing import opening
@@ -288,3 +290,21 @@ def test_tags_alone_carry_all_where_digests_are_refused(plain: Simulator, desk: 
     check_attached(plain, NAME, str(done.digest), bundles=signed(plain))
     assert imgforge.verify(at(plain), keys=(desk.public(),), settings=desk.settings)
     assert plain.count("PUT", "/manifests/sha256:") == 0
+
+
+def test_an_index_gets_dockers_list_with_dockers_manifests(plain: Simulator, desk: Desk, tmp_path: Path) -> None:
+    settings = attrs.evolve(desk.settings, store=tmp_path / "store")
+    layout = Layout(settings.store)
+    layout.create()
+    for name in ("amd64", "arm64"):
+        made = images.build_image({f"etc/{name}": name.encode()}, platform=Platform("linux", name))
+        images.put(made, layout, name)
+    imgforge.index("both", ("amd64", "arm64"), settings=settings)
+    done = imgforge.copy("both", at(plain), settings=settings, docker=True)
+    media_type, data = plain.manifests[NAME]["1"]
+    assert (media_type, digest_of(data)) == (media.DOCKER_LIST, str(done.digest))
+    parts = json.loads(data)["manifests"]
+    assert [one["platform"]["architecture"] for one in parts] == ["amd64", "arm64"]
+    for part in parts:
+        assert part["mediaType"] == plain.manifests[NAME][part["digest"]][0] == media.DOCKER_MANIFEST
+        check_image(plain, NAME, part["digest"], part["digest"])

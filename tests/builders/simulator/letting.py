@@ -20,7 +20,7 @@ _READING = ("GET", "HEAD")
 
 
 def is_let_in(answering: Quiet, registry: Simulator, name: str, *, source: str = "") -> bool:
-    """Say whether a request may be served; answer it if not.
+    """Return whether a request may be served; answer it if not.
 
     Args:
         answering: the request.

@@ -81,11 +81,11 @@ class Simulator(Storage):
         return (found["name"], found["session"]) if found else None
 
     def has_repository(self, name: str) -> bool:
-        """Say whether a repository was made, or holds anything."""
+        """Return whether a repository was made, or holds anything."""
         return name in self.repositories or super().has_repository(name)
 
     def moves(self, tag: str) -> bool:
-        """Say whether a tag that is there may stand for something else."""
+        """Return whether a tag that is there may stand for something else."""
         movable = self.profile.movable
         return not self.profile.immutable or (bool(movable.pattern) and movable.fullmatch(tag) is not None)
 

@@ -19,7 +19,7 @@ _DIGEST = re.compile(r"(sha256):([0-9a-f]{64})|(sha512):([0-9a-f]{128})")
 
 
 def is_digest(text: str) -> bool:
-    """Say whether a text is a digest."""
+    """Return whether a text is a digest."""
     return _DIGEST.fullmatch(text) is not None
 
 
@@ -29,7 +29,7 @@ def digest_of(data: bytes, algorithm: str = "sha256") -> str:
 
 
 def is_of(data: bytes, digest: str) -> bool:
-    """Say whether bytes have a digest."""
+    """Return whether bytes have a digest."""
     return is_digest(digest) and digest_of(data, digest.partition(":")[0]) == digest
 
 
@@ -48,7 +48,7 @@ class Storage:
         self.stands: dict[str, dict[str, str]] = collections.defaultdict(dict)
 
     def has_repository(self, name: str) -> bool:
-        """Say whether anything is in a repository."""
+        """Return whether anything is in a repository."""
         return bool(self.blobs.get(name) or self.manifests.get(name))
 
     def tags(self, name: str) -> dict[str, str]:
@@ -84,7 +84,7 @@ class Storage:
         return absent[0] if absent else None
 
     def is_referenced(self, name: str, digest: str) -> bool:
-        """Say whether a manifest of a repository names a blob."""
+        """Return whether a manifest of a repository names a blob."""
         return any(digest.encode() in data for _, data in self.manifests.get(name, {}).values())
 
     def referrers(self, name: str, digest: str) -> Iterator[dict[str, Any]]:
@@ -100,5 +100,5 @@ class Storage:
 
 
 def is_artifact(said: dict[str, Any]) -> bool:
-    """Say whether a manifest is of something else than an image."""
+    """Return whether a manifest is of something else than an image."""
     return "manifests" not in said and said.get("config", {}).get("mediaType") not in _CONFIGS

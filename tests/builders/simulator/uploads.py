@@ -139,7 +139,7 @@ def _created(request: Request, name: str, digest: str) -> None:
 
 
 def _take(request: Request, upload: bytearray, size: int) -> bool:
-    """Add to an upload what comes, also when it breaks off; say whether all came."""
+    """Add to an upload what comes, also when it breaks off; return whether all came."""
     if "Transfer-Encoding" in request.headers:
         upload += request.body()
         return True
