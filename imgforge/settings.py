@@ -90,6 +90,7 @@ class Settings:
         plain: registries, as HOST[:PORT], to access without TLS; those on this machine may always be.
         policy: the policy file; by default that of ``$IMGFORGE_POLICY`` or of the machine.
         offline: never open a connection; data that is not cached is unavailable.
+        by_tag: push manifests by tag only, for registries that refuse pushes by digest.
         jobs: number of worker threads; by default the number of CPUs available to this process.
         sandbox: the sandbox mode; None for the best that works, which is never ``chroot``.
         limits: resource limits of commands and images (docs/sandbox.md).
@@ -106,6 +107,7 @@ class Settings:
     plain: tuple[str, ...] = ()
     policy: Path | None = None
     offline: bool = False
+    by_tag: bool = False
     jobs: int = attrs.field(factory=_processors, validator=_is_positive)
     sandbox: str | None = None
     limits: Limits = attrs.field(factory=Limits)

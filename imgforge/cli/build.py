@@ -39,6 +39,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help="write the image here, too: oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE; repeatable",
     )
     parser.add_argument("--push", metavar="REFERENCE", help="push the image here: docker://HOST/REPOSITORY:TAG")
+    options.by_tag(parser)
     options.signer(parser)
     options.policy(parser)
     options.places(parser)

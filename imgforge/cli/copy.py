@@ -29,6 +29,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
     options.places(parser)
     options.policy(parser)
     options.registry(parser)
+    options.by_tag(parser)
+    options.docker(parser)
 
 
 def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
@@ -40,6 +42,7 @@ def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
         settings=settings,
         platform=arguments.platform,
         attach=not arguments.no_evidence,
+        docker=arguments.docker_media_types,
     )
     summary.show(f"{done.reference}: copied", moved=_moved(arguments))
     rendering.say(f"{done.reference}@{done.digest}")

@@ -29,6 +29,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     options.policy(parser)
     options.places(parser)
     options.registry(parser)
+    options.by_tag(parser)
 
 
 def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:

@@ -182,6 +182,24 @@ def registry(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def by_tag(parser: argparse.ArgumentParser) -> None:
+    """Add how manifests are put into registries."""
+    parser.add_argument(
+        "--tags-only",
+        action="store_true",
+        help="put manifests under tags alone, for a registry that refuses them under their digests",
+    )
+
+
+def docker(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of Docker's media types."""
+    parser.add_argument(
+        "--docker-media-types",
+        action="store_true",
+        help="with Docker's manifest, for what knows no OCI one: the same layers, another digest",
+    )
+
+
 def platform(parser: argparse.ArgumentParser) -> None:
     """Add the choice of an image of several."""
     parser.add_argument("--platform", default="", metavar="OS/ARCH", help="which image of an index: linux/amd64")
@@ -246,6 +264,7 @@ def settings(arguments: argparse.Namespace, reporter: imgforge.Reporter) -> imgf
         snapshots=tuple(given.get("snapshot", ())),
         plain=tuple(given.get("plain_http", ())),
         offline=given.get("offline", False),
+        by_tag=given.get("tags_only", False),
         reporter=reporter,
         **chosen,
     )

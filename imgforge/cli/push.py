@@ -28,13 +28,22 @@ def declare(parser: argparse.ArgumentParser) -> None:
     options.places(parser)
     options.policy(parser)
     options.registry(parser)
+    options.by_tag(parser)
+    options.docker(parser)
 
 
 def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:
     """Push, and print where the image is."""
     summary = Summary(settings.reporter)
     attach = not arguments.no_evidence
-    done = imgforge.push(arguments.image, arguments.reference, settings=settings, key=arguments.key, attach=attach)
+    done = imgforge.push(
+        arguments.image,
+        arguments.reference,
+        settings=settings,
+        key=arguments.key,
+        attach=attach,
+        docker=arguments.docker_media_types,
+    )
     summary.show(f"{done.reference}: pushed", moved="push sent")
     rendering.say(f"{done.reference}@{done.digest}")
     return 0

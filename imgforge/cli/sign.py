@@ -21,6 +21,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("reference", metavar="REFERENCE", help="docker://HOST/REPOSITORY:TAG or …@DIGEST")
     options.signer(parser, required=True)
     options.registry(parser)
+    options.by_tag(parser)
 
 
 def perform(arguments: argparse.Namespace, settings: imgforge.Settings) -> int:

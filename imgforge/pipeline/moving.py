@@ -11,6 +11,8 @@ import itertools
 from collections.abc import Iterable
 from typing import Self
 
+import attrs
+
 from imgforge import late
 from imgforge.digest import Digest
 from imgforge.oci.host import is_loopback
@@ -31,6 +33,8 @@ from imgforge.store.layout import Layout
 from imgforge.transport import table
 from imgforge.transport.place import Opened
 
+docker = late.module("imgforge.oci.docker")
+evidence = late.module("imgforge.pipeline.attest.evidence")
 gate = late.module("imgforge.pipeline.policy.gate")
 
 
@@ -41,12 +45,14 @@ class Carrier:
         settings: the store, the policy, and how registries are reached.
         key: the URI of the key that signs in registries; empty for none.
         is_telling: whether what is known of images is signed, too.
+        is_docker: whether images get Docker's manifest where they go.
     """
 
-    def __init__(self, settings: Settings, *, key: str = "", is_telling: bool = True) -> None:
+    def __init__(self, settings: Settings, *, key: str = "", is_telling: bool = True, is_docker: bool = False) -> None:
         self._settings = settings
         self._key = key
         self._is_telling = is_telling
+        self._is_docker = is_docker
         self._cache = Cache(settings.cache)
         self._witness: Witness | None = None
         self._resources = contextlib.ExitStack()
@@ -88,7 +94,9 @@ class Carrier:
         """
         is_accompanied = is_accompanied and source.transport == target.transport == DOCKER
         moved = self._moved(source, target, platform=platform, is_whole=is_whole)
-        if is_accompanied:
+        if is_accompanied and self._is_docker:
+            self._settings.reporter.warned(f"{target}: signatures are of the other digest, and stay behind")
+        elif is_accompanied:
             copied = Attachments(self._client, source=Repository.of(source), target=Repository.of(target))
             count = sum(copied.copy(digest) for digest in moved)
             self._settings.reporter.noted(f"{target}: {count} signatures and statements copied")
@@ -100,10 +108,10 @@ class Carrier:
         if joined is not None:
             return self._write(joined, target)
         with table.read(source, table=self._joiner.table, platform=wanted) as opened:
-            self._let_out((Part(source, opened),), target)
-            table.write(opened.image, opened.open, reference=target, table=self._joiner.table)
-            whereabouts.remember(opened.image.manifest, target, cache=self._cache)
-            return (opened.image.digest,)
+            (part,) = self._let_out((Part(source, opened),), target)
+            table.write(part.opened.image, part.opened.open, reference=target, table=self._joiner.table)
+            whereabouts.remember(part.manifest, target, cache=self._cache)
+            return (part.manifest.digest,)
 
     def join(self, images: Iterable[Reference], target: Reference) -> tuple[Digest, ...]:
         """Join images to an index and put it somewhere; return the digests of the index and of its images.
@@ -127,17 +135,31 @@ class Carrier:
         return tuple(dict.fromkeys(itertools.chain.from_iterable(kinds)))
 
     def _write(self, joined: Joined, target: Reference) -> tuple[Digest, ...]:
-        self._let_out(joined.parts, target)
+        joined = self._dressed(joined, self._let_out(joined.parts, target))
         self._joiner.write(joined, target)
         for part in joined.parts:
             whereabouts.remember(part.manifest, target, cache=self._cache)
         return (joined.index.digest, *(part.manifest.digest for part in joined.parts))
 
-    def _let_out(self, parts: tuple[Part, ...], target: Reference) -> None:
-        """Ask everything that may be refused, before anything moves."""
+    def _dressed(self, joined: Joined, parts: tuple[Part, ...]) -> Joined:
+        """Return an index of images as they go out."""
+        if parts == joined.parts:
+            return joined
+        return Joined(docker.index((part.opened.image.descriptor for part in parts), what="new list"), parts)
+
+    def _as_docker(self, part: Part) -> Part:
+        """Return an image with Docker's manifest; what is known of the image is known of that, too."""
+        image = part.opened.image
+        dressed = attrs.evolve(image, manifest=docker.manifest(image.manifest, what=str(part.source)))
+        evidence.share(image.digest, dressed.digest, cache=self._cache)
+        return attrs.evolve(part, opened=attrs.evolve(part.opened, image=dressed))
+
+    def _let_out(self, parts: tuple[Part, ...], target: Reference) -> tuple[Part, ...]:
+        """Ask everything that may be refused, before anything moves; return the images as they go out."""
+        leaving = tuple(map(self._as_docker, parts)) if self._is_docker else parts
         if self._witness is not None:
             self._witness.prepare(
-                target, (Base.of(part.opened, part.source, limits=self._settings.limits) for part in parts)
+                target, (Base.of(part.opened, part.source, limits=self._settings.limits) for part in leaving)
             )
         for part in parts:
             let_out(
@@ -149,6 +171,7 @@ class Carrier:
                 witness=self._witness,
             )
             whereabouts.recall(part.manifest, target, client=self._client, cache=self._cache)
+        return leaving
 
 
 def let_out(

@@ -63,7 +63,9 @@ class Vouched:
     annotations: tuple[tuple[str, str], ...] = ()
 
 
-def copy(source: str, target: str, *, settings: Settings, platform: str = "", attach: bool = True) -> Published:
+def copy(
+    source: str, target: str, *, settings: Settings, platform: str = "", attach: bool = True, docker: bool = False
+) -> Published:
     """Copy an image from one place to another; nothing that is there already is moved.
 
     From one registry to another its signatures and what else is attached to it go with it, as with `cosign copy`.
@@ -74,13 +76,14 @@ def copy(source: str, target: str, *, settings: Settings, platform: str = "", at
         settings: the store, and how registries are reached.
         platform: which image of an index; all of them unless given.
         attach: whether what is attached to the image is copied, too.
+        docker: copy it with Docker's manifest: the same layers, another digest, to which nothing is attached.
 
     Raises:
         RefusedError: the policy does not let the image go there.
         ImgforgeError: what else stood in the way, by class.
     """
     places = Reference.parse(source), Reference.parse(target)
-    with moving.Carrier(settings) as carrier:
+    with moving.Carrier(settings, is_docker=docker) as carrier:
         return Published(target, carrier.copy(*places, platform=platform, is_accompanied=attach)[0])
 
 
@@ -105,7 +108,9 @@ def index(target: str, images: tuple[str, ...], *, settings: Settings, key: str 
         return Published(target, moved[0], bool(key), carrier.vouch(where, moved))
 
 
-def push(image: str, reference: str, *, settings: Settings, key: str = "", attach: bool = True) -> Published:
+def push(
+    image: str, reference: str, *, settings: Settings, key: str = "", attach: bool = True, docker: bool = False
+) -> Published:
     """Push an image of the store to a registry, its tag last; with a key, sign it and what is known of it there.
 
     Args:
@@ -114,13 +119,14 @@ def push(image: str, reference: str, *, settings: Settings, key: str = "", attac
         settings: the store, and how registries are reached.
         key: the URI of the key that signs; empty for none.
         attach: whether SBOMs, provenance and report are signed too, if the image was built with this cache.
+        docker: push it with Docker's manifest: the same layers, another digest, which is signed.
 
     Raises:
         RefusedError: the policy does not let the image go there.
         ImgforgeError: what else stood in the way, by class.
     """
     target = registries.in_registry(reference)
-    with moving.Carrier(settings, key=key, is_telling=attach) as carrier:
+    with moving.Carrier(settings, key=key, is_telling=attach, is_docker=docker) as carrier:
         moved = carrier.copy(Reference.parse(image), target)
         return Published(str(target), moved[0], bool(key), carrier.vouch(target, moved))
 
@@ -199,7 +205,7 @@ def sign(reference: str, *, key: str, settings: Settings) -> Published:
     """
     signer = opening.open_key(key)
     with _beside(reference, settings) as beside:
-        beside.sign(signer, created=settings.now)
+        beside.vouch(signer, created=settings.now, statements={})
         return Published(reference, beside.digest, signed=True)
 
 

@@ -20,12 +20,13 @@ from imgforge.fetch.response import retry_after
 from imgforge.fetch.url import Url
 
 _AGAIN = frozenset({408, 421, 425, 429})
+_UNSUPPORTED = 501
 _CODES = frozenset(
     (
         *("BLOB_UNKNOWN", "BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN", "DIGEST_INVALID", "MANIFEST_BLOB_UNKNOWN"),
         *("MANIFEST_INVALID", "MANIFEST_UNKNOWN", "MANIFEST_UNVERIFIED", "NAME_INVALID", "NAME_UNKNOWN"),
         *("SIZE_INVALID", "UNAUTHORIZED", "DENIED", "UNSUPPORTED", "TOOMANYREQUESTS"),
-        *("TAG_INVALID", "RANGE_INVALID", "UNAVAILABLE"),
+        *("TAG_INVALID", "RANGE_INVALID", "UNAVAILABLE", "PRECONDITION"),
     )
 )
 _NEXT = re.compile(r'<([^<>]{1,8192})>(?:\s*;\s*[a-z]+=(?:"[^"]*"|[^\s;,"]+))*\s*;\s*rel="?next"?')
@@ -87,7 +88,7 @@ def refusal(status: int, headers: Mapping[str, str], data: bytes, *, what: str) 
         what: what was asked for, for people.
     """
     said = ", ".join((f"HTTP {status}", *codes(data)))
-    if status in _AGAIN or status >= 500:
+    if status in _AGAIN or (status >= 500 and status != _UNSUPPORTED):
         return PassingError(said, wait=retry_after(headers.get("Retry-After", "")))
     if status in {401, 403}:
         return DeniedError(f"{what}: denied ({said})")

@@ -35,6 +35,9 @@ _REFUSALS = 3
 """Times that a request is sent again because the registry did not like who asked."""
 
 _ERROR_CAP = 64 * 1024
+ANY = frozenset(range(200, 600))
+"""Statuses for a caller that judges them itself."""
+
 FRESH = (("Cache-Control", "no-cache"), ("Pragma", "no-cache"))
 """Have caches on the way ask the registry: RFC 9111, sections 5.2.1.4 and 5.4."""
 
@@ -116,7 +119,9 @@ class Client:
         jobs: transfers at once.
         patience: how long to try.
         reporter: hears of each transfer.
-        seen: where blobs were met.
+        seen: where blobs were met, and what registries were found to do.
+        is_by_tag: put manifests under tags alone, for registries that refuse them under their digests; set it before
+            the first push.
     """
 
     def __init__(
@@ -147,6 +152,7 @@ class Client:
         self.patience = patience or Patience()
         self.reporter = reporter or Reporter()
         self.seen = Seen()
+        self.is_by_tag = False
         self._offline = offline
         trust = authority or authorities(directories=directories(os.environ), environment=os.environ)
         self._connections = Connections(plain=plain, authority=trust, jobs=jobs, patience=self.patience, access=access)
@@ -232,7 +238,7 @@ class Client:
             if response.status != 401:
                 return response
             error = self._refusal(call, response)
-            if response.url.origin != self._origin(call.repository):
+            if not self.is_own(response.url, call.repository):
                 break  # storage and upload hosts do not choose the server that gets our password
             refused, headers = authorization, response.headers
             if not self._auth.is_worth_another_try(call.repository, call.scopes, refused=refused, headers=headers):
@@ -253,15 +259,16 @@ class Client:
 
     def _header(self, call: Call, url: Url) -> str:
         """Return what to say of who asks; nothing to a host that is not the registry (uploads may go elsewhere)."""
-        if url.origin != self._origin(call.repository):
+        if not self.is_own(url, call.repository):
             return ""
         try:
             return self._auth.header(call.repository, call.scopes)
         except DeniedError as error:
             raise self._auth.explain(error, call.repository) from None
 
-    def _origin(self, repository: Repository) -> tuple[str, str, int]:
-        return Url.parse(self._connections.base(repository.server)).origin
+    def is_own(self, url: Url, repository: Repository) -> bool:
+        """Return whether a URL is of the registry itself, and not of a host that it sends us to."""
+        return url.origin == Url.parse(self._connections.base(repository.server)).origin
 
     def _url(self, call: Call) -> Url:
         base = Url.parse(self._connections.base(call.repository.server))

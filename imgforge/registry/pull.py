@@ -17,13 +17,14 @@ import attrs
 
 from imgforge.digest import Digest, check
 from imgforge.fetch import parallel
-from imgforge.fetch.request import PassingError, WrongBytesError
+from imgforge.fetch.request import PassingError, RefusedError, WrongBytesError
 from imgforge.fetch.response import announced, chunks
 from imgforge.fetch.wire import Response
 from imgforge.oci import document, media
 from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.manifest import Index, Manifest, parse
 from imgforge.oci.verified import verified
+from imgforge.registry.answer import Answer, DeniedError
 from imgforge.registry.client import FRESH, Call, Client, Tries
 from imgforge.registry.repository import Repository
 from imgforge.report import Progress, Step, running
@@ -62,11 +63,27 @@ def find(client: Client, repository: Repository, *, tag: str) -> Digest | None:
     Raises:
         FetchError: the registry does not say.
     """
-    call = manifest_call("HEAD", repository, name=tag, is_fresh=True)
-    answer = client.ask(call, expected=frozenset({200, 404}))
+    answer = look(client, repository, name=tag)
     if answer.status == 404:
         return None
+    if answer.data:
+        return Digest.of(answer.data)
     return answer.digest or manifest(client, repository, name=tag).digest
+
+
+def look(client: Client, repository: Repository, *, name: Name) -> Answer:
+    """Return the answer to whether there is a manifest, 200 or 404; some registries refuse HEAD, and are asked by GET.
+
+    Raises:
+        FetchError: the registry does not say.
+    """
+    expected = frozenset({200, 404})
+    try:
+        return client.ask(manifest_call("HEAD", repository, name=name, is_fresh=True), expected=expected)
+    except DeniedError:
+        raise
+    except RefusedError:
+        return client.ask(manifest_call("GET", repository, name=name, is_fresh=True), expected=expected)
 
 
 def manifest_call(method: str, repository: Repository, *, name: Name, is_fresh: bool, is_push: bool = False) -> Call:

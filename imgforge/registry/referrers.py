@@ -1,30 +1,35 @@
 """Referrers: signatures, SBOMs and the like that are attached to an image by its digest.
 
-Source: distribution-spec v1.1, spec.md, "Listing Referrers", "Pushing Manifests with Subject", "Referrers Tag Schema".
-A registry that lacks the API (Debian's does) keeps the list as an index under a tag; whoever attaches writes it. Its
-garbage collection with ``--delete-untagged`` deletes what only such a list names (docs/decisions/0023), so there each
-referrer has a tag of its own, too. A manifest that is listed and gone is absent.
+Source: distribution-spec v1.1, spec.md, "Listing Referrers", "Pushing Manifests with Subject", "Unavailable Referrers
+API", "Referrers Tag Schema". A registry that lacks the API (Debian's does) keeps the list as an index under a tag;
+whoever attaches writes it. Its garbage collection with ``--delete-untagged`` deletes what only such a list names, so
+there each referrer has a tag of its own, too. A manifest that is listed and gone is absent.
+
+Registries refuse the API in many ways and some answer 200 to anything, so both lists are read, always, and the tag is
+written unless the registry lists referrers and confirmed this one (docs/decisions/0037).
 """
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import threading
 from collections.abc import Iterable
-from typing import BinaryIO
 
 import attrs
 
+from imgforge.access import RestrictedError
 from imgforge.digest import Digest
 from imgforge.errors import FetchError, IntegrityError, UsageError
 from imgforge.fetch import parallel
-from imgforge.fetch.request import NotFoundError, RefusedError
+from imgforge.fetch.request import NotFoundError, PassingError, RefusedError
 from imgforge.oci import document, media
 from imgforge.oci.descriptor import Descriptor
+from imgforge.oci.document import DocumentError
 from imgforge.oci.manifest import Index, Manifest
 from imgforge.registry import pull, push
-from imgforge.registry.client import FRESH, Call, Client
-from imgforge.registry.push import Pushed, ReadBackError
+from imgforge.registry.answer import Answer, refusal
+from imgforge.registry.client import ANY, FRESH, Call, Client
+from imgforge.registry.push import ImmutableTagError, Pushed, ReadBackError
 from imgforge.registry.repository import Repository
 from imgforge.registry.upload import Target
 
@@ -41,6 +46,10 @@ _WRITING = threading.Lock()
 """One thread of this process writes such a list at a time."""
 
 
+class UnlistedError(RefusedError):
+    """The registry has a referrer and does not let it be listed."""
+
+
 def fallback_tag(digest: Digest) -> str:
     """Return the tag of the list of a manifest's referrers, for registries without the API."""
     return f"{digest.algorithm[:32]}-{digest.hex[:64]}"
@@ -49,7 +58,7 @@ def fallback_tag(digest: Digest) -> str:
 def referrers(
     client: Client, repository: Repository, *, digest: Digest, artifact_type: str = ""
 ) -> tuple[Descriptor, ...]:
-    """Return what refers to a manifest, each once, in the registry's order.
+    """Return what refers to a manifest, each once: what the API lists, then what the tag lists besides.
 
     Args:
         client: to ask with.
@@ -58,17 +67,19 @@ def referrers(
         artifact_type: only of this type; empty for all.
 
     Raises:
-        IntegrityError: the list is not what its format says.
-        FetchError: it cannot be had.
+        FetchError: a list cannot be had.
     """
-    listed = _from_api(client, repository, digest)
-    if listed is None:
-        index = _from_tag(client, repository, digest)
-        listed = index.manifests if index else ()
+    lists = (_from_api, _tagged)
+    found = dict(
+        parallel.each(lambda place: (place, lists[place](client, repository, digest)), range(len(lists)), jobs=2)
+    )
+    listed = [entry for place in sorted(found) for entry in found[place] or ()]
     if len(listed) > _MOST:
         raise RefusedError(f"{repository}@{digest}: referrers: expected at most {_MOST}, got {len(listed)}")
-    found = dict.fromkeys(listed)
-    return tuple(entry for entry in found if artifact_type in ("", entry.artifact_type))
+    by_digest: dict[Digest, Descriptor] = {}
+    for entry in listed:
+        by_digest.setdefault(entry.digest, entry)
+    return tuple(entry for entry in by_digest.values() if artifact_type in ("", entry.artifact_type))
 
 
 def present(client: Client, repository: Repository, digests: Iterable[Digest]) -> frozenset[Digest]:
@@ -79,37 +90,64 @@ def present(client: Client, repository: Repository, digests: Iterable[Digest]) -
     """
 
     def look(digest: Digest) -> tuple[Digest, bool]:
-        call = pull.manifest_call("HEAD", repository, name=digest, is_fresh=True)
-        return digest, client.ask(call, expected=frozenset({200, 404})).status == 200
+        return digest, pull.look(client, repository, name=digest).status == 200
 
     return frozenset(digest for digest, is_there in parallel.each(look, digests, jobs=client.jobs) if is_there)
 
 
-def attach(manifest: Manifest, *, target: Target, absent: frozenset[Digest] = frozenset()) -> Pushed:
-    """Put a manifest that refers to another, and have it listed there.
+def attach(
+    manifests: tuple[Manifest, ...], *, target: Target, absent: frozenset[Digest] = frozenset()
+) -> tuple[Pushed, ...]:
+    """Put manifests that refer to another, and have them listed there: at once, since a tag may be immutable.
 
     Args:
-        manifest: with a subject.
-        target: the subject's repository, and who opens the manifest's blobs.
+        manifests: all with the same subject.
+        target: the subject's repository, and who opens the manifests' blobs.
         absent: manifests that are gone from there, which are not listed any more.
 
     Raises:
-        UsageError: it refers to nothing.
+        UsageError: one refers to nothing, or to something else than the others.
+        UnlistedError: they are there, and cannot be listed.
         ReadBackError, FetchError, IntegrityError: as `imgforge.registry.push.push`.
     """
-    if manifest.subject is None:
-        raise UsageError(f"manifest {manifest.digest}: expected one that refers to another")
-    pushed = push.push(manifest, target=target)
-    if not pushed.is_subject_known:
-        client, repository, subject = target.client, target.repository, manifest.subject.digest
-        push.move(client, repository, document=manifest, tag=own_tag(subject, manifest.digest))
-        _list(client, repository, manifest, subject=subject, absent=absent - {manifest.digest})
-    return pushed
+    client, repository, subject = target.client, target.repository, _subject(manifests)
+    pushed: list[Pushed] = []
+    unlisted: list[Manifest] = []
+    for manifest in manifests:
+        own = own_tag(subject, manifest.digest)
+        pushed.append(push.push(manifest, target=target, tag=own if client.is_by_tag else ""))
+        if pushed[-1].is_subject_known and _is_served(client, repository, subject):
+            continue
+        if not client.is_by_tag:
+            push.move(client, repository, document=manifest, tag=own)
+        unlisted.append(manifest)
+    if unlisted:
+        _list(client, repository, tuple(unlisted), subject=subject, absent=absent)
+    return tuple(pushed)
+
+
+def _subject(manifests: tuple[Manifest, ...]) -> Digest:
+    """Return what manifests refer to."""
+    for manifest in manifests:
+        if manifest.subject is None or manifest.subject.digest != (manifests[0].subject or manifest.subject).digest:
+            raise UsageError(f"manifest {manifest.digest}: expected one that refers to another, the same as all")
+    (subject,) = {manifest.subject.digest for manifest in manifests if manifest.subject}
+    return subject
 
 
 def own_tag(subject: Digest, digest: Digest) -> str:
     """Return the tag that keeps a referrer where the registry does not know what refers to an image."""
     return f"{fallback_tag(subject)}.{digest.hex[:24]}"
+
+
+def _is_served(client: Client, repository: Repository, digest: Digest) -> bool:
+    """Return whether a repository has the API, as it was found last; ask if it was not.
+
+    The header ``OCI-Subject`` alone does not tell: ECR and Docker Hub sent it before they had the API
+    (sigstore/sigstore-js#1183, docker/hub-feedback#2372).
+    """
+    known = client.seen.is_listing(repository)
+    return _from_api(client, repository, digest) is not None if known is None else known
 
 
 def _from_api(client: Client, repository: Repository, digest: Digest) -> tuple[Descriptor, ...] | None:
@@ -118,24 +156,77 @@ def _from_api(client: Client, repository: Repository, digest: Digest) -> tuple[D
     call = Call("GET", repository, f"referrers/{digest}", what, headers=FRESH)
     found: list[Descriptor] = []
     for page in range(_PAGES):
-        answer = client.ask(call, expected=frozenset({200, 404, 405} if page == 0 else {200}))
-        is_index = answer.headers.get("Content-Type", "").partition(";")[0].strip() == media.INDEX
-        if answer.status != 200 or (page == 0 and not is_index):
-            return None  # some servers answer 200 with a page for people to whatever they do not know
-        found.extend(Index.parse(answer.data, what=what).manifests)
-        if len(found) > _MOST:
-            return tuple(found)  # the caller refuses it; no further page is read
-        if not answer.following:
+        answer = client.persist(functools.partial(_answered, client, call), what=what)
+        index = _index(answer, what=what) if answer else None
+        if page == 0:
+            client.seen.note_listing(repository, is_there=index is not None)
+        if answer is None or index is None:
+            if page:
+                raise RefusedError(f"{what}: the registry refuses page {page + 1} of the list")
+            return None
+        found.extend(index.manifests)
+        if not answer.following or len(found) > _MOST:  # the caller refuses too many; no further page is read
             return tuple(found)
         call = attrs.evolve(call, location=answer.following)
     raise RefusedError(f"{what}: more than {_PAGES} pages")
 
 
+def _answered(client: Client, call: Call) -> Answer | None:
+    """Return the answer 200 to a call about referrers; None where the registry refuses, in whatever way.
+
+    404 is the specification's. Seen besides: 400, 401 without a challenge (goharbor/harbor#18305), 403, 405, 406
+    (google/go-containerregistry#1962), 501, and a redirect to pages for people, which then answer 404 or 429
+    (artifacthub/hub#4785).
+
+    Raises:
+        PassingError: the registry itself is busy or fails.
+    """
+    try:
+        answer = client.attempt(call, expected=ANY)
+    except (RefusedError, RestrictedError):  # not authorized, or sent to where nobody may go
+        return None
+    if answer.status == 200:
+        return answer
+    error = refusal(answer.status, answer.headers, answer.data, what=call.what)
+    if isinstance(error, PassingError) and client.is_own(answer.url, call.repository):
+        raise error
+    return None
+
+
+def _index(answer: Answer, *, what: str) -> Index | None:
+    """Return the index that an answer holds; None for anything else: some servers answer 200 to whatever they get."""
+    if answer.headers.get("Content-Type", "").partition(";")[0].strip().lower() != media.INDEX:
+        return None
+    try:
+        return Index.parse(answer.data, what=what)
+    except DocumentError:
+        return None
+
+
+def _tagged(client: Client, repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
+    """Return what the tag lists; nothing, with a warning, when it stands for something else.
+
+    "Listing Referrers": a tag that is no valid index means that there are no referrers.
+    """
+    try:
+        index = _from_tag(client, repository, digest)
+    except IntegrityError as error:
+        client.reporter.warned(f"{error}; it is not used")
+        return ()
+    return index.manifests if index else ()
+
+
 def _from_tag(client: Client, repository: Repository, digest: Digest) -> Index | None:
-    """Return the list under the tag; None when there is none."""
+    """Return the list under the tag; None when there is none.
+
+    Raises:
+        IntegrityError: the tag stands for something else.
+    """
     try:
         listed = pull.manifest(client, repository, name=fallback_tag(digest))
     except NotFoundError:
+        return None
+    if listed.digest == digest:  # GitLab reads the tag as the digest (oras-project/oras-go#1396)
         return None
     if not isinstance(listed, Index):
         raise IntegrityError(f"{repository}:{fallback_tag(digest)}: expected a list of referrers, got a manifest")
@@ -143,32 +234,56 @@ def _from_tag(client: Client, repository: Repository, digest: Digest) -> Index |
 
 
 def _list(
-    client: Client, repository: Repository, manifest: Manifest, *, subject: Digest, absent: frozenset[Digest]
+    client: Client,
+    repository: Repository,
+    manifests: tuple[Manifest, ...],
+    *,
+    subject: Digest,
+    absent: frozenset[Digest],
 ) -> None:
-    """Add a manifest to the list under the tag, and see that it is there after."""
-    entry = Descriptor(
+    """Add manifests to the list under the tag, and see that they are there after."""
+    entries = {manifest.digest: _entry(manifest) for manifest in manifests}
+    with _WRITING:
+        for _ in range(_ROUNDS):
+            index = _from_tag(client, repository, subject)
+            listed = index.manifests if index else ()
+            kept = tuple(one for one in listed if one.digest not in absent or one.digest in entries)
+            there = {one.digest for one in kept}
+            new = tuple(entry for digest, entry in entries.items() if digest not in there)
+            if not new and kept == listed:
+                return
+            added = Index.make((*kept, *new), annotations=index.annotations if index else ())
+            if len(added.raw) > document.CAP:
+                raise UsageError(f"{repository}@{subject}: its list of referrers is full")
+            _write(client, repository, added, subject=subject)
+    raise FetchError(f"{repository}@{subject}: somebody else keeps rewriting its list of referrers")
+
+
+def _entry(manifest: Manifest) -> Descriptor:
+    """Return what lists a manifest: "Pushing Manifests with Subject"."""
+    return Descriptor(
         manifest.media_type,
         manifest.digest,
         len(manifest.raw),
         annotations=manifest.annotations,
         artifact_type=manifest.artifact_type or manifest.config.media_type,
     )
-    with _WRITING:
-        for _ in range(_ROUNDS):
-            index = _from_tag(client, repository, subject)
-            listed = index.manifests if index else ()
-            kept = tuple(one for one in listed if one.digest not in absent)
-            is_listed = any(one.digest == entry.digest for one in kept)
-            if is_listed and kept == listed:
-                return
-            entries = kept if is_listed else (*kept, entry)
-            added = Index.make(entries, annotations=index.annotations if index else ())
-            if len(added.raw) > document.CAP:
-                raise UsageError(f"{repository}@{subject}: its list of referrers is full")
-            with contextlib.suppress(ReadBackError):  # somebody else was as quick: what is listed now is read again
-                push.push(added, target=Target(client, repository, _nothing), tag=fallback_tag(subject))
-    raise FetchError(f"{repository}@{subject}: somebody else keeps rewriting its list of referrers")
 
 
-def _nothing(blob: Descriptor) -> BinaryIO:
-    raise IntegrityError(f"blob {blob.digest}: an index has none")
+def _write(client: Client, repository: Repository, added: Index, *, subject: Digest) -> None:
+    """Write a list of referrers; somebody else may write another one at the same moment, which is read next.
+
+    Raises:
+        UnlistedError: the registry does not let the tag be written.
+    """
+    tag = fallback_tag(subject)
+    try:
+        push.move(client, repository, document=added, tag=tag)
+    except ReadBackError:
+        if pull.find(client, repository, tag=tag) == subject:
+            text = "the registry takes this tag for the digest, so referrers cannot be listed"
+            raise UnlistedError(f"{repository}:{tag}: {text}") from None
+    except ImmutableTagError as refused:
+        error = UnlistedError(f"{refused}: a list of referrers that cannot be rewritten")
+        error.add_note("exempt tags that begin with sha256- from the registry's rule against overwriting")
+        raise error from None

@@ -1,4 +1,4 @@
-"""A repository: where in which registry images live; and what a client remembers of the blobs that it met there."""
+"""A repository: where in which registry images live; and what a client remembers of what it met there."""
 
 from __future__ import annotations
 
@@ -61,11 +61,33 @@ def canonical(host: str) -> str:
 
 
 class Seen:
-    """Which repositories of a registry were seen to hold a blob; threads may share it."""
+    """What was seen of registries: who holds a blob, who lists referrers, who limits requests; threads may share it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._names: dict[tuple[str, Digest], dict[str, None]] = {}
+        self._listing: dict[Repository, bool] = {}
+        self._limits: dict[str, int] = {}
+
+    def note_listing(self, repository: Repository, *, is_there: bool) -> None:
+        """Note whether a repository has the referrers API."""
+        with self._lock:
+            self._listing[repository] = is_there
+
+    def is_listing(self, repository: Repository) -> bool | None:
+        """Return whether a repository has the referrers API; None when it was not asked."""
+        with self._lock:
+            return self._listing.get(repository)
+
+    def note_limit(self, repository: Repository, size: int) -> None:
+        """Note that a registry refused a request of more bytes than this as too large."""
+        with self._lock:
+            self._limits[repository.host] = min(size, self._limits.get(repository.host, size))
+
+    def limit(self, repository: Repository, most: int) -> int:
+        """Return how many bytes to send at once, `most` at most."""
+        with self._lock:
+            return min(most, self._limits.get(repository.host, most))
 
     def remember(self, repository: Repository, digests: Iterable[Digest]) -> None:
         """Note that a repository holds these blobs."""

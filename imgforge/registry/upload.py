@@ -9,37 +9,46 @@ from __future__ import annotations
 import contextlib
 import enum
 import re
-from collections.abc import Callable, Iterable
-from typing import BinaryIO, Never
+from collections.abc import Iterable
+from typing import Never
 
 import attrs
 
 from imgforge.errors import IntegrityError
-from imgforge.fetch import parallel
 from imgforge.fetch.request import NotFoundError, PassingError, RefusedError
 from imgforge.fetch.response import announced
 from imgforge.oci.descriptor import Descriptor
-from imgforge.oci.verified import verified
-from imgforge.registry.answer import Answer, Location, codes
+from imgforge.registry.answer import Answer, DeniedError, Location, codes
 from imgforge.registry.client import FRESH, Call, Client, Tries
 from imgforge.registry.repository import Repository
+from imgforge.registry.sending import OpenBlob, Piece, Source
 from imgforge.report import Progress, Step, running
 
 CHUNK = 64 << 20
 """Bytes of the largest blob that is sent whole, and of a chunk of a larger one. Not every registry takes chunks."""
 
+SMALLEST = 64 << 10
+"""Bytes of the smallest chunk that is tried when a registry, or a proxy before it, finds larger ones too large."""
+
+_SHRINK = 4
+"""By what a chunk is divided that was too large."""
+
+_LARGEST = 1 << 30
+"""Bytes of the largest chunk that a registry may ask for."""
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _RANGE = re.compile(r"(?:bytes[ =])?0-([0-9]{1,18})")
-_BLOCK = 1 << 20
 _STREAM = ("Content-Type", "application/octet-stream")
 _CREATED, _ACCEPTED = 201, 202
 _LOST = frozenset({400, 404, 405, 416})
 """What registries answer to a piece of an upload that they do not know (any more), or have another part of."""
 
-_NO_CHUNKS = frozenset({411, 413, 501})
-"""What some answer to a chunk of a size that they do not like, or to any."""
+_TAKEN = frozenset({200, 201, 202, 204})
+"""What registries answer to a chunk; 201 is ECR's (aws/containers-roadmap#2831)."""
 
-OpenBlob = Callable[[Descriptor], BinaryIO]
-"""Opens the bytes that a descriptor names, as a stream that raises IntegrityError when they are others."""
+_TOO_LARGE = 413
+_NO_CHUNKS = frozenset({409, 411, 412, 415, 422, 501})
+"""What some answer to a chunk of a size that they do not like, or to any."""
 
 
 class Way(enum.Enum):
@@ -48,56 +57,6 @@ class Way(enum.Enum):
     FOUND = "found"
     MOUNTED = "mounted"
     SENT = "sent"
-
-
-class _Source:
-    """The bytes of a blob from any position on; opened when first needed, and again to go back."""
-
-    def __init__(self, blob: Descriptor, opener: OpenBlob) -> None:
-        self._blob = blob
-        self._opener = opener
-        self._stream: BinaryIO | None = None
-        self.position = 0
-
-    def seek(self, position: int) -> None:
-        if self._stream is None or position < self.position:
-            self.close()
-            digest, size = self._blob.digest, self._blob.size
-            self._stream = verified(self._opener(self._blob), digest=digest, size=size, what=f"blob {digest}")
-        while self.position < position:
-            self.read(min(position - self.position, _BLOCK))
-
-    def read(self, count: int) -> bytes:
-        """Return up to so many bytes."""
-        data = self._stream.read(count) if self._stream else b""
-        self.position += len(data)
-        return data
-
-    def close(self) -> None:
-        if self._stream is not None:
-            self._stream.close()
-        self._stream = None
-        self.position = 0
-
-
-class _Piece:
-    """A part of a blob as the body of a request; `requests` wants a length and ``read``."""
-
-    def __init__(self, source: _Source, *, size: int, told: Callable[[], None]) -> None:
-        self._source = source
-        self._size = size
-        self._left = size
-        self._told = told
-
-    def __len__(self) -> int:
-        return self._size
-
-    def read(self, count: int = -1) -> bytes:
-        parallel.check()
-        data = self._source.read(self._left if count < 0 else min(count, self._left))
-        self._left -= len(data)
-        self._told()
-        return data
 
 
 @attrs.frozen
@@ -128,7 +87,7 @@ def ensure(target: Target, blob: Descriptor) -> Way:
         FetchError: the registry does not take it.
     """
     what = f"{target.repository}: blob {blob.digest}"
-    source = _Source(blob, target.opener)
+    source = Source(blob, target.opener)
     upload = _Upload(target, blob, source=source, what=what)
     tries = Tries(target.client.patience, what=what, reporter=target.client.reporter)
     with contextlib.closing(source), contextlib.closing(upload):
@@ -150,7 +109,7 @@ class _Upload:
         offset: how many bytes the registry is known to have of this upload.
     """
 
-    def __init__(self, target: Target, blob: Descriptor, *, source: _Source, what: str) -> None:
+    def __init__(self, target: Target, blob: Descriptor, *, source: Source, what: str) -> None:
         self.offset = 0
         self._target = target
         self._client = target.client
@@ -158,7 +117,9 @@ class _Upload:
         self._source = source
         self._what = what
         self._session: Location | None = None
-        self._chunk = target.chunk
+        self._chunk = self._client.seen.limit(target.repository, target.chunk)
+        self._least = 0
+        self._is_whole_refused = False
         self._stack = contextlib.ExitStack()
         self._progress: Progress | None = None
         self._furthest = 0
@@ -187,11 +148,17 @@ class _Upload:
         return Way.SENT
 
     def _is_there(self) -> bool:
-        try:
-            answer = self._client.attempt(self._call("HEAD", f"blobs/{self._blob.digest}", headers=FRESH))
-        except NotFoundError:
-            return False
-        return announced(answer.headers) in (None, self._blob.size)
+        """Return whether the repository has the blob; where that is refused, sending it will tell what is wrong."""
+        for method in ("HEAD", "GET"):
+            call = self._call(method, f"blobs/{self._blob.digest}", headers=FRESH)
+            try:
+                with self._client.open(call, expected=frozenset({200, 403, 404, 410})) as response:
+                    return response.status == 200 and announced(response.headers) in (None, self._blob.size)
+            except DeniedError:
+                raise
+            except RefusedError:
+                continue  # some do not know HEAD
+        return False
 
     def _begin(self) -> bool:
         """Ask for a mount or an upload; say whether the blob is there now."""
@@ -203,7 +170,9 @@ class _Upload:
             self._session = answer.location if answer else self._session
         if not self._session:
             call = self._call("POST", "blobs/uploads/")
-            self._session = self._client.attempt(call, expected=frozenset({_ACCEPTED})).location
+            answer = self._client.attempt(call, expected=frozenset({_ACCEPTED}))
+            self._session, self._least = answer.location, _least(answer)
+            self._chunk = max(self._chunk, self._least)
         if not self._session:
             raise RefusedError(f"{self._what}: expected a place to upload to, got none")
         self.offset = 0
@@ -246,41 +215,65 @@ class _Upload:
 
     def _send(self) -> None:
         """Send the rest of the blob and close the upload."""
-        if self.offset == 0 and self._blob.size <= self._chunk:
-            self._finish(self._blob.size)
+        size = self._blob.size
+        if self.offset == 0 and size <= self._chunk and self._finish(size):
             return
-        while self.offset < self._blob.size:
-            self._send_chunk(min(self._chunk, self._blob.size - self.offset))
+        while self.offset < size:
+            self._send_chunk(min(self._chunk, size - self.offset))
         self._finish(0)
 
     def _send_chunk(self, size: int) -> None:
         end = self.offset + size
         headers = (_STREAM, ("Content-Range", f"{self.offset}-{end - 1}"))
         call = self._call("PATCH", location=self._session, headers=headers)
-        answer = self._put(call, size, expected=frozenset({_ACCEPTED, 204, *_LOST, *_NO_CHUNKS}))
-        start, is_taken = self.offset, answer.status in {_ACCEPTED, 204}
+        answer = self._put(call, size, expected=frozenset({*_TAKEN, *_LOST, *_NO_CHUNKS, _TOO_LARGE}))
+        start, is_taken = self.offset, answer.status in _TAKEN
+        if answer.status == _TOO_LARGE:
+            self._shrink(size, answer)
+            return
         if is_taken:
             self._follow(answer, sent=end)
         if self.offset > start:
             return
         if is_taken or start == 0 or answer.status in _NO_CHUNKS:
+            if self._is_whole_refused:
+                raise RefusedError(f"{self._what}: too large as a whole, and {_refused('a chunk', answer)}")
             self._chunk = self._blob.size  # this registry takes none
         self._give_up(_refused("a chunk", answer))
 
-    def _finish(self, size: int) -> None:
-        """Close the upload, with the rest of the bytes."""
+    def _shrink(self, size: int, answer: Answer) -> None:
+        """Send less at once from now on, in this upload and in the next ones to this registry.
+
+        Raises:
+            RefusedError: there is no point in less.
+        """
+        smaller = max(min(size, self._chunk) // _SHRINK, SMALLEST, self._least)
+        if smaller >= size:
+            error = RefusedError(f"{self._what}: {size} bytes are too large ({_said(answer)})")
+            error.add_note("a proxy before the registry may limit requests, as nginx does with client_max_body_size")
+            raise error
+        self._chunk = smaller
+        self._client.seen.note_limit(self._target.repository, smaller)
+
+    def _finish(self, size: int) -> bool:
+        """Close the upload, with the rest of the bytes; return False where they are too large for one request."""
         query = (("digest", str(self._blob.digest)),)
         call = self._call("PUT", location=self._session, headers=(_STREAM,), query=query)
         self._session, session = None, self._session
         try:
-            answer = self._put(call, size, expected=frozenset({_CREATED, 204, *_LOST}))
+            answer = self._put(call, size, expected=frozenset({_CREATED, 204, *_LOST, _TOO_LARGE}))
         except PassingError:
             self._session = session
             raise
+        if answer.status == _TOO_LARGE:
+            self._session, self._is_whole_refused = session, True
+            self._shrink(size, answer)
+            return False
         if answer.status in _LOST:
             self._give_up(_refused("the upload", answer))
         if answer.digest not in (None, self._blob.digest):
             raise IntegrityError(f"{self._what}: the registry took it for {answer.digest}")
+        return True
 
     def _put(self, call: Call, size: int, *, expected: frozenset[int]) -> Answer:
         """Send the next bytes."""
@@ -288,7 +281,7 @@ class _Upload:
             return self._client.attempt(call, expected=expected)
         self._source.seek(self.offset)
         self._is_sent = True
-        piece = _Piece(self._source, size=size, told=self._tell)
+        piece = Piece(self._source, size=size, told=self._tell)
         return self._client.attempt(call, expected=expected, body=piece)
 
     def _tell(self) -> None:
@@ -319,4 +312,14 @@ class _Upload:
 
 
 def _refused(what: str, answer: Answer) -> str:
-    return f"{what} is refused ({', '.join((f'HTTP {answer.status}', *codes(answer.data)))})"
+    return f"{what} is refused ({_said(answer)})"
+
+
+def _said(answer: Answer) -> str:
+    return ", ".join((f"HTTP {answer.status}", *codes(answer.data)))
+
+
+def _least(answer: Answer) -> int:
+    """Return how small a chunk may be, 0 for any: spec.md, "Pushing a blob in chunks"."""
+    found = _NUMBER.fullmatch(answer.headers.get("OCI-Chunk-Min-Length", "").strip())
+    return min(int(found[0]), _LARGEST) if found else 0

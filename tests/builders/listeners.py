@@ -52,8 +52,17 @@ class Quiet(http.server.BaseHTTPRequestHandler):
         return self.server.serves  # type: ignore[attr-defined]
 
     def body(self) -> bytes:
-        """Return the request's body."""
+        """Return the request's body, which may come in chunks: RFC 9112, section 7.1."""
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            return b"".join(self._chunks())
         return self.rfile.read(int(self.headers.get("Content-Length", "0")))
+
+    def _chunks(self) -> Iterator[bytes]:
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            yield self.rfile.read(size)
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass  # trailers
 
     def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
         """Answer; in the names of headers ``_`` stands for ``-``."""

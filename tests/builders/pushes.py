@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import time
@@ -15,12 +16,15 @@ import attrs
 from builders.images import Made, build_image
 from imgforge.digest import Digest
 from imgforge.fetch.request import Patience
+from imgforge.oci import media
 from imgforge.oci.descriptor import Descriptor
+from imgforge.oci.manifest import Manifest
 from imgforge.oci.reference import DOCKER, Reference
 from imgforge.registry import trust
 from imgforge.registry.client import Client
 from imgforge.registry.credentials import Find, anonymous
 from imgforge.registry.push import Pushed
+from imgforge.registry.referrers import attach
 from imgforge.registry.repository import Repository
 from imgforge.registry.trust import Authority
 from imgforge.registry.upload import CHUNK, Target
@@ -28,6 +32,7 @@ from imgforge.transport.registry import Registry, opener, publish
 
 QUICK = Patience(attempts=4, connect=2, stall=5, rate=100, delay=0.005, ceiling=1)
 MADE = build_image({"etc/hello": b"hello\n" * 100}, {"etc/world": b"world\n"}, {"usr/big": bytes(range(256)) * 200})
+_EMPTY = b"{}"
 OTHER = build_image({"etc/other": b"other\n"})
 
 
@@ -80,6 +85,31 @@ def push(client: Client, repository: Repository, *, made: Made = MADE, tag: str 
 def target(client: Client, repository: Repository, *, made: Made = MADE, chunk: int = CHUNK) -> Target:
     """Return where the blobs of an image go."""
     return Target(client, repository, opener(made.image, made.open), chunk=chunk)
+
+
+def artifact(text: bytes, *, kind: str = "application/vnd.test.note") -> tuple[Manifest, dict[Digest, bytes]]:
+    """Return a manifest that refers to `MADE`, and its blobs."""
+    config = Descriptor(media.EMPTY, Digest.of(_EMPTY), len(_EMPTY))
+    layer = Descriptor("text/plain", Digest.of(text), len(text))
+    made = Manifest.make(
+        config,
+        (layer,),
+        annotations=(("note", text.decode()),),
+        subject=MADE.image.manifest.descriptor,
+        artifact_type=kind,
+    )
+    return made, {config.digest: _EMPTY, layer.digest: text}
+
+
+def put(client: Client, repository: Repository, text: bytes, *, kind: str = "application/vnd.test.note") -> Manifest:
+    """Attach a note to `MADE`."""
+    made, blobs = artifact(text, kind=kind)
+
+    def open_blob(blob: Descriptor) -> BinaryIO:
+        return io.BytesIO(blobs[blob.digest])
+
+    attach((made,), target=Target(client, repository, open_blob))
+    return made
 
 
 def check_pulled(client: Client, repository: Repository, *, made: Made = MADE, tag: str = "v1") -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import attrs
 import pytest
-from builders import conforming, images, policies, registries
 from builders import cosign as cosigns
+from builders import images, policies, registries
 from builders.cosign import Cosign
 from builders.pushes import QUICK
+from builders.simulator import serving
 from builders.worlds import World
 
 import imgforge
@@ -173,7 +174,7 @@ def test_what_others_attached_is_copied_byte_for_byte(signed: Signed, hosts: tup
         other = Manifest.make(layer, (layer,), subject=subject, artifact_type="application/vnd.example.sbom")
         sbom = Manifest.make(layer, (layer,))
         where = Target(client, source, lambda _blob: io.BytesIO(data))
-        referrers.attach(other, target=where)
+        referrers.attach((other,), target=where)
         push(sbom, target=where, tag=cosign_tag.tag(digest, "sbom"))
         signed.copy()
         listed = {one.digest for one in referrers.referrers(client, target, digest=digest)}
@@ -183,7 +184,7 @@ def test_what_others_attached_is_copied_byte_for_byte(signed: Signed, hosts: tup
 
 
 def test_a_registry_with_the_api_gets_referrers_and_no_tags_for_them(signed: Signed) -> None:
-    with conforming.serve() as running:
+    with serving.serve() as running:
         target = f"docker://{running.host}/apps/copied:1"
         imgforge.copy(signed.source, target, settings=signed.world.settings)
         assert signed.verify(target)

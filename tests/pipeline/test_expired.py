@@ -49,7 +49,7 @@ class Based:
         said = () if until is None else ((EXPIRES, rfc3339(until)),)
         with registries.client(self.world.settings) as client:
             beside = registries.Beside(client, registries.in_registry(reference or self.reference))
-            beside.sign(opening.open_key(self.signer.private), created=self.now, annotations=said)
+            beside.vouch(opening.open_key(self.signer.private), created=self.now, statements={}, annotations=said)
 
     @property
     def now(self) -> int:

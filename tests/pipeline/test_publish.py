@@ -12,11 +12,15 @@ from builders import cosign as cosigns
 from builders import images, registries
 from builders.cosign import Cosign
 from builders.pushes import has, stands_for
+from builders.tools import run
 from builders.worlds import World
 
 import imgforge
 from imgforge.cli.main import main
+from imgforge.digest import Digest
 from imgforge.errors import ImgforgeError, StoreError, UsageError
+from imgforge.oci import media
+from imgforge.oci.manifest import Manifest
 from imgforge.settings import Settings
 from imgforge.signing.errors import SignatureError, UnsignedError, WrongKeyError
 from imgforge.store.layout import Layout
@@ -102,6 +106,18 @@ def test_a_copy_goes_from_repository_to_repository_and_to_an_archive(
     archive = f"oci-archive:{tmp_path}/hello.tar"
     assert imgforge.copy(second, archive, settings=settings).digest == MADE.image.digest
     assert imgforge.inspect(archive, settings=settings).digest == MADE.image.digest
+
+
+def test_dockers_manifest_is_what_other_tools_read(host: str, settings: Settings, tmp_path: Path) -> None:
+    reference = f"docker://{host}/dockers/hello:1"
+    done = imgforge.push("hello", reference, settings=settings, docker=True)
+    raw = run("skopeo", "inspect", "--tls-verify=false", "--raw", reference)
+    assert str(Digest.of(raw.encode())) == str(done.digest) != str(MADE.image.digest)
+    assert json.loads(raw)["mediaType"] == media.DOCKER_MANIFEST
+    run("skopeo", "--insecure-policy", "copy", "--src-tls-verify=false", reference, f"oci:{tmp_path}/oci:it")
+    found = Layout(tmp_path / "oci")
+    manifest = Manifest.parse(found.read(found.resolve("it").digest), what="it")
+    assert [one.digest for one in manifest.layers] == [one.digest for one in MADE.image.manifest.layers]
 
 
 def test_a_tag_is_one_more_name(settings: Settings) -> None:

@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
-from builders import certificates, conforming, proxies, registries, tokens
+from builders import certificates, proxies, registries, tokens
 from builders.proxies import Proxy
 from builders.pushes import Place
 from builders.registries import PASSWORD, USER
+from builders.simulator import serving
+from builders.simulator.registry import Simulator
 from builders.tokens import TokenServer
 
 from imgforge.registry import trust
@@ -93,8 +95,9 @@ def proxy(open_registry: Place) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def conforming_registry() -> Iterator[conforming.Registry]:
-    with conforming.serve() as running:
+def conforming_registry() -> Iterator[Simulator]:
+    with serving.serve() as running:
+        running.change(page=2)
         yield running
 
 

@@ -11,10 +11,11 @@ import urllib.request
 from typing import Any
 
 import pytest
-from builders import conforming, proxies, tokens
+from builders import proxies, tokens
 from builders.proxies import Fault
 from builders.pushes import QUICK, Place, check_pulled, push
 from builders.registries import PASSWORD, USER
+from builders.simulator.registry import Simulator
 from builders.tokens import TokenServer
 
 from imgforge.errors import FetchError, ImgforgeError
@@ -178,14 +179,14 @@ def test_a_token_server_that_keeps_failing_is_given_up(
         pytest.param(b"[" * 200_000, "expected a JSON object with a token", id="deep"),
     ],
 )
-def test_an_odd_token_is_refused(conforming_registry: conforming.Registry, body: bytes, expected: str) -> None:
+def test_an_odd_token_is_refused(conforming_registry: Simulator, body: bytes, expected: str) -> None:
     conforming_registry.challenge = f'Bearer realm="http://{conforming_registry.host}/v2/token"'
     conforming_registry.answers["/token"] = [(200, {}, body)] * 5
     with pytest.raises(RefusedError, match=expected):
         ask(conforming_registry.host)
 
 
-def test_the_other_name_of_a_token_is_known(conforming_registry: conforming.Registry) -> None:
+def test_the_other_name_of_a_token_is_known(conforming_registry: Simulator) -> None:
     conforming_registry.challenge = f'Bearer realm="http://{conforming_registry.host}/v2/token?a=b",service="x y"'
     said = json.dumps({"access_token": "abc", "expires_in": "soon"}).encode()
     conforming_registry.answers["/token"] = [(200, {}, said)]
@@ -199,9 +200,7 @@ def test_the_other_name_of_a_token_is_known(conforming_registry: conforming.Regi
     "wanted", ["registry:catalog:*", "repository:here:pull,push,delete", "repository:secrets:pull", "repository:*:*"]
 )
 @pytest.mark.parametrize("error", ["", ',error="insufficient_scope"', ',error="invalid_token"'])
-def test_no_scope_is_bought_beyond_what_is_done(
-    conforming_registry: conforming.Registry, wanted: str, error: str
-) -> None:
+def test_no_scope_is_bought_beyond_what_is_done(conforming_registry: Simulator, wanted: str, error: str) -> None:
     realm = f"http://{conforming_registry.host}/v2/token"
     conforming_registry.challenge = f'Bearer realm="{realm}",scope="{wanted}"{error}'
     conforming_registry.answers["/token"] = [(200, {}, b'{"token": "abc"}')]
@@ -223,25 +222,25 @@ def test_no_scope_is_bought_beyond_what_is_done(
         ),
     ],
 )
-def test_secrets_go_to_no_token_server_without_tls(conforming_registry: conforming.Registry, realm: str) -> None:
+def test_secrets_go_to_no_token_server_without_tls(conforming_registry: Simulator, realm: str) -> None:
     conforming_registry.challenge = f'Bearer realm="{realm}"'
     with pytest.raises(RefusedError, match="token server"):
         ask(conforming_registry.host, Credentials(USER, PASSWORD))
 
 
-def test_a_registry_that_does_not_say_what_it_wants_is_refused(conforming_registry: conforming.Registry) -> None:
+def test_a_registry_that_does_not_say_what_it_wants_is_refused(conforming_registry: Simulator) -> None:
     conforming_registry.challenge = "Digest realm=x"
     with pytest.raises(DeniedError):
         ask(conforming_registry.host, Credentials(USER, PASSWORD))
     assert all("Authorization" not in asked.headers for asked in conforming_registry.asked)
 
 
-def test_no_password_is_sent_to_a_registry_that_asks_for_none(conforming_registry: conforming.Registry) -> None:
+def test_no_password_is_sent_to_a_registry_that_asks_for_none(conforming_registry: Simulator) -> None:
     ask(conforming_registry.host, Credentials(USER, PASSWORD))
     assert all("Authorization" not in asked.headers for asked in conforming_registry.asked)
 
 
-def test_a_password_registry_gets_no_token(conforming_registry: conforming.Registry) -> None:
+def test_a_password_registry_gets_no_token(conforming_registry: Simulator) -> None:
     conforming_registry.challenge = "Basic realm=x"
     with pytest.raises(DeniedError):
         ask(conforming_registry.host, Credentials("", "token", Kind.IDENTITY))
@@ -252,7 +251,7 @@ def test_nothing_that_is_logged_or_raised_has_a_secret(
     token_registry: Place,
     password_registry: Place,
     token_server: TokenServer,
-    conforming_registry: conforming.Registry,
+    conforming_registry: Simulator,
     caplog: pytest.LogCaptureFixture,
     name: str,
 ) -> None:
@@ -269,7 +268,7 @@ def test_nothing_that_is_logged_or_raised_has_a_secret(
     assert [secret for secret in secrets if secret in text] == []
 
 
-def _failures(registry: conforming.Registry, alice: Credentials) -> list[str]:
+def _failures(registry: Simulator, alice: Credentials) -> list[str]:
     """Return what is raised for a registry that repeats what it is told."""
     echo = json.dumps({"errors": [{"code": alice.basic, "message": f"not {PASSWORD}", "detail": alice.basic}]}).encode()
     registry.challenge = "Basic realm=x"

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from builders import certificates, conforming
+from builders import certificates
 from builders.listeners import Quiet, listening
 from builders.pushes import QUICK, Place, check_pulled, push
 from builders.registries import PASSWORD, USER
+from builders.simulator import serving
+from builders.simulator.registry import Simulator
 
 from imgforge.digest import Digest
 from imgforge.errors import FetchError
@@ -36,16 +38,16 @@ def connections(*plain: str, patience: Patience = QUICK) -> Connections:
 
 
 @pytest.fixture
-def storage() -> Iterator[conforming.Registry]:
+def storage() -> Iterator[Simulator]:
     """Another registry, to which blobs are redirected."""
-    with conforming.serve() as running:
+    with serving.serve() as running:
         running.blobs["here"][str(BLOB.digest)] = DATA
         yield running
 
 
 @pytest.fixture
-def registry(storage: conforming.Registry) -> Iterator[conforming.Registry]:
-    with conforming.serve() as running:
+def registry(storage: Simulator) -> Iterator[Simulator]:
+    with serving.serve() as running:
         running.challenge = "Basic realm=x"
         running.blobs["here"][str(BLOB.digest)] = DATA
         running.storage = f"http://{storage.host}"
@@ -117,7 +119,7 @@ def test_a_request_in_plain_is_not_even_tried() -> None:
         connections().send("GET", "http://registry.example.org/v2/")
 
 
-def test_storage_elsewhere_gets_no_password(registry: conforming.Registry, storage: conforming.Registry) -> None:
+def test_storage_elsewhere_gets_no_password(registry: Simulator, storage: Simulator) -> None:
     assert fetch(registry.host) == DATA
     right = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
     assert registry.asked[-1].headers["Authorization"] == right
@@ -125,7 +127,7 @@ def test_storage_elsewhere_gets_no_password(registry: conforming.Registry, stora
     assert "Authorization" not in storage.asked[0].headers
 
 
-def test_the_same_origin_gets_the_password_after_a_redirect(registry: conforming.Registry) -> None:
+def test_the_same_origin_gets_the_password_after_a_redirect(registry: Simulator) -> None:
     registry.storage = ""
     registry.answers["/first/"] = [(307, {"Location": f"/v2/here/blobs/{BLOB.digest}"}, b"")]
     registry.blobs["first"][str(BLOB.digest)] = b""
@@ -139,12 +141,14 @@ def _call(host: str, name: str, path: str) -> Call:
     return Call("GET", Repository(host, name), path, "it")
 
 
-def test_an_upload_elsewhere_gets_no_password(registry: conforming.Registry, storage: conforming.Registry) -> None:
+def test_an_upload_elsewhere_gets_no_password(registry: Simulator, storage: Simulator) -> None:
     place = f"http://{storage.host}/v2/here/blobs/uploads/x"
     storage.uploads["x"] = bytearray()
     storage.blobs.clear()
     registry.storage = ""
     registry.blobs.clear()
+    registry.repositories.add("here")
+    registry.change(checks_parts=False)
     with Client(credentials=given(registry.host, ALICE), patience=QUICK) as client:
         client.ask(_call(registry.host, "here", "tags/list"))
         registry.answers["/here/blobs/uploads/"] = [(202, {"Location": place}, b"")]
@@ -162,19 +166,19 @@ def test_an_upload_elsewhere_gets_no_password(registry: conforming.Registry, sto
         ("", "not there|HTTP 307"),
     ],
 )
-def test_a_redirect_to_nowhere_good_is_refused(registry: conforming.Registry, location: str, expected: str) -> None:
+def test_a_redirect_to_nowhere_good_is_refused(registry: Simulator, location: str, expected: str) -> None:
     registry.answers[f"/here/blobs/{BLOB.digest}"] = [(307, {"Location": location}, b"")] * 3
     with pytest.raises(RefusedError, match=expected):
         fetch(registry.host)
 
 
-def test_redirects_do_not_go_on_for_ever(registry: conforming.Registry) -> None:
+def test_redirects_do_not_go_on_for_ever(registry: Simulator) -> None:
     registry.answers[f"/here/blobs/{BLOB.digest}"] = [(302, {"Location": f"/v2/here/blobs/{BLOB.digest}"}, b"")] * 20
     with pytest.raises(RefusedError, match="redirected too often"):
         fetch(registry.host)
 
 
-def test_a_push_is_not_redirected(registry: conforming.Registry) -> None:
+def test_a_push_is_not_redirected(registry: Simulator) -> None:
     registry.answers["/here/blobs/uploads/"] = [(307, {"Location": "/v2/elsewhere"}, b"")]
     registry.blobs.clear()
     with (
@@ -184,9 +188,7 @@ def test_a_push_is_not_redirected(registry: conforming.Registry) -> None:
         push(client, Place(registry.host).at("here"))
 
 
-def test_netrc_and_cookies_are_not_used(
-    registry: conforming.Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_netrc_and_cookies_are_not_used(registry: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login bob password builder\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     registry.challenge = registry.storage = ""
@@ -198,16 +200,14 @@ def test_netrc_and_cookies_are_not_used(
     assert all("Cookie" not in asked.headers for asked in registry.asked)
 
 
-def test_this_machine_is_not_asked_through_a_proxy(
-    registry: conforming.Registry, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_this_machine_is_not_asked_through_a_proxy(registry: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     registry.challenge = registry.storage = ""
     for variable in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(variable, "http://127.0.0.1:1")
     assert fetch(registry.host) == DATA
 
 
-def test_others_are_asked_through_the_proxy(registry: conforming.Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_others_are_asked_through_the_proxy(registry: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", f"http://{registry.host}")
     with connections("registry.example.org").send("GET", "http://registry.example.org/v2/") as response:
         assert response.status == 401

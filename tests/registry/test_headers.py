@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 import attrs
 import pytest
 from builders import wires
-from builders.conforming import Registry, serve
 from builders.pushes import QUICK
 from builders.registries import PASSWORD, USER
+from builders.simulator.registry import Simulator
+from builders.simulator.serving import serve
 from builders.wires import Box, Wire, whole
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -158,14 +159,15 @@ def test_no_headers_at_all_are_a_crash(
 
 
 @pytest.fixture
-def registry() -> Iterator[Registry]:
+def registry() -> Iterator[Simulator]:
     with serve() as running:
         running.challenge = "Basic realm=x"
+        running.repositories.add("here")
         yield running
 
 
 @pytest.fixture
-def thief() -> Iterator[Registry]:
+def thief() -> Iterator[Simulator]:
     """Somebody else, who would like to have the password."""
     with serve() as running:
         yield running
@@ -185,7 +187,7 @@ PLACES = (
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("way", ["redirect", "upload", "page", "challenge"])
-def test_the_password_goes_nowhere_else(registry: Registry, thief: Registry, way: str, place: str) -> None:
+def test_the_password_goes_nowhere_else(registry: Simulator, thief: Simulator, way: str, place: str) -> None:
     location = place.format(own=registry.host, thief=thief.host)
     thief.challenge = "Basic realm=x"
     with Client(credentials=credential.given(registry.host, Credentials(USER, PASSWORD)), patience=ONCE) as client:
@@ -208,7 +210,7 @@ def test_the_password_goes_nowhere_else(registry: Registry, thief: Registry, way
     assert not [asked for asked in thief.asked if "/token" in asked.path]
 
 
-def test_a_page_of_referrers_is_not_held_without_end(registry: Registry) -> None:
+def test_a_page_of_referrers_is_not_held_without_end(registry: Simulator) -> None:
     registry.challenge = ""
     entry = {"mediaType": media.MANIFEST, "size": 1}
     pages = (
@@ -231,7 +233,7 @@ def test_a_page_of_referrers_is_not_held_without_end(registry: Registry) -> None
     assert registry.count("GET", "referrers") == 3
 
 
-def test_tags_are_not_held_without_end(registry: Registry) -> None:
+def test_tags_are_not_held_without_end(registry: Simulator) -> None:
     registry.challenge = ""
     more = {"Link": '</v2/here/tags/list>; rel="next"'}
     registry.answers["/here/tags"] = [

@@ -6,9 +6,11 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from builders import conforming, proxies
+from builders import proxies
 from builders.proxies import Fault, Proxy
 from builders.pushes import MADE, OTHER, QUICK, Place, pulled, reference
+from builders.simulator import serving
+from builders.simulator.registry import Simulator
 
 from imgforge.digest import Digest
 from imgforge.errors import FetchError, IntegrityError
@@ -42,15 +44,15 @@ class Heard(Reporter):
 
 
 @pytest.fixture
-def registry() -> Iterator[conforming.Registry]:
-    with conforming.serve() as running:
+def registry() -> Iterator[Simulator]:
+    with serving.serve() as running:
         running.blobs["here"][str(BLOB.digest)] = DATA
         running.manifests["here"]["v1"] = (MANIFEST.media_type, MANIFEST.raw)
         yield running
 
 
 @pytest.fixture
-def before(registry: conforming.Registry) -> Iterator[Proxy]:
+def before(registry: Simulator) -> Iterator[Proxy]:
     with proxies.serve(registry.host) as running:
         yield running
 
@@ -66,23 +68,23 @@ def fetch(client: Client, host: str, blob: Descriptor = BLOB) -> bytes:
         return stream.read()
 
 
-def ranges(registry: conforming.Registry) -> list[str | None]:
+def ranges(registry: Simulator) -> list[str | None]:
     return [asked.headers.get("Range") for asked in registry.asked if "/blobs/" in asked.path]
 
 
-def test_a_blob_is_read_in_one_go(quick: Client, registry: conforming.Registry) -> None:
+def test_a_blob_is_read_in_one_go(quick: Client, registry: Simulator) -> None:
     assert fetch(quick, registry.host) == DATA
     assert ranges(registry) == [None]
 
 
-def test_nothing_is_asked_before_a_byte_is_read(quick: Client, registry: conforming.Registry) -> None:
+def test_nothing_is_asked_before_a_byte_is_read(quick: Client, registry: Simulator) -> None:
     pull.open_blob(quick, Repository(registry.host, "here"), blob=BLOB).close()
     assert registry.asked == []
 
 
 @pytest.mark.parametrize("times", [1, 3])
 def test_a_blob_goes_on_where_the_connection_broke(
-    quick: Client, registry: conforming.Registry, before: Proxy, times: int
+    quick: Client, registry: Simulator, before: Proxy, times: int
 ) -> None:
     before.reset(lambda _method, path, count: Fault.TRUNCATE if "/blobs/" in path and count < times else None)
     assert fetch(quick, before.host) == DATA
@@ -90,14 +92,14 @@ def test_a_blob_goes_on_where_the_connection_broke(
     assert len(ranges(registry)) == times + 1
 
 
-def test_a_server_without_ranges_sends_all_again(quick: Client, registry: conforming.Registry, before: Proxy) -> None:
-    registry.knows_ranges = False
+def test_a_server_without_ranges_sends_all_again(quick: Client, registry: Simulator, before: Proxy) -> None:
+    registry.change(ranges=False)
     before.reset(lambda _method, path, count: Fault.TRUNCATE if "/blobs/" in path and count < 1 else None)
     assert fetch(quick, before.host) == DATA
     assert ranges(registry) == [None, f"bytes={len(DATA) // 2}-"]
 
 
-def test_a_server_that_never_sends_all_is_given_up(quick: Client, registry: conforming.Registry, before: Proxy) -> None:
+def test_a_server_that_never_sends_all_is_given_up(quick: Client, registry: Simulator, before: Proxy) -> None:
     before.reset(lambda _method, path, _count: Fault.TRUNCATE if "/blobs/" in path else None)
     with pytest.raises(FetchError, match=r"connection closed before the end \(tried [0-9]+ times\)"):
         fetch(quick, before.host)
@@ -112,7 +114,7 @@ def test_a_server_that_never_sends_all_is_given_up(quick: Client, registry: conf
     ],
 )
 def test_another_part_than_was_asked_for_is_not_used(
-    quick: Client, registry: conforming.Registry, status: int, headers: dict[str, str]
+    quick: Client, registry: Simulator, status: int, headers: dict[str, str]
 ) -> None:
     half = len(DATA) // 2
     registry.answers[f"/here/blobs/{BLOB.digest}"] = [
@@ -122,9 +124,7 @@ def test_another_part_than_was_asked_for_is_not_used(
     assert fetch(quick, registry.host) == DATA
 
 
-def test_bytes_of_another_blob_are_refused_and_not_asked_for_again(
-    quick: Client, registry: conforming.Registry
-) -> None:
+def test_bytes_of_another_blob_are_refused_and_not_asked_for_again(quick: Client, registry: Simulator) -> None:
     registry.blobs["here"][str(BLOB.digest)] = DATA[:-1] + b"x"
     with pytest.raises(IntegrityError, match=f"expected {BLOB.digest}, got sha256:"):
         fetch(quick, registry.host)
@@ -132,39 +132,38 @@ def test_bytes_of_another_blob_are_refused_and_not_asked_for_again(
 
 
 @pytest.mark.parametrize("data", [DATA + b"x", DATA[:-1]])
-def test_a_blob_of_another_length_is_refused_before_it_is_read(
-    quick: Client, registry: conforming.Registry, data: bytes
-) -> None:
+def test_a_blob_of_another_length_is_refused_before_it_is_read(quick: Client, registry: Simulator, data: bytes) -> None:
     registry.blobs["here"][str(BLOB.digest)] = data
     with pytest.raises(WrongBytesError, match="expected 307200 bytes, the registry has another number"):
         fetch(quick, registry.host)
 
 
-def test_no_byte_above_the_size_is_used(quick: Client, registry: conforming.Registry) -> None:
-    registry.says_length = False
+def test_no_byte_above_the_size_is_used(quick: Client, registry: Simulator) -> None:
+    registry.change(says_length=False)
     registry.blobs["here"][str(BLOB.digest)] = DATA + b"x" * 1_000_000
     with pytest.raises(IntegrityError, match="expected 307200 bytes, got more"):
         fetch(quick, registry.host)
 
 
-def test_a_blob_whose_length_nobody_says_is_read(quick: Client, registry: conforming.Registry) -> None:
-    registry.says_length = False
+def test_a_blob_whose_length_nobody_says_is_read(quick: Client, registry: Simulator) -> None:
+    registry.change(says_length=False)
     assert fetch(quick, registry.host) == DATA
 
 
-def test_a_blob_that_is_not_there_is_named(quick: Client, registry: conforming.Registry) -> None:
+def test_a_blob_that_is_not_there_is_named(quick: Client, registry: Simulator) -> None:
     other = Descriptor("application/octet-stream", Digest.of(b"other"), 5)
     with pytest.raises(
-        NotFoundError, match=rf"docker://{registry.host}/here: blob {other.digest}: not there \(HTTP 404\)"
+        NotFoundError,
+        match=rf"docker://{registry.host}/here: blob {other.digest}: not there \(HTTP 404, BLOB_UNKNOWN\)",
     ):
         fetch(quick, registry.host, other)
 
 
-def test_an_empty_blob_is_not_asked_for(quick: Client, registry: conforming.Registry) -> None:
+def test_an_empty_blob_is_not_asked_for(quick: Client, registry: Simulator) -> None:
     assert fetch(quick, registry.host, Descriptor("application/octet-stream", Digest.of(b""), 0)) == b""
 
 
-def test_each_blob_is_reported(registry: conforming.Registry) -> None:
+def test_each_blob_is_reported(registry: Simulator) -> None:
     heard = Heard()
     with Client(patience=QUICK, reporter=heard) as client:
         fetch(client, registry.host)
@@ -173,44 +172,44 @@ def test_each_blob_is_reported(registry: conforming.Registry) -> None:
     assert heard.amount == len(DATA)
 
 
-def test_a_manifest_by_digest_must_have_it(quick: Client, registry: conforming.Registry) -> None:
+def test_a_manifest_by_digest_must_have_it(quick: Client, registry: Simulator) -> None:
     digest = Digest.of(b"another")
     registry.manifests["here"][str(digest)] = (MANIFEST.media_type, MANIFEST.raw)
     with pytest.raises(IntegrityError, match=f"expected {digest}, got {MANIFEST.digest}"):
         pull.manifest(quick, Repository(registry.host, "here"), name=digest)
 
 
-def test_a_manifest_by_tag_must_be_what_the_registry_says(quick: Client, registry: conforming.Registry) -> None:
+def test_a_manifest_by_tag_must_be_what_the_registry_says(quick: Client, registry: Simulator) -> None:
     said = {"Docker-Content-Digest": str(OTHER.image.digest), "Content_Type": MANIFEST.media_type}
     registry.answers["/here/manifests/v1"] = [(200, said, MANIFEST.raw)]
     with pytest.raises(IntegrityError, match=f"expected {OTHER.image.digest}, got {MANIFEST.digest}"):
         pull.manifest(quick, Repository(registry.host, "here"), name="v1")
 
 
-def test_a_manifest_that_is_too_long_is_not_read(quick: Client, registry: conforming.Registry) -> None:
+def test_a_manifest_that_is_too_long_is_not_read(quick: Client, registry: Simulator) -> None:
     registry.answers["/here/manifests/v1"] = [(200, {}, b" " * (document.CAP + 1))]
     with pytest.raises(TooLargeError, match=f"expected at most {document.CAP} bytes, got more"):
         pull.manifest(quick, Repository(registry.host, "here"), name="v1")
 
 
-def test_a_page_for_people_is_no_manifest(quick: Client, registry: conforming.Registry) -> None:
+def test_a_page_for_people_is_no_manifest(quick: Client, registry: Simulator) -> None:
     registry.answers["/here/manifests/v1"] = [(200, {}, b"<html>")]
     with pytest.raises(DocumentError, match=f"docker://{registry.host}/here:v1: expected JSON"):
         pull.manifest(quick, Repository(registry.host, "here"), name="v1")
 
 
-def test_an_old_manifest_is_refused(quick: Client, registry: conforming.Registry) -> None:
+def test_an_old_manifest_is_refused(quick: Client, registry: Simulator) -> None:
     registry.answers["/here/manifests/v1"] = [(200, {}, json.dumps({"schemaVersion": 1}).encode())]
     with pytest.raises(DocumentError, match="expected 2"):
         pull.manifest(quick, Repository(registry.host, "here"), name="v1")
 
 
-def test_a_config_that_is_too_long_is_not_read(quick: Client, registry: conforming.Registry) -> None:
+def test_a_config_that_is_too_long_is_not_read(quick: Client, registry: Simulator) -> None:
     with pytest.raises(TooLargeError):
         pull.read_blob(quick, Repository(registry.host, "here"), digest=BLOB.digest, cap=1000)
 
 
-def test_tags_are_asked_for_past_caches_and_digests_are_not(quick: Client, registry: conforming.Registry) -> None:
+def test_tags_are_asked_for_past_caches_and_digests_are_not(quick: Client, registry: Simulator) -> None:
     registry.manifests["here"][str(MANIFEST.digest)] = (MANIFEST.media_type, MANIFEST.raw)
     for name in ("v1", MANIFEST.digest):
         pull.manifest(quick, Repository(registry.host, "here"), name=name)
@@ -219,7 +218,7 @@ def test_tags_are_asked_for_past_caches_and_digests_are_not(quick: Client, regis
 
 
 def test_a_registry_that_keeps_the_digest_to_itself_is_asked_for_the_manifest(
-    quick: Client, registry: conforming.Registry
+    quick: Client, registry: Simulator
 ) -> None:
     registry.answers["/here/manifests/v1"] = [(200, {}, MANIFEST.raw), (200, {}, MANIFEST.raw)]
     assert pull.find(quick, Repository(registry.host, "here"), tag="v1") == MANIFEST.digest
@@ -227,7 +226,7 @@ def test_a_registry_that_keeps_the_digest_to_itself_is_asked_for_the_manifest(
     assert methods == ["HEAD", "GET"]
 
 
-def test_nothing_is_asked_offline(registry: conforming.Registry) -> None:
+def test_nothing_is_asked_offline(registry: Simulator) -> None:
     with (
         Client(offline=True) as client,
         pytest.raises(OfflineError, match=f"docker://{registry.host}/here:v1: not on this machine, and offline"),

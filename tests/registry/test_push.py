@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from builders import conforming, proxies
+from builders import proxies
 from builders.proxies import Fault, Proxy
 from builders.pushes import MADE, OTHER, QUICK, Place, check_pulled, push, stands_for, target
+from builders.simulator.registry import Simulator
 
 from imgforge.digest import Digest
 from imgforge.errors import IntegrityError
@@ -20,7 +21,7 @@ DIGEST = MADE.image.digest
 
 
 @pytest.fixture
-def before(conforming_registry: conforming.Registry) -> Iterator[Proxy]:
+def before(conforming_registry: Simulator) -> Iterator[Proxy]:
     with proxies.serve(conforming_registry.host) as running:
         yield running
 
@@ -31,7 +32,7 @@ def quick() -> Iterator[Client]:
         yield client
 
 
-def answered(registry: conforming.Registry, path: str, *answers: tuple[int, dict[str, str], bytes]) -> None:
+def answered(registry: Simulator, path: str, *answers: tuple[int, dict[str, str], bytes]) -> None:
     registry.answers[path] = list(answers)
 
 
@@ -48,7 +49,7 @@ def test_a_cache_that_serves_the_old_image_is_noticed(
     assert caught.value.exit_code == 6
 
 
-def test_a_cache_that_tells_its_name_is_named(quick: Client, conforming_registry: conforming.Registry) -> None:
+def test_a_cache_that_tells_its_name_is_named(quick: Client, conforming_registry: Simulator) -> None:
     old = {"Age": "86400", "X_Cache": "HIT"}
     place = Place(conforming_registry.host).at("here")
     push(quick, place)
@@ -79,7 +80,7 @@ def test_the_tag_is_sent_even_if_a_cache_says_that_it_stands_for_the_image(
     assert stands_for(open_registry.host, name, tag="v1") == DIGEST
 
 
-def test_a_manifest_that_vanishes_is_noticed(quick: Client, conforming_registry: conforming.Registry) -> None:
+def test_a_manifest_that_vanishes_is_noticed(quick: Client, conforming_registry: Simulator) -> None:
     gone: tuple[int, dict[str, str], bytes] = (404, {}, b"")
     answered(conforming_registry, f"/here/manifests/{DIGEST}", gone, (201, {}, b""), *[gone] * 9)
     with pytest.raises(ReadBackError, match=f"pushed {DIGEST}, but it serves nothing"):
@@ -87,9 +88,7 @@ def test_a_manifest_that_vanishes_is_noticed(quick: Client, conforming_registry:
     assert conforming_registry.count("PUT", "/manifests/v1") == 0
 
 
-def test_a_registry_that_takes_it_for_something_else_is_noticed(
-    quick: Client, conforming_registry: conforming.Registry
-) -> None:
+def test_a_registry_that_takes_it_for_something_else_is_noticed(quick: Client, conforming_registry: Simulator) -> None:
     other = Digest.of(b"other")
     answered(
         conforming_registry,
@@ -102,7 +101,7 @@ def test_a_registry_that_takes_it_for_something_else_is_noticed(
 
 
 def test_a_registry_that_takes_a_blob_for_something_else_is_noticed(
-    quick: Client, conforming_registry: conforming.Registry
+    quick: Client, conforming_registry: Simulator
 ) -> None:
     other = Digest.of(b"other")
     answered(
@@ -115,9 +114,7 @@ def test_a_registry_that_takes_a_blob_for_something_else_is_noticed(
         push(quick, Place(conforming_registry.host).at("here"))
 
 
-def test_a_manifest_that_is_refused_is_named_with_the_reason(
-    quick: Client, conforming_registry: conforming.Registry
-) -> None:
+def test_a_manifest_that_is_refused_is_named_with_the_reason(quick: Client, conforming_registry: Simulator) -> None:
     body = b'{"errors": [{"code": "MANIFEST_BLOB_UNKNOWN", "message": "x"}, {"code": "MY_SECRET"}, 7, {"code": 7}]}'
     answered(conforming_registry, f"/here/manifests/{DIGEST}", (404, {}, b""), (400, {}, body))
     with pytest.raises(RefusedError, match=rf"here@{DIGEST}: refused \(HTTP 400, MANIFEST_BLOB_UNKNOWN\)"):

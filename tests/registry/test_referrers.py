@@ -3,50 +3,22 @@
 from __future__ import annotations
 
 import concurrent.futures
-import io
-from typing import BinaryIO
 
 import pytest
-from builders import conforming
-from builders.pushes import MADE, QUICK, Place, push, target
+from builders.pushes import MADE, OTHER, QUICK, Place, push, put, target
+from builders.simulator.profile import Referrers
+from builders.simulator.registry import Simulator
 
 from imgforge.digest import Digest
 from imgforge.errors import FetchError, IntegrityError, UsageError
 from imgforge.oci import media
 from imgforge.oci.descriptor import Descriptor
-from imgforge.oci.manifest import Index, Manifest
+from imgforge.oci.manifest import Index
 from imgforge.registry import pull
 from imgforge.registry.client import Client
-from imgforge.registry.push import push as push_document
 from imgforge.registry.referrers import attach, fallback_tag, referrers
-from imgforge.registry.repository import Repository
-from imgforge.registry.upload import Target
 
-EMPTY = b"{}"
 SUBJECT = MADE.image.digest
-
-
-def artifact(text: bytes, *, kind: str = "application/vnd.test.note") -> tuple[Manifest, dict[Digest, bytes]]:
-    config = Descriptor(media.EMPTY, Digest.of(EMPTY), len(EMPTY))
-    layer = Descriptor("text/plain", Digest.of(text), len(text))
-    made = Manifest.make(
-        config,
-        (layer,),
-        annotations=(("note", text.decode()),),
-        subject=MADE.image.manifest.descriptor,
-        artifact_type=kind,
-    )
-    return made, {config.digest: EMPTY, layer.digest: text}
-
-
-def put(client: Client, repository: Repository, text: bytes, *, kind: str = "application/vnd.test.note") -> Manifest:
-    made, blobs = artifact(text, kind=kind)
-
-    def open_blob(blob: Descriptor) -> BinaryIO:
-        return io.BytesIO(blobs[blob.digest])
-
-    attach(made, target=Target(client, repository, open_blob))
-    return made
 
 
 def notes(found: tuple[Descriptor, ...]) -> list[str]:
@@ -86,19 +58,18 @@ def test_several_threads_attach_at_once(client: Client, open_registry: Place, na
     assert sorted(notes(referrers(client, repository, digest=SUBJECT))) == ["0", "1", "2", "3", "4", "5"]
 
 
-def test_a_registry_that_lists_them_itself_gets_no_tag(
-    client: Client, conforming_registry: conforming.Registry
-) -> None:
+def test_a_registry_that_lists_them_itself_gets_no_tag(client: Client, conforming_registry: Simulator) -> None:
     repository = Place(conforming_registry.host).at("here")
     push(client, repository)
     made = {put(client, repository, b"%d" % number).digest for number in range(5)}
+    assert conforming_registry.count("GET", "/referrers/") == 1  # whether it has the API
     assert {found.digest for found in referrers(client, repository, digest=SUBJECT)} == made
-    assert conforming_registry.count("GET", "/referrers/") == 3
+    assert conforming_registry.count("GET", "/referrers/") == 1 + 3
     assert fallback_tag(SUBJECT) not in conforming_registry.manifests["here"]
 
 
 def test_a_registry_that_answers_a_page_for_people_has_no_such_api(
-    client: Client, conforming_registry: conforming.Registry
+    client: Client, conforming_registry: Simulator
 ) -> None:
     repository = Place(conforming_registry.host).at("here")
     push(client, repository)
@@ -109,13 +80,13 @@ def test_a_registry_that_answers_a_page_for_people_has_no_such_api(
 def test_a_tag_that_is_no_list_is_left_alone(client: Client, open_registry: Place, name: str) -> None:
     repository = open_registry.at(name)
     push(client, repository)
-    push_document(MADE.image.manifest, target=target(client, repository), tag=fallback_tag(SUBJECT))
+    push(client, repository, made=OTHER, tag=fallback_tag(SUBJECT))
     with pytest.raises(IntegrityError, match=f"{fallback_tag(SUBJECT)}: expected a list of referrers, got a manifest"):
         put(client, repository, b"first")
 
 
-def test_a_list_that_somebody_keeps_rewriting_is_given_up(conforming_registry: conforming.Registry) -> None:
-    conforming_registry.lists_referrers = False
+def test_a_list_that_somebody_keeps_rewriting_is_given_up(conforming_registry: Simulator) -> None:
+    conforming_registry.change(referrers=Referrers.REFUSED, says_subject=False)
     repository = Place(conforming_registry.host).at("here")
     empty = Index.make(())
     tag = fallback_tag(SUBJECT)
@@ -131,7 +102,7 @@ def test_a_list_that_somebody_keeps_rewriting_is_given_up(conforming_registry: c
 
 def test_what_refers_to_nothing_is_not_attached(client: Client, open_registry: Place, name: str) -> None:
     with pytest.raises(UsageError, match="expected one that refers to another"):
-        attach(MADE.image.manifest, target=target(client, open_registry.at(name)))
+        attach((MADE.image.manifest,), target=target(client, open_registry.at(name)))
 
 
 def test_a_long_digest_fits_into_a_tag() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from builders import conforming, images, proxies
+from builders import images, proxies
 from builders.proxies import Fault, Plan, Proxy
 from builders.pushes import MADE, QUICK, Counting, Place, check_pulled, push, target
+from builders.simulator.registry import Simulator
 
 from imgforge.digest import Digest
 from imgforge.errors import FetchError
@@ -52,7 +53,7 @@ def quick(heard: Heard) -> Iterator[Client]:
 
 
 @pytest.fixture
-def before(conforming_registry: conforming.Registry) -> Iterator[Proxy]:
+def before(conforming_registry: Simulator) -> Iterator[Proxy]:
     """A proxy before the conforming registry."""
     with proxies.serve(conforming_registry.host) as running:
         yield running
@@ -67,17 +68,17 @@ def where(client: Client, host: str, *, chunk: int = CHUNK, made: images.Made = 
     return Target(client, Place(host).at("blobs/here"), made.open, chunk=chunk)
 
 
-def taken(registry: conforming.Registry) -> bytes:
+def taken(registry: Simulator) -> bytes:
     return registry.blobs["blobs/here"][str(BLOB.digest)]
 
 
-def test_a_small_blob_goes_whole(quick: Client, conforming_registry: conforming.Registry) -> None:
+def test_a_small_blob_goes_whole(quick: Client, conforming_registry: Simulator) -> None:
     assert ensure(where(quick, conforming_registry.host, chunk=len(DATA)), BLOB) is Way.SENT
     assert conforming_registry.count("PATCH", "") == 0
     assert taken(conforming_registry) == DATA
 
 
-def test_a_large_blob_goes_in_chunks(quick: Client, conforming_registry: conforming.Registry) -> None:
+def test_a_large_blob_goes_in_chunks(quick: Client, conforming_registry: Simulator) -> None:
     assert ensure(where(quick, conforming_registry.host), BLOB) is Way.SENT
     assert conforming_registry.count("PATCH", "") == -(-len(DATA) // CHUNK)
     ranges = [asked.headers["Content-Range"] for asked in conforming_registry.asked if asked.method == "PATCH"]
@@ -92,7 +93,7 @@ def test_a_large_blob_goes_in_chunks_to_docker_registry(client: Client, open_reg
     check_pulled(client, open_registry.at(name))
 
 
-def test_an_empty_blob_is_pushed(quick: Client, conforming_registry: conforming.Registry) -> None:
+def test_an_empty_blob_is_pushed(quick: Client, conforming_registry: Simulator) -> None:
     empty = Descriptor("application/octet-stream", Digest.of(b""), 0)
     made = images.Made(MADE.image, {empty.digest: b""})
     assert ensure(where(quick, conforming_registry.host, made=made), empty) is Way.SENT
@@ -102,7 +103,7 @@ def test_an_empty_blob_is_pushed(quick: Client, conforming_registry: conforming.
 @pytest.mark.parametrize("fault", [Fault.CUT, Fault.SWALLOW, Fault.DROP])
 @pytest.mark.parametrize("number", [0, 3])
 def test_a_broken_upload_goes_on_where_the_registry_has_it(
-    quick: Client, conforming_registry: conforming.Registry, before: Proxy, fault: Fault, number: int
+    quick: Client, conforming_registry: Simulator, before: Proxy, fault: Fault, number: int
 ) -> None:
     before.reset(once("PATCH", number, fault))
     assert ensure(where(quick, before.host), BLOB) is Way.SENT
@@ -115,7 +116,7 @@ def test_a_broken_upload_goes_on_where_the_registry_has_it(
 
 
 def test_a_whole_blob_that_broke_goes_on_where_the_registry_has_it(
-    quick: Client, conforming_registry: conforming.Registry, before: Proxy
+    quick: Client, conforming_registry: Simulator, before: Proxy
 ) -> None:
     before.reset(once("PUT", 0, Fault.CUT))
     assert ensure(where(quick, before.host, chunk=1 << 20), BLOB) is Way.SENT
@@ -126,7 +127,7 @@ def test_a_whole_blob_that_broke_goes_on_where_the_registry_has_it(
 
 
 def test_an_upload_whose_end_is_not_heard_is_found_to_be_there(
-    quick: Client, conforming_registry: conforming.Registry, before: Proxy
+    quick: Client, conforming_registry: Simulator, before: Proxy
 ) -> None:
     before.reset(once("PUT", 0, Fault.SWALLOW))
     assert ensure(where(quick, before.host), BLOB) is Way.SENT
@@ -142,16 +143,14 @@ def test_an_upload_that_docker_registry_forgets_begins_anew(
     assert proxy.count("POST", "uploads") == 2
 
 
-def test_a_registry_without_chunks_gets_the_blob_whole(quick: Client, conforming_registry: conforming.Registry) -> None:
-    conforming_registry.takes_chunks = False
+def test_a_registry_without_chunks_gets_the_blob_whole(quick: Client, conforming_registry: Simulator) -> None:
+    conforming_registry.change(takes_chunks=False)
     assert ensure(where(quick, conforming_registry.host), BLOB) is Way.SENT
     assert taken(conforming_registry) == DATA
     assert conforming_registry.count("PUT", "") == 1
 
 
-def test_a_registry_that_never_takes_a_blob_is_given_up(
-    quick: Client, conforming_registry: conforming.Registry
-) -> None:
+def test_a_registry_that_never_takes_a_blob_is_given_up(quick: Client, conforming_registry: Simulator) -> None:
     conforming_registry.answers["/blobs/here/blobs/uploads/"] = [
         answer
         for _ in range(20)
@@ -164,17 +163,13 @@ def test_a_registry_that_never_takes_a_blob_is_given_up(
         ensure(where(quick, conforming_registry.host, chunk=1 << 20), BLOB)
 
 
-def test_a_registry_that_names_no_place_for_an_upload_is_refused(
-    quick: Client, conforming_registry: conforming.Registry
-) -> None:
+def test_a_registry_that_names_no_place_for_an_upload_is_refused(quick: Client, conforming_registry: Simulator) -> None:
     conforming_registry.answers["/blobs/here/blobs/uploads/"] = [(202, {}, b"")]
     with pytest.raises(FetchError, match="expected a place to upload to, got none"):
         ensure(where(quick, conforming_registry.host), BLOB)
 
 
-def test_a_registry_that_takes_nothing_of_a_chunk_is_given_up(
-    quick: Client, conforming_registry: conforming.Registry
-) -> None:
+def test_a_registry_that_takes_nothing_of_a_chunk_is_given_up(quick: Client, conforming_registry: Simulator) -> None:
     place = {"Location": "/v2/blobs/here/blobs/uploads/x", "Range": "0-0"}
     conforming_registry.answers["/blobs/here/blobs/uploads/"] = [(202, place, b"") for _ in range(100)]
     with pytest.raises(FetchError, match="HTTP 202"):
@@ -183,7 +178,7 @@ def test_a_registry_that_takes_nothing_of_a_chunk_is_given_up(
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 def test_a_registry_that_is_busy_is_asked_again(
-    quick: Client, conforming_registry: conforming.Registry, heard: Heard, status: int
+    quick: Client, conforming_registry: Simulator, heard: Heard, status: int
 ) -> None:
     conforming_registry.answers["/blobs/here/blobs/uploads/"] = [(status, {"Retry-After": "0"}, b"")] * 2
     assert ensure(where(quick, conforming_registry.host), BLOB) is Way.SENT
@@ -191,7 +186,7 @@ def test_a_registry_that_is_busy_is_asked_again(
 
 
 def test_a_registry_that_wants_to_be_left_alone_for_long_is_left_alone(
-    quick: Client, conforming_registry: conforming.Registry
+    quick: Client, conforming_registry: Simulator
 ) -> None:
     conforming_registry.answers["/blobs/here/blobs/uploads/"] = [(429, {"Retry-After": "3600"}, b"")]
     with pytest.raises(FetchError, match="HTTP 429, asks to wait 3600 s"):
@@ -210,14 +205,14 @@ def test_a_mount_of_what_is_not_there_becomes_an_upload(client: Client, open_reg
     assert push(client, open_registry.at(name)).count(Way.SENT) == 4
 
 
-def test_a_blob_of_another_size_is_not_taken_for_ours(quick: Client, conforming_registry: conforming.Registry) -> None:
+def test_a_blob_of_another_size_is_not_taken_for_ours(quick: Client, conforming_registry: Simulator) -> None:
     conforming_registry.blobs["blobs/here"][str(BLOB.digest)] = DATA[:100]
     assert ensure(where(quick, conforming_registry.host), BLOB) is Way.SENT
     assert taken(conforming_registry) == DATA
 
 
 def test_progress_counts_each_byte_once(
-    quick: Client, conforming_registry: conforming.Registry, before: Proxy, heard: Heard
+    quick: Client, conforming_registry: Simulator, before: Proxy, heard: Heard
 ) -> None:
     before.reset(once("PATCH", 1, Fault.CUT))
     counting = Counting(BIG)

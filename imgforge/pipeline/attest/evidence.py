@@ -104,6 +104,13 @@ def remember(image: Image, work: Work, *, cache: Cache) -> None:
     cache.put(KIND, image.digest.hex, json.dumps(_record(image, work)).encode())
 
 
+def share(digest: Digest, other: Digest, *, cache: Cache) -> None:
+    """Keep what is known of an image for the same image with another manifest, too."""
+    known = cache.read(KIND, digest.hex)
+    if known is not None and cache.get(KIND, other.hex) is None:
+        cache.put(KIND, other.hex, known)
+
+
 def document(kind: str, image: Base, *, cache: Cache, reporter: Reporter) -> dict[str, Any]:
     """Return one of `DOCUMENTS`.
 

@@ -98,12 +98,10 @@ class Witness:
         if entry is not None and entry <= registries.attached(self._client, where, among=entry):
             return ()
         beside, now = registries.Beside(self._client, where), self._settings.now
-        beside.sign(self.signer, created=now)
-        attached = tuple(
-            kind
-            for kind, predicate in self._documents(digest).items()
-            if beside.attest(evidence.DOCUMENTS[kind], predicate, self.signer, created=now)
-        )
+        documents = self._documents(digest)
+        statements = {evidence.DOCUMENTS[kind]: predicate for kind, predicate in documents.items()}
+        new = beside.vouch(self.signer, created=now, statements=statements)
+        attached = tuple(kind for kind in documents if evidence.DOCUMENTS[kind] in new)
         if self._material is not None:
             said = sorted(registries.attached(self._client, where))
             self._cache.put(_KIND, self._name(where), json.dumps(said).encode())

@@ -55,8 +55,10 @@ class Attachments:
         kept = referrers.present(self._client, self._target, there & set(listed))
         absent = frozenset(there & set(listed)) - kept
         found = (self._read(one) for one in listed if one not in kept)
-        attached = [self._attach(one, digest, absent=absent) for one in found if one is not None]
-        return sum(tagged) + sum(attached)
+        attached = tuple(one for one in found if one is not None and self._refers(one, digest))
+        if attached:
+            referrers.attach(attached, target=self._places({}), absent=absent)
+        return sum(tagged) + len(attached)
 
     def _merge(self, tag: str) -> bool:
         """Add what a tag holds to what it holds at the target; tell whether anything was new."""
@@ -78,11 +80,11 @@ class Attachments:
         push(found, target=self._places({}), tag=tag)
         return True
 
-    def _attach(self, found: Manifest, digest: Digest, *, absent: frozenset[Digest]) -> bool:
+    def _refers(self, found: Manifest, digest: Digest) -> bool:
+        """Tell whether a manifest refers to an image, with a warning where it does not."""
         if found.subject is None or found.subject.digest != digest:
             self._client.reporter.warned(f"{self._source}: {found.digest.short} does not refer to {digest.short}")
             return False
-        referrers.attach(found, target=self._places({}), absent=absent)
         return True
 
     def _read(self, digest: Digest) -> Manifest | None:

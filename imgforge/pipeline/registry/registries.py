@@ -10,21 +10,23 @@ from typing import Any, BinaryIO
 from imgforge.digest import Digest
 from imgforge.errors import IntegrityError, UsageError
 from imgforge.fetch import parallel
-from imgforge.fetch.request import NotFoundError
-from imgforge.oci import media
+from imgforge.fetch.request import NotFoundError, RefusedError
+from imgforge.oci import docker, media
 from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.manifest import Index, Manifest
 from imgforge.oci.reference import DOCKER, DOCKER_ARCHIVE, OCI, OCI_ARCHIVE, Reference
 from imgforge.registry import pull, referrers
+from imgforge.registry.answer import DeniedError
 from imgforge.registry.client import Client
 from imgforge.registry.credentials import from_files
-from imgforge.registry.push import Pushed, push
+from imgforge.registry.push import ImmutableTagError, push
 from imgforge.registry.repository import Repository
 from imgforge.registry.upload import Target
 from imgforge.settings import Settings
 from imgforge.signing import bundle, cosign_tag, sign, verify
 from imgforge.signing.attachment import Attachment
 from imgforge.signing.claims import Claims
+from imgforge.signing.dsse import Envelope
 from imgforge.signing.errors import AbsentError, SignatureError, UnsignedError
 from imgforge.signing.keys import KeyService
 from imgforge.signing.statement import Statement
@@ -36,19 +38,27 @@ _REFERRER = 256 * 1024
 _MOST = 256
 """Signed statements about one image that are held in memory."""
 
+_FORMATS = 2
+"""Ways in which a signature is kept: behind a tag, and as a bundle."""
+
+_DOCKER = frozenset({media.DOCKER_MANIFEST, media.DOCKER_LIST})
+"""Of images in registries that may know nothing else."""
+
 _BUNDLES = frozenset({bundle.MEDIA_TYPE, media.EMPTY, ""})
 """What lists give as the type of a bundle: see `bundle.is_one`."""
 
 
 def client(settings: Settings) -> Client:
     """Return a client with this user's credentials; it opens nothing before it is asked something."""
-    return Client(
+    made = Client(
         credentials=from_files(os.environ),
         plain=frozenset(settings.plain),
         offline=settings.offline,
         reporter=settings.reporter,
         access=settings.access,
     )
+    made.is_by_tag = settings.by_tag
+    return made
 
 
 def in_registry(text: str) -> Reference:
@@ -65,7 +75,7 @@ def in_registry(text: str) -> Reference:
 
 
 def attached(talker: Client, reference: Reference, *, among: frozenset[str] | None = None) -> frozenset[str]:
-    """Return the digests of what is attached to an image: referrers that are there, and what its signatures' tag names.
+    """Return the digests of what is attached to an image: referrers that are there, and what cosign's tags name.
 
     Args:
         talker: to ask with.
@@ -78,8 +88,9 @@ def attached(talker: Client, reference: Reference, *, among: frozenset[str] | No
     every = (one.digest for one in referrers.referrers(talker, repository, digest=digest))
     listed = tuple(one for one in every if among is None or str(one) in among)
     there = referrers.present(talker, repository, listed)
-    signatures = pull.find(talker, repository, tag=cosign_tag.tag(digest))
-    return frozenset(str(one) for one in (*there, signatures) if one is not None)
+    tags = (cosign_tag.tag(digest, suffix) for suffix in ("sig", "att"))
+    tagged = parallel.each(lambda tag: pull.find(talker, repository, tag=tag), tags, jobs=talker.jobs)
+    return frozenset(str(one) for one in (*there, *tagged) if one is not None)
 
 
 class Beside:
@@ -97,23 +108,71 @@ class Beside:
         self._known: Found | None = None
         self._absent: frozenset[Digest] = frozenset()
 
-    def sign(self, key: KeyService, *, created: int, annotations: tuple[tuple[str, str], ...] = ()) -> bool:
-        """Sign the image in both of cosign's formats, unless the key has said the same before; tell whether it was new.
+    def vouch(
+        self,
+        key: KeyService,
+        *,
+        created: int,
+        statements: Mapping[str, Mapping[str, Any]],
+        annotations: tuple[tuple[str, str], ...] = (),
+    ) -> tuple[str, ...]:
+        """Sign the image in both of cosign's formats, and statements about it, unless the key has said the same before.
 
         Args:
             key: which signs.
             created: seconds since 1970.
+            statements: predicates by their types.
             annotations: what else the signature says.
+
+        Returns:
+            The types of the statements that were attached.
         """
         claims = Claims(self.subject.digest, self._docker_reference, annotations)
         trust, found = Trust((key.public,), created), self._found()
         has_tag = self._says(claims, Found(signatures=found.signatures), trust)
         has_bundle = self._says(claims, Found(referrers=found.referrers), trust)
-        if not has_tag:
-            self._attach(sign.with_tag(claims, key, existing=found.signatures))
-        if not has_bundle:
-            self._attach(sign.with_bundle(claims, key, subject=self.subject, created=created))
-        return not (has_tag and has_bundle)
+        new = {kind: said for kind, said in statements.items() if not self._has_said(kind, said, trust)}
+        bundles = [] if has_bundle else [sign.with_bundle(claims, key, subject=self.subject, created=created)]
+        about: dict[str, Any] = {"subject": self.subject, "created": created}
+        plain = Claims(self.subject.digest, self._docker_reference)
+        bundles += [sign.attest(plain, key, predicate_type=kind, predicate=new[kind], **about) for kind in new]
+        refused = () if has_tag else self._refused(sign.with_tag(claims, key, existing=found.signatures))
+        unlisted = self._refused(*bundles)
+        self._settle((*refused, *(() if has_bundle else unlisted)))
+        if unlisted and new:
+            self._client.reporter.noted(f"{unlisted[0]}; a tag holds the statements, as cosign's older format has them")
+            self._attach(self._behind_tag(new, plain, key))
+        return tuple(new)
+
+    def _settle(self, refused: tuple[RefusedError, ...]) -> None:
+        """Warn of the format of a signature that a registry does not take; one is enough.
+
+        Raises:
+            RefusedError: it takes neither.
+        """
+        if len(refused) == _FORMATS:
+            raise refused[0]
+        for error in refused:
+            self._client.reporter.warned(f"{error}; the signature is there in cosign's other format alone")
+
+    def _behind_tag(self, statements: Mapping[str, Mapping[str, Any]], claims: Claims, key: KeyService) -> Attachment:
+        """Return the manifest that holds statements beside those that the tag has."""
+        made: list[Attachment] = []
+        for kind, predicate in statements.items():
+            existing = made[-1].manifest if made else self._found().attestations
+            made.append(sign.attest_with_tag(claims, key, predicate_type=kind, predicate=predicate, existing=existing))
+        blobs = tuple(blob for one in made for blob in one.blobs)
+        return Attachment(made[-1].manifest, blobs, made[-1].tag)
+
+    def _refused(self, *attachments: Attachment) -> tuple[RefusedError, ...]:
+        """Attach things, and return why the registry does not take them; whoever may not push at all is told."""
+        try:
+            self._attach(*attachments)
+        except DeniedError:
+            raise
+        except RefusedError as error:
+            return (error,)
+        return ()
 
     def _says(self, claims: Claims, found: Found, trust: Trust) -> bool:
         """Tell whether a good signature among those found says the same; one in a bundle names no repository."""
@@ -131,31 +190,6 @@ class Beside:
             SignatureError: none does; the class says why.
         """
         return verify.image(self._found(), digest=self.subject.digest, trust=trust, read=self.read, what=what)
-
-    def attest(self, predicate_type: str, predicate: Mapping[str, Any], key: KeyService, *, created: int) -> bool:
-        """Attach a signed statement about the image, unless the key has said the same before; tell whether it was new.
-
-        Args:
-            predicate_type: what kind of statement it is.
-            predicate: what it says.
-            key: which signs.
-            created: seconds since 1970.
-        """
-        said = self._said(predicate_type, Trust((key.public,), created))
-        if any(one.statement is not None and one.statement.predicate == predicate for one in said):
-            return False
-        claims = Claims(self.subject.digest, self._docker_reference)
-        self._attach(
-            sign.attest(
-                claims,
-                key,
-                subject=self.subject,
-                created=created,
-                predicate_type=predicate_type,
-                predicate=predicate,
-            )
-        )
-        return True
 
     def statement(self, predicate_type: str, trust: Trust | None, *, what: str) -> dict[str, Any]:
         """Return what the newest statement of a type says about the image.
@@ -181,15 +215,24 @@ class Beside:
             raise UnsignedError(f"{what}: expected a statement of type {predicate_type}, got none")
         return dict(found[-1].predicate)
 
-    def _said(self, predicate_type: str, trust: Trust) -> tuple[Verified, ...]:
+    def _has_said(self, predicate_type: str, predicate: Mapping[str, Any], trust: Trust) -> bool:
+        """Tell whether a key has made the same statement before."""
         try:
-            return verify.attestation(
+            said = verify.attestation(
                 self._found(), predicate_type, digest=self.digest, trust=trust, read=self.read, what=str(self.digest)
             )
         except SignatureError:  # nothing is there, or only what others said
-            return ()
+            return False
+        return any(one.statement is not None and one.statement.predicate == predicate for one in said)
 
     def _unverified(self, predicate_type: str, *, what: str) -> Iterator[Statement]:
+        tagged = self._found().attestations
+        for descriptor in cosign_tag.envelopes(tagged, what=what) if tagged else ():
+            envelope = Envelope.parse(bundle.blob(descriptor, self.read, what=what), what=what)
+            said = Statement.parse(envelope.payload, what=what)
+            if said.predicate_type == predicate_type:
+                said.claims(self.digest, what=what)
+                yield said
         for manifest in self._found().referrers:
             if bundle.is_one(manifest) and bundle.predicate_type(manifest) == predicate_type:
                 try:
@@ -259,17 +302,32 @@ class Beside:
         except NotFoundError as error:
             raise AbsentError(str(error)) from None
 
-    def _attach(self, attachment: Attachment) -> Pushed:
-        self._known = None
-        contents = {descriptor.digest: data for descriptor, data in attachment.blobs}
+    def _attach(self, *attachments: Attachment) -> None:
+        """Push what belongs to the image: one manifest behind a tag, or referrers."""
+        self._known = None if attachments else self._known
+        contents = {descriptor.digest: data for attachment in attachments for descriptor, data in attachment.blobs}
 
         def open_blob(blob: Descriptor) -> BinaryIO:
             return io.BytesIO(contents[blob.digest]) if blob.digest in contents else self._stream(blob)
 
         target = Target(self._client, self.repository, open_blob)
-        if attachment.manifest.subject is not None:
-            return referrers.attach(attachment.manifest, target=target, absent=self._absent)
-        return push(attachment.manifest, target=target, tag=attachment.tag)
+        referring = tuple(one.manifest for one in attachments if one.manifest.subject is not None)
+        if referring:
+            referrers.attach(referring, target=target, absent=self._absent)
+        for attachment in attachments:
+            if attachment.manifest.subject is None:
+                self._put(attachment, target)
+
+    def _put(self, attachment: Attachment, target: Target) -> None:
+        """Push a manifest behind a tag; with Docker's media types where the image has them and no others are taken."""
+        try:
+            push(attachment.manifest, target=target, tag=attachment.tag)
+        except (DeniedError, ImmutableTagError):
+            raise
+        except RefusedError:
+            if self.subject.media_type not in _DOCKER:
+                raise
+            push(docker.signatures(attachment.manifest, what=attachment.tag), target=target, tag=attachment.tag)
 
     def _stream(self, blob: Descriptor) -> BinaryIO:
         return pull.open_blob(self._client, self.repository, blob=blob)
