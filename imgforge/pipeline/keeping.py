@@ -39,7 +39,7 @@ def keep_below(cache: Cache, *, settings: Settings) -> None:
         settings.reporter.warned(f"the cache cannot be kept below its size: {error}")
         return
     if freed.entries:
-        _LOG.info("cache: removed %d entries that were not used for longest, %d bytes", freed.entries, freed.size)
+        _LOG.info("cache: removed the %d entries unused for longest, %.1f MB", freed.entries, freed.size / 1e6)
 
 
 def _remover(settings: Settings, resources: contextlib.ExitStack) -> Callable[[Path], None]:

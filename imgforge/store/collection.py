@@ -183,8 +183,10 @@ def entries(cache: Path) -> Iterator[tuple[Path, os.stat_result]]:
 
 
 def _sorted(directory: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
-    with os.scandir(directory) as found:
+    """Return what is in a directory; nothing if it is gone meanwhile."""
+    with contextlib.suppress(FileNotFoundError), os.scandir(directory) as found:
         return sorted(found, key=lambda entry: entry.name)
+    return []
 
 
 @contextlib.contextmanager
