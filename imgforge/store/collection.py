@@ -74,8 +74,9 @@ class Collection:
         Raises:
             StoreError: something cannot be removed; everything else was.
         """
-        rows = [(weigh(path), self._name(path) if path.is_dir() else "") for path in added]
         known = self._ledger.read()
+        rows = [(weigh(path), self._name(path) if path.is_dir() else "") for path in added]
+        rows = [row for row in rows if known is None or row[1] not in known.trees]  # two builds may make the same
         was_killed = self._users.sweep(remove_tree) > 0
         total = sum(size for size, _ in rows) + (known.total if known else 0)
         if known is None or was_killed or total > limit or abs(now - known.since) >= _DAY:

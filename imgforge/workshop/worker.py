@@ -42,7 +42,6 @@ from imgforge.sandbox.command import Outcome
 from imgforge.sandbox.enter import enter
 from imgforge.sandbox.rung import Rung
 from imgforge.sandbox.watch import Bounds
-from imgforge.store.usage import touch
 from imgforge.tar import LAYER, reader, writer
 from imgforge.tree import Entry, reserved
 from imgforge.workshop import edits, failure, steps
@@ -96,7 +95,6 @@ class Worker:
         except BaseException:
             clear(partial)
             raise
-        touch(partial)  # its time of access came from a tar: a collection would take it for unused
         try:
             os.rename(partial, target)
         except OSError:

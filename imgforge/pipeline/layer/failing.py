@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ import attrs
 
 from imgforge.apt.package import Package, parse
 from imgforge.deb import relation
-from imgforge.errors import BuildError, ScriptFailure
+from imgforge.errors import BuildError, IntegrityError, ScriptFailure, StoreError
 from imgforge.pipeline.layer.state import UPGRADE
 from imgforge.pipeline.layer.task import Task
 from imgforge.pipeline.layer.wish import Wish
@@ -36,8 +37,7 @@ def explain(error: BuildError, *, wish: Wish, task: Task, log: Path, cache: Cach
         log: what the commands printed; moved into the cache.
         cache: takes it.
     """
-    kept = cache.adopt(KIND, f"{task.key}.log", log) if log.exists() and log.stat().st_size else None
-    failure = error.failure
+    kept, failure = _kept(log, task.key, cache), error.failure
     if failure is not None:
         made = {one.fragment.package: one.fragment.version for one in task.made}
         origin = _origin(failure.package.partition(":")[0], wish, task) if failure.package else ""
@@ -47,6 +47,13 @@ def explain(error: BuildError, *, wish: Wish, task: Task, log: Path, cache: Cach
             error.add_note(note)
     if kept is not None:
         error.add_note(f"the whole log: {kept}")
+
+
+def _kept(log: Path, key: str, cache: Cache) -> Path | None:
+    """Return where the log is kept; None where it is not: what failed is the error, not a full disk."""
+    with contextlib.suppress(OSError, StoreError):
+        return cache.adopt(KIND, f"{key}.log", log) if log.stat().st_size else None
+    return None
 
 
 def _others(failure: ScriptFailure) -> str:
@@ -136,4 +143,7 @@ def _needs(packages: list[Package], *, architecture: str) -> dict[str, dict[str,
 
 
 def _named(field: str, architecture: str) -> tuple[str, ...]:
-    return tuple(item.name for group in relation.parse(field, architecture=architecture) for item in group)
+    """Return the names in a relation field; nothing of one that cannot be read: no package came in by it."""
+    with contextlib.suppress(IntegrityError):
+        return tuple(item.name for group in relation.parse(field, architecture=architecture) for item in group)
+    return ()
