@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from builders.worlds import World
 import imgforge
 from imgforge.pipeline.builder import Builder
 from imgforge.settings import Settings
-from imgforge.store.usage import last_use, weigh
+from imgforge.store.usage import weigh
 from imgforge.tree import Entry, Kind
 
 pytestmark = pytest.mark.root
@@ -111,16 +110,6 @@ def _is_used(builder: Builder, path: Path) -> bool:
         path.parents[1].name not in ("evidence", "releases")
         and builder.cache.get(path.parents[1].name, path.name) is not None
     )
-
-
-def test_a_tree_counts_as_used_when_it_was_made(cold_world: World) -> None:
-    """Not when its archive was: a collection would take it from under the build that made it."""
-    start = time.time_ns() - 10**9
-    cold_world.manifest(packages=offered(cold_world, 1))
-    cold_world.build()
-    trees = list(cold_world.settings.cache.glob("trees-*/??/*"))
-    assert trees
-    assert [tree for tree in trees if (last_use(tree) or 0) < start] == []
 
 
 def test_gc_brings_it_to_its_size(cold_world: World, tmp_path: Path) -> None:
