@@ -81,7 +81,8 @@ class Collection:
         total = sum(size for size, _ in rows) + (known.total if known else 0)
         if known is None or was_killed or total > limit or abs(now - known.since) >= _DAY:
             return self.collect(limit=limit, now=now, trees={name: size for size, name in rows if name})
-        self._ledger.add(rows)
+        trees = {**known.trees, **{name: size for size, name in rows if name}}
+        self._ledger.write(attrs.evolve(known, total=total, trees=trees))
         return Freed()
 
     def collect(

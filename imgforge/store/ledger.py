@@ -1,15 +1,14 @@
 """How much a cache takes on the disk, kept beside it: so that nobody has to walk it.
 
-A file of lines: a head, then one line for what was added, bytes of disk and, for a tree, its name. A process appends
-what it added when it ends. What was killed before, and what was deleted by hand, is missing or too much: the size is
-measured anew now and then (`imgforge.store.collection`), and the file written anew. Everything here is done under
-one lock of the caller's.
+A file of lines: a head with the time of the last measurement, the bytes of all files, and those of each tree. A process
+that made entries adds their bytes when it ends. What was killed before, and what was deleted by hand, is missing or too
+much: everything is measured anew now and then (`imgforge.store.collection`). Everything here is done under one lock of
+the caller's.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
@@ -58,32 +57,15 @@ class Ledger:
         except (OSError, ValueError):
             return None
 
-    def add(self, added: Iterable[tuple[int, str]]) -> None:
-        """Append what was added.
-
-        Args:
-            added: bytes of disk, and the name of a tree or nothing.
-
-        Raises:
-            OSError: it cannot be written.
-        """
-        text = _lines(added)
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "ab") as file:
-            file.write(text.encode())
-
     def write(self, known: Known) -> None:
-        """Write it anew.
+        """Write it, in place of any that is there: a copy of the cache may share that file by a hard link.
 
         Raises:
             StoreError: it cannot be written.
         """
         rest = known.total - sum(known.trees.values())
-        rows = [(rest, ""), *((size, name) for name, size in sorted(known.trees.items()))]
+        rows = [(rest, _PLAIN), *((size, name) for name, size in sorted(known.trees.items()))]
+        lines = "".join(f"{size} {name}\n" for size, name in rows)
         with Writing(self._temporary.file()) as stream:
-            stream.write(f"{_HEAD} {known.since}\n{_lines(rows)}".encode())
+            stream.write(f"{_HEAD} {known.since}\n{lines}".encode())
             stream.commit(self._path)
-
-
-def _lines(rows: Iterable[tuple[int, str]]) -> str:
-    return "".join(f"{size} {name or _PLAIN}\n" for size, name in rows)

@@ -264,6 +264,16 @@ def test_a_ledger_that_cannot_be_read_is_measured_anew(path: Path, text: str) ->
     assert left(path) == ["key2", "key3"]
 
 
+def test_a_copy_by_hard_links_changes_nothing_of_the_original(path: Path, tmp_path: Path) -> None:
+    fill(path, "key1").keep_below(1 << 30, now=NOW)
+    before = (path / "ledger.txt").read_text()
+    subprocess.run(["cp", "-al", path, tmp_path / "copy"], check=True)
+    copy = Cache(tmp_path / "copy")
+    copy.put("debs", "key2", b"x")
+    copy.keep_below(1 << 30, now=NOW)
+    assert (path / "ledger.txt").read_text() == before != (tmp_path / "copy" / "ledger.txt").read_text()
+
+
 def test_a_cache_that_was_emptied_by_hand_is_small(path: Path) -> None:
     cache = fill(path, *(f"key{number}" for number in range(9)))
     cache.keep_below(1 << 30, now=NOW)
