@@ -61,10 +61,12 @@ class Configuration:
     Attributes:
         mirrors: pairs of a suite, or a prefix of a URI, and the URI to use instead.
         limits: resource limits of commands and images.
+        cache_size: how much of the disk the cache may take.
     """
 
     mirrors: tuple[tuple[Annotated[str, MIRRORED], Annotated[str, URI]], ...] = attrs.field(default=(), repr=False)
     limits: LimitsSection | None = None
+    cache_size: Annotated[str, SIZE] | None = None
 
 
 def limits(files: Iterable[Configuration]) -> Limits:
@@ -73,6 +75,11 @@ def limits(files: Iterable[Configuration]) -> Limits:
     for file in reversed(tuple(files)):
         found = file.limits.over(found) if file.limits else found
     return found
+
+
+def cache_size(files: Iterable[Configuration]) -> int | None:
+    """Return how many bytes of disk the cache may take, by the file that counts most; None if none gives it."""
+    return next((size(file.cache_size) for file in files if file.cache_size), None)
 
 
 def parse(text: str, *, file: str) -> Configuration:

@@ -91,10 +91,44 @@ class PolicyError(ImgforgeError):
     exit_code = 7
 
 
+@attrs.frozen(kw_only=True)
+class ScriptFailure:
+    """What is known of a command in an image that failed.
+
+    Attributes:
+        step: what ran: ``configure NAME``, ``trigger NAME``, ``unpack NAME``, ``preinst NAME``.
+        package: whose script it is; empty for a command of no package.
+        version: of the package, where it is known.
+        command: the script with its arguments, or the command.
+        status: its exit status; None where it has none, or where only dpkg knows.
+        reported: what dpkg reports of the package; empty where it reports nothing.
+        words: the last lines that it printed.
+        lines: how many lines it printed.
+        others: packages that failed by themselves after it.
+        blocked: packages that dpkg did not configure because others failed.
+        origin: what brings the package into the image.
+        log: the file that holds the output of all commands.
+    """
+
+    step: str
+    package: str = ""
+    version: str = ""
+    command: str = ""
+    status: int | None = None
+    reported: str = ""
+    words: tuple[str, ...] = ()
+    lines: int = 0
+    others: tuple[str, ...] = ()
+    blocked: tuple[str, ...] = ()
+    origin: str = ""
+    log: str = ""
+
+
 class BuildError(ImgforgeError):
-    """A step inside the image failed, for example a maintainer script."""
+    """A step inside the image failed, for example a maintainer script, which `failure` then describes."""
 
     exit_code = 8
+    failure: ScriptFailure | None = None
 
 
 class LimitError(BuildError):

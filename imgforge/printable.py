@@ -36,7 +36,7 @@ def printable(text: str) -> str:
     of commands, as in ``\x3a:error::`` (see `_COMMANDS`).
     """
     if not text.isascii():
-        text = "".join(character if _is_seen(character) else _escaped(character) for character in text)
+        text = text.translate({ord(one): _escaped(one) for one in set(text) if not _is_seen(one)})
     text = _CONTROLS.sub(lambda match: _escaped(match[0]), text)
     return _COMMANDS.sub(_disarmed, text)
 

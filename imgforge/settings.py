@@ -84,6 +84,7 @@ class Settings:
     Attributes:
         store: the OCI image layout for images.
         cache: data that can be deleted; it is rebuilt when needed.
+        cache_size: bytes of disk that the cache may take; None for 10 GB or a tenth of the disk, whichever is less.
         manifests: directories to search for manifests by name, after the directory tree of the referring manifest.
         mirrors: pairs of a suite, or a prefix of a URI, and the URI to use instead; the first match applies.
         snapshots: base URLs of dated copies of the archive, for packages that it has removed.
@@ -101,6 +102,7 @@ class Settings:
 
     store: Path = attrs.field(factory=_store, converter=_absolute)
     cache: Path = attrs.field(factory=_cache, converter=_absolute)
+    cache_size: int | None = attrs.field(default=None, validator=attrs.validators.optional(_is_positive))
     manifests: tuple[Path, ...] = attrs.field(factory=lambda: (shipped_manifests(),))
     mirrors: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
     snapshots: tuple[str, ...] = attrs.field(default=(), repr=False)
@@ -157,7 +159,7 @@ class Settings:
         Args:
             manifests: directories that are searched before the shipped manifests.
             mirrors: take precedence over those of the configuration files.
-            given: other fields; without `limits`, those of the configuration files apply.
+            given: other fields; without `limits` or `cache_size`, those of the configuration files apply.
 
         Raises:
             UsageError: a configuration file cannot be read, or a default directory is unknown without a home directory.
@@ -166,6 +168,7 @@ class Settings:
         home = _base("XDG_CONFIG_HOME", ".config")
         files = tuple(configuration.read(path) for path in configuration.places(home))
         given.setdefault("limits", configuration.limits(files))
+        given.setdefault("cache_size", configuration.cache_size(files))
         return cls(
             manifests=(*manifests, shipped_manifests()),
             mirrors=(*mirrors, *(pair for file in files for pair in file.mirrors)),

@@ -9,8 +9,8 @@ from imgforge.cli import options, rendering
 from imgforge.cli.summary import Summary
 
 EXAMPLES = """\
-Blobs that no image in the store names, entries of the cache that were not used for long, and what killed builds left.
-A build that is running loses nothing. To empty the cache, delete its directory.
+Blobs that no image in the store names, entries of the cache that were unused for 30 days or do not fit into its size,
+and what killed builds left. A build that is running loses nothing. To empty the cache, delete its directory.
 
 examples:
   imgforge gc

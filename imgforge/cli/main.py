@@ -59,7 +59,7 @@ def main(words: Sequence[str], *, load: verbs.Loader = verbs.load) -> int:
     except Exception as error:  # noqa: BLE001 - nobody is left to hear of it: it is said here, with its own exit code
         code = rendering.exit_code(error)
         trace = "".join(traceback.format_exception(error)) if "--debug" in own else ""
-        reporter.failed(*rendering.failure(error), exit_code=code, trace=trace)
+        reporter.failed(*rendering.failure(error), exit_code=code, trace=trace, scripts=rendering.scripts(error))
     return code
 
 

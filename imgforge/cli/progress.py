@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO
 
 import attrs
@@ -94,6 +94,7 @@ class Tally(imgforge.Reporter):
         *,
         exit_code: int,  # noqa: ARG002 - whoever reads lines sees it
         trace: str = "",
+        scripts: Sequence[Mapping[str, Any]] = (),  # noqa: ARG002 - as above
     ) -> None:
         """Say why nothing came of it.
 
@@ -102,6 +103,7 @@ class Tally(imgforge.Reporter):
             hints: what the reader may do.
             exit_code: what the process will return, for a reader that sees no process.
             trace: where it happened in imgforge, when that was asked for.
+            scripts: what is known of the scripts that failed, for a reader that is a program.
         """
         for line in trace.splitlines():
             self.write(line)
@@ -211,13 +213,22 @@ class Events(Tally):
         """Say what the library logged."""
         self.say("logged", text=text)
 
-    def failed(self, texts: Sequence[str], hints: Sequence[str], *, exit_code: int, trace: str = "") -> None:
+    def failed(
+        self,
+        texts: Sequence[str],
+        hints: Sequence[str],
+        *,
+        exit_code: int,
+        trace: str = "",
+        scripts: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         """Say why nothing came of it."""
-        self.say("failed", texts=list(texts), hints=list(map(self.complete, hints)), exit_code=exit_code, trace=trace)
+        facts = {"exit_code": exit_code, "trace": trace, "scripts": list(scripts)}
+        self.say("failed", texts=list(texts), hints=list(map(self.complete, hints)), **facts)
 
     def last_words(self, text: str, exit_code: int) -> str:
         """Return the event that says why nothing came of it."""
-        return _event("failed", texts=[text], hints=[], exit_code=exit_code, trace="") + "\n"
+        return _event("failed", texts=[text], hints=[], exit_code=exit_code, trace="", scripts=[]) + "\n"
 
     def say(self, event: str, **facts: Any) -> None:
         """Write one event."""

@@ -129,6 +129,14 @@ def failure(error: Exception) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return (f"unexpected {type(error).__name__}: {error}",), (*hints, report)
 
 
+def scripts(error: Exception) -> tuple[dict[str, Any], ...]:
+    """Return what is known of each script whose failure an error is, as plain values."""
+    if isinstance(error, ExceptionGroup):
+        return tuple(itertools.chain.from_iterable(map(scripts, error.exceptions)))
+    known = getattr(error, "failure", None)
+    return () if known is None else (attrs.asdict(known),)
+
+
 def exit_code(error: Exception) -> int:
     """Return the exit code of an error: its class's own, 1 when the operating system said no, or `UNEXPECTED`.
 

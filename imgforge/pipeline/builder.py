@@ -25,7 +25,7 @@ from imgforge.manifest.model import debian_architecture
 from imgforge.oci.descriptor import Descriptor
 from imgforge.oci.platform import Platform
 from imgforge.oci.reference import Reference
-from imgforge.pipeline import expecting, overrides
+from imgforge.pipeline import expecting, keeping, overrides
 from imgforge.pipeline.attest.stopwatch import Stopwatch
 from imgforge.pipeline.chain import Chain
 from imgforge.pipeline.image import base as bases
@@ -90,6 +90,8 @@ class Builder:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._resources.close()
+        if kind is None or issubclass(kind, Exception):
+            keeping.keep_below(self.cache, settings=self._settings)
 
     @functools.cached_property
     def forge(self) -> Any:

@@ -38,18 +38,10 @@ def cache(settings: Settings) -> Iterator[Cache]:
         try:
             yield OverlaidCache(path, lower=settings.cache)
         finally:
-            _remove(path, sandbox=settings.sandbox)
+            with workshop.Workshop(settings.sandbox) as cleaner:
+                cleaner.clear(path)
 
 
 def _place() -> str | None:
     is_usable = "TMPDIR" not in os.environ and os.access(_LARGE, os.W_OK | os.X_OK, effective_ids=True)
     return _LARGE if is_usable else None
-
-
-def _remove(path: Path, *, sandbox: str | None) -> None:
-    """Remove a cache, with trees that belong to subordinate uids."""
-    try:
-        remove_tree(path)
-    except PermissionError:
-        with workshop.Workshop(sandbox) as cleaner:
-            cleaner.remove((path,))

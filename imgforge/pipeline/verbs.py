@@ -17,7 +17,7 @@ from imgforge.manifest.files import ManifestFile
 from imgforge.oci.platform import Platform
 from imgforge.oci.reference import STORE, Reference
 from imgforge.pipeline import chain as chains
-from imgforge.pipeline import expecting, readable
+from imgforge.pipeline import expecting, keeping, readable
 from imgforge.pipeline.builder import Builder
 from imgforge.pipeline.layer import installed
 from imgforge.pipeline.layer.planning import Plan
@@ -325,7 +325,7 @@ class Freed:
 
 
 def gc(*, settings: Settings) -> Freed:
-    """Remove blobs that no image in the store needs, and entries of the cache unused for 30 days.
+    """Remove blobs that no image in the store needs, and from the cache what was unused for 30 days or does not fit.
 
     Args:
         settings: places.
@@ -333,5 +333,6 @@ def gc(*, settings: Settings) -> Freed:
     store, cache = Layout(settings.store, is_own=True), Cache(settings.cache)
     with workshop.Workshop(settings.sandbox) as cleaner:
         stored = store.gc()
-        cached = cache.gc(now=settings.now, max_age=_CACHE_AGE, remove=cleaner.clear)
+        size = keeping.size_of(settings) if settings.cache.is_dir() else None
+        cached = cache.gc(now=settings.now, max_age=_CACHE_AGE, max_size=size, remove=cleaner.clear)
     return Freed(stored.blobs, stored.size, cached.entries, cached.size)

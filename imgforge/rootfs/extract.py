@@ -142,7 +142,9 @@ class _Extraction:
             parent, _, name = real.rpartition(b"/")
             descriptor = self._tree.existing(parent)
             if not name:
-                os.utime(self._tree.open(b""), ns=(time, time))
+                root = self._tree.open(b"")
+                # The time of access is when the tree was made: a collection of the cache goes by it.
+                os.utime(root, ns=(os.fstat(root).st_atime_ns, time))
             elif descriptor is not None:
                 with contextlib.suppress(FileNotFoundError):
                     os.utime(name, ns=(time, time), dir_fd=descriptor, follow_symlinks=False)

@@ -51,13 +51,21 @@ class Ends:
     Attributes:
         status: where its errors go, see `supervisor.Channels`.
         output: the write end of the output pipe; None keeps the three standard descriptors.
+        reports: a descriptor that the command itself gets, under this number; None for none.
         first: a socket to the first process, which sends `GO` when the command may execute. It gets the seccomp
             listener and the root on `Rung.SINGLE`, and nothing but a byte elsewhere.
     """
 
     status: int
     output: int | None
+    reports: int | None
     first: socket.socket
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """The descriptors that stay open until the execution, beside the standard ones."""
+        kept = (self.status, self.first.fileno())
+        return kept if self.reports is None else (*kept, self.reports)
 
 
 def become(command: Command, ends: Ends) -> NoReturn:
@@ -84,7 +92,8 @@ def become(command: Command, ends: Ends) -> NoReturn:
         null = os.open("dev/null", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=root)
         for descriptor, wanted in enumerate((null, ends.output, ends.output)):
             os.dup2(wanted, descriptor)
-    sealed.keep_only((ends.status, ends.first.fileno(), root))
+    sealed.keep_only((*ends.kept, root))
+    _pass_on(ends.reports)
     sealed.seal()
     _enter(command, root)
     os.chdir(command.workdir)
@@ -99,6 +108,12 @@ def become(command: Command, ends: Ends) -> NoReturn:
         os.execve(program, command.argv, dict(command.env))  # noqa: S606 no shell is the point
     except OSError as error:
         os._exit(_explain(error, command))
+
+
+def _pass_on(reports: int | None) -> None:
+    """Let the command have a descriptor; it decides whether what it starts does."""
+    if reports is not None:
+        os.set_inheritable(reports, True)
 
 
 def _furnished(command: Command) -> int:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import enum
 import gc
 import json
 import os
 import queue
-import select
 import signal
 import threading
 import time
@@ -19,26 +17,25 @@ from typing import Any
 import attrs
 
 from imgforge.errors import SandboxError
-from imgforge.limits import Limits
-from imgforge.sandbox import confinement, interior, relay, supervisor, syscalls, terminal
+from imgforge.sandbox import confinement, interior, pipes, relay, supervisor, syscalls, terminal
 from imgforge.sandbox import watch as watches
 from imgforge.sandbox.command import Command, Outcome, Owner, User
 from imgforge.sandbox.rung import Rung
 from imgforge.sandbox.watch import Bounds, Watch
 
-TAIL = 64 << 10
-"""Bytes of output that are kept for the error message."""
+TAIL = pipes.TAIL
 
-_CHUNK = 64 << 10
+REPORTS = "{reports}"
+"""Stands in a command line for the number of the descriptor that takes the command's reports."""
+
 _FACTS_MOST = 256 << 20
-_TIME = "time"
 _ROOT_USER = User()
 _UNBOUND = Bounds()
 _RELAYED = frozenset(signal.valid_signals()) - {signal.SIGCHLD}
 """Signals that may be on their way to an interactive command while it starts; the recorder needs SIGCHLD."""
 
 
-def run(
+def run(  # noqa: PLR0913 - what is run, where, and who reads it
     argv: Sequence[str],
     *,
     root: Path,
@@ -48,6 +45,7 @@ def run(
     user: User = _ROOT_USER,
     bounds: Bounds = _UNBOUND,
     output: Callable[[bytes], None] | None = None,
+    reports: Callable[[bytes], None] | None = None,
 ) -> Outcome:
     """Run a command in `root` and wait until everything that it started is gone.
 
@@ -64,12 +62,14 @@ def run(
         user: who it is.
         bounds: what it may use; a command beyond that is killed with all it started (`Outcome.exceeded`).
         output: gets each piece of output as it comes; what it raises kills the command and is passed on.
+        reports: gets what the command writes to the descriptor that `REPORTS` in its arguments names, each piece after
+            all output that was written before it.
 
     Raises:
         SandboxError: the sandbox could not be made; a command that fails is an `Outcome`.
     """
     command = Command(tuple(argv), root, rung, env, workdir, user, bounds)
-    return _run(command, output)
+    return _run(command, output, reports)
 
 
 def interact(command: Command, *, stop_signal: int = signal.SIGTERM) -> Outcome:
@@ -88,7 +88,7 @@ def interact(command: Command, *, stop_signal: int = signal.SIGTERM) -> Outcome:
     passing = relay.Relay(stop_signal)
     try:
         with passing.heeding():
-            return _run(command, None, began=passing.attach)
+            return _run(command, None, None, began=passing.attach)
     finally:
         terminal.give_to(foreground)
         for number, disposition in kept.items():
@@ -104,6 +104,7 @@ class _First:
         ended: a descriptor that is readable once it is gone (pidfd_open(2)).
         status: where its facts are read.
         output: where the command's output is read; None when it has the caller's.
+        reports: where its reports are read; None when it has none.
         own_processes: whether its end is the end of everything inside.
     """
 
@@ -111,11 +112,16 @@ class _First:
     ended: int
     status: int
     output: int | None
+    reports: int | None
     own_processes: bool
 
 
 def _run(
-    command: Command, output: Callable[[bytes], None] | None, *, began: Callable[[int], None] = lambda _process: None
+    command: Command,
+    output: pipes.Sink | None,
+    reports: pipes.Sink | None,
+    *,
+    began: Callable[[int], None] = lambda _process: None,
 ) -> Outcome:
     start = time.monotonic()
     bounds = command.bounds
@@ -123,18 +129,16 @@ def _run(
     tail, said = bytearray(), bytearray()
     covered = interior.covers(command.root, mounted=command.rung.has_mounts, shows_scratch=command.shows_scratch)
     with covered, contextlib.ExitStack() as opened:
-        first = _start(command, opened)
-        sinks: dict[int, Callable[[bytes], None]] = {first.status: _capped(said)}
-        if first.output is not None:
-            sinks[first.output] = _keeper(tail, output, bounds.limits)
+        first = _start(command, opened, has_reports=reports is not None)
+        sinks = _sinks(first, _capped(said), reports, pipes.keeper(tail, output, bounds.limits))
         watch = Watch(first.process, bounds.limits, bounds.written) if bounds.limits else None
         try:
             began(first.process)
             with watches.ahead():
-                ending = _pump(sinks, ended=first.ended, until=until, watch=watch)
+                ending = pipes.pump(sinks, ended=first.ended, until=until, watch=watch)
             if ending:
                 _kill(first)
-                _pump(dict.fromkeys(sinks, _drop), ended=first.ended, until=None, watch=None)
+                pipes.pump(dict.fromkeys(sinks, _drop), ended=first.ended, until=None, watch=None)
         finally:
             _kill(first)
             _, status = os.waitpid(first.process, 0)
@@ -146,18 +150,24 @@ def _run(
         exit_code=exit_code,
         seconds=time.monotonic() - start,
         tail=bytes(tail[-TAIL:]),
-        timed_out=ending == _TIME,
+        timed_out=ending == pipes.TIME,
         exceeded=ending or (watch.cause(exit_code, bytes(tail[-TAIL:])) if watch and exit_code else ""),
         owners=tuple(Owner(path, uid, gid) for path, uid, gid in facts.get("owners", ())),
         acted_as=tuple(facts.get("acted_as", ())),
     )
 
 
+def _sinks(first: _First, facts: pipes.Sink, reports: pipes.Sink | None, output: pipes.Sink) -> dict[int, pipes.Sink]:
+    """Return what reads each pipe, in the order of `pipes.pump`: output is passed on before the reports after it."""
+    pairs = ((first.status, facts), (first.reports, reports), (first.output, output))
+    return {descriptor: sink for descriptor, sink in pairs if descriptor is not None and sink is not None}
+
+
 def _drop(_data: bytes) -> None:
     """Take what a command that is being killed still says."""
 
 
-def _capped(said: bytearray) -> Callable[[bytes], None]:
+def _capped(said: bytearray) -> pipes.Sink:
     """Return what keeps the facts of the first process; a command decides about their number (`Outcome.owners`)."""
 
     def keep(data: bytes) -> None:
@@ -178,13 +188,15 @@ def _kill(first: _First) -> None:
     os.kill(first.process, signal.SIGKILL if first.own_processes else signal.SIGTERM)
 
 
-def _start(command: Command, opened: contextlib.ExitStack) -> _First:
+def _start(command: Command, opened: contextlib.ExitStack, *, has_reports: bool) -> _First:
     confinement.program()  # remembered: computed in each child it would take longer than the fork
     status, telling = _pipe(opened)
     output, writing = (None, None) if command.interactive else _pipe(opened)
+    reports, reporting = _pipe(opened) if has_reports else (None, None)
+    command = attrs.evolve(command, argv=tuple(str(reporting) if word == REPORTS else word for word in command.argv))
     life = os.pipe()
-    for end in life:
-        opened.callback(os.close, end)
+    for descriptor in life:
+        opened.callback(os.close, descriptor)
 
     def fork() -> tuple[int, bool]:
         # Nothing may end the first process before it listens, or the command before it is executed.
@@ -196,7 +208,7 @@ def _start(command: Command, opened: contextlib.ExitStack) -> _First:
             gc.disable()  # a collection would touch, and so copy, every page of the parent's heap
             watches.settle(command.bounds.limits, group)
             sandboxed = attrs.evolve(command, own_processes=own)
-            supervisor.supervise(sandboxed, supervisor.Channels(telling, writing), life=life)
+            supervisor.supervise(sandboxed, supervisor.Channels(telling, writing, reporting), life=life)
         return process, own
 
     try:
@@ -205,11 +217,11 @@ def _start(command: Command, opened: contextlib.ExitStack) -> _First:
     except OSError as error:
         raise SandboxError(_told(command, f"fork: {error.strerror}")) from error
     finally:
-        os.close(telling)
-        if writing is not None:
-            os.close(writing)
+        for end in (telling, writing, reporting):
+            if end is not None:
+                os.close(end)
     opened.callback(os.close, ended)
-    return _First(process, ended, status, output, own_processes)
+    return _First(process, ended, status, output, reports, own_processes)
 
 
 def _begin_pid_namespace(rung: Rung) -> bool:
@@ -255,90 +267,6 @@ def _pipe(opened: contextlib.ExitStack) -> tuple[int, int]:
     opened.callback(os.close, reading)
     os.set_blocking(reading, False)
     return reading, writing
-
-
-def _keeper(tail: bytearray, output: Callable[[bytes], None] | None, limits: Limits | None) -> Callable[[bytes], None]:
-    left = [limits.output if limits else 0]
-
-    def keep(data: bytes) -> None:
-        tail.extend(data)
-        if len(tail) > 2 * TAIL:
-            del tail[:-TAIL]
-        left[0] -= len(data)
-        if limits is not None and left[0] < 0:
-            raise _TooMuchOutputError
-        if output is not None:
-            output(data)
-
-    return keep
-
-
-class _TooMuchOutputError(Exception):
-    """The command printed more than it may."""
-
-
-def _pump(sinks: Mapping[int, Callable[[bytes], None]], *, ended: int, until: float | None, watch: Watch | None) -> str:
-    """Pass on what is read until `ended` is readable; the pipes' ends are no sign, others may have inherited them.
-
-    Returns:
-        The limit that was exceeded before: `_TIME` at the time `until` of the monotonic clock; empty for none.
-    """
-    poll = select.poll()
-    for descriptor in (ended, *sinks):
-        poll.register(descriptor, select.POLLIN)
-    while True:
-        events = poll.poll(_wait(until, watch))
-        try:
-            _pass_on(sinks, events, poll)
-            if any(descriptor == ended for descriptor, _ in events):
-                _drain(sinks)
-                return ""
-        except _TooMuchOutputError:
-            return "output"
-        if until is not None and time.monotonic() >= until:
-            return _TIME
-        if watch is not None and (exceeded := watch.look()):
-            return exceeded
-
-
-def _pass_on(
-    sinks: Mapping[int, Callable[[bytes], None]], events: Sequence[tuple[int, int]], poll: select.poll
-) -> None:
-    """Pass on one piece from each pipe that has one."""
-    for descriptor, _ in events:
-        if descriptor in sinks and _read(descriptor, sinks[descriptor]) is _Read.END:
-            poll.unregister(descriptor)
-
-
-def _wait(until: float | None, watch: Watch | None) -> float | None:
-    """Return the milliseconds until something is due though nothing is read."""
-    left = [] if until is None else [max(0.0, until - time.monotonic())]
-    if watch is not None:
-        left.append(watch.left())
-    return min(left) * 1000 if left else None
-
-
-def _drain(sinks: Mapping[int, Callable[[bytes], None]]) -> None:
-    """Pass on what is left in the pipes."""
-    for descriptor, sink in sinks.items():
-        while _read(descriptor, sink) is _Read.DATA:
-            pass
-
-
-class _Read(enum.Enum):
-    DATA = enum.auto()
-    NOTHING_YET = enum.auto()
-    END = enum.auto()
-
-
-def _read(descriptor: int, sink: Callable[[bytes], None]) -> _Read:
-    """Pass on one piece."""
-    try:
-        data = os.read(descriptor, _CHUNK)
-    except BlockingIOError:
-        return _Read.NOTHING_YET
-    sink(data)
-    return _Read.DATA if data else _Read.END
 
 
 def _facts(said: bytes) -> dict[str, Any]:

@@ -45,10 +45,12 @@ class Channels:
     Attributes:
         status: takes lines of JSON: facts for the `Outcome`, or ``error``.
         output: takes the command's output; None when it has the caller's.
+        reports: takes what the command reports; None when it has nothing to report.
     """
 
     status: int
     output: int | None
+    reports: int | None
 
     def tell(self, **facts: Any) -> None:
         """Tell the caller some facts."""
@@ -57,9 +59,10 @@ class Channels:
             data = data[os.write(self.status, data) :]
 
     def close_output(self) -> None:
-        """Let the reader see the end of the output as soon as the command is gone."""
-        if self.output is not None:
-            os.close(self.output)
+        """Let the reader see the end of the output and of the reports as soon as the command is gone."""
+        for descriptor in (self.output, self.reports):
+            if descriptor is not None:
+                os.close(descriptor)
 
 
 def supervise(command: Command, channels: Channels, *, life: tuple[int, int]) -> NoReturn:
@@ -118,7 +121,7 @@ def _be_first(command: Command, channels: Channels, living: int) -> int:
     process = os.fork()
     if process == 0:
         with _telling(channels):
-            payload.become(command, payload.Ends(channels.status, channels.output, theirs))
+            payload.become(command, payload.Ends(channels.status, channels.output, channels.reports, theirs))
     theirs.close()
     channels.close_output()
     is_recorder = command.rung is Rung.SINGLE
@@ -211,7 +214,7 @@ def _supervise_chroot(command: Command, channels: Channels, living: int) -> int:
     if process == 0:
         with _telling(channels):
             syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
-            payload.become(command, payload.Ends(channels.status, channels.output, theirs))
+            payload.become(command, payload.Ends(channels.status, channels.output, channels.reports, theirs))
     theirs.close()
     channels.close_output()
     sealed.keep_only((channels.status, mine.fileno()))

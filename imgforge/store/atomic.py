@@ -26,12 +26,10 @@ from typing import Any
 from imgforge import interruption
 from imgforge.errors import StoreError
 from imgforge.store.guard import make
+from imgforge.store.usage import weigh
 
 BUFFER = 1 << 20
 """Bytes gathered before they are written."""
-
-_INODE = 256
-"""Bytes that a name costs beside its content: an inode of ext4; small directories have no blocks of their own there."""
 
 _NUMBERS = itertools.count()
 
@@ -302,22 +300,6 @@ def sweep_locks(directory: Path) -> None:
     with storing(directory):
         for path in sorted(directory.iterdir()) if directory.is_dir() else ():
             _remove_when_dead(path, remove_tree)
-
-
-def weigh(path: Path) -> int:
-    """Return how many bytes of disk a file or a tree takes; 0 when it is gone. Links are not followed.
-
-    What may not be listed counts as empty.
-    """
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        return 0
-    size = found.st_blocks * 512 + _INODE
-    if stat.S_ISDIR(found.st_mode):
-        with contextlib.suppress(FileNotFoundError, PermissionError), os.scandir(path) as entries:
-            size += sum(weigh(Path(entry.path)) for entry in entries)
-    return size
 
 
 def remove_tree(path: Path) -> None:

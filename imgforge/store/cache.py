@@ -13,33 +13,24 @@ the previous boot wrote last (`Cache.SUSPECT` seconds), since those may not have
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import attrs
-
 from imgforge import interruption
 from imgforge.errors import StoreError
 from imgforge.store import guard
-from imgforge.store.atomic import Temporary, Writing, filling, locked, remove_tree, storing, sweep_locks, weigh
-from imgforge.store.usage import Use, last_use, touch
+from imgforge.store.atomic import Temporary, Writing, filling, locked, remove_tree, storing, sweep_locks
+from imgforge.store.collection import OWN, Collection, Freed, Remove, drop, entries, held
+from imgforge.store.usage import touch
 
 _KIND = re.compile(r"[a-z][a-z0-9-]{0,40}")
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~=-]{2,199}")
-_OWN = frozenset({"tmp", "locks", "users"})
 GUARD = guard.Guard("--cache", "others may have put records there: remove it with `rm -r {path}`, it is rebuilt")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-
-
-@attrs.frozen
-class Freed:
-    """What a collection removed: how many entries, and the bytes of disk that they took."""
-
-    entries: int = 0
-    size: int = 0
 
 
 class Cache:
@@ -66,6 +57,7 @@ class Cache:
         self._boot_id = boot_id
         self._temporary = Temporary(path / "tmp")
         self._users = Temporary(path / "users")
+        self._added: list[Path] = []
         self._is_open = False
 
     def get(self, kind: str, key: str) -> Path | None:
@@ -74,7 +66,8 @@ class Cache:
         path = self.entry(kind, key)
         with storing(path):
             try:
-                touch(path)
+                with held(path.parent, fcntl.LOCK_SH):
+                    touch(path)
             except FileNotFoundError:
                 return None
         return path
@@ -117,7 +110,17 @@ class Cache:
         path = self.entry(kind, key)
         with Writing(self._temporary.file()) as stream:
             yield stream
-            stream.commit(path)
+            with self._arriving(path):
+                stream.commit(path)
+
+    @contextlib.contextmanager
+    def _arriving(self, path: Path) -> Iterator[None]:
+        """Count an entry that appears in a block, and keep its like from being removed meanwhile."""
+        with storing(path):
+            guard.make(path.parent, 0o700)
+            with held(path.parent, fcntl.LOCK_SH):
+                yield
+        self._added.append(path)
 
     @contextlib.contextmanager
     def directory(self, kind: str, key: str) -> Iterator[Path]:
@@ -131,8 +134,7 @@ class Cache:
         path = self.entry(kind, key)
         with self.scratch() as tree:
             yield tree
-            with storing(path):
-                guard.make(path.parent, 0o700)
+            with self._arriving(path):
                 os.utime(tree)  # the time of writing, for `SUSPECT`
                 if not path.exists():
                     tree.rename(path)
@@ -164,8 +166,7 @@ class Cache:
         """Make an entry of a file of the same file system (see `scratch`) by renaming it; return where it is now."""
         self._open()
         target = self.entry(kind, key)
-        with storing(target):
-            guard.make(target.parent, 0o700)
+        with self._arriving(target):
             os.utime(path)  # the time of writing, for `SUSPECT`
             path.replace(target)
         return target
@@ -179,6 +180,8 @@ class Cache:
         path = self.entry(kind, key)
         with storing(path):
             guard.make(path.parent, 0o700)
+            if not os.path.lexists(path):
+                self._added.append(path)
         return path
 
     @contextlib.contextmanager
@@ -208,7 +211,40 @@ class Cache:
         """Remove an entry; nothing is wrong when there is none."""
         path = self.entry(kind, key)
         with storing(path):
-            self._drop(path, remove_tree)
+            drop(path, temporary=self._temporary, remove=remove_tree)
+
+    @property
+    def has_grown(self) -> bool:
+        """Whether entries were made, by this object, that `keep_below` has not counted."""
+        return bool(self._added)
+
+    def keep_below(self, limit: int, *, now: int, remove: Remove = remove_tree) -> Freed:
+        """Count the entries that were made, and remove the longest unused if the cache is larger than it may be.
+
+        It is not walked as long as it is known to be smaller (`imgforge.store.collection`).
+
+        Args:
+            limit: bytes of disk.
+            now: seconds since the epoch.
+            remove: as for `gc`.
+
+        Returns:
+            What was removed.
+
+        Raises:
+            StoreError: something cannot be removed.
+        """
+        added, self._added = self._added, []
+        if not added or not self.path.is_dir():
+            return Freed()
+        with storing(self.path), self._collecting():
+            return self._collection(remove).add(dict.fromkeys(added), limit=limit, now=now)
+
+    def _collection(self, remove: Remove) -> Collection:
+        return Collection(self.path, temporary=self._temporary, users=self._users, remove=remove)
+
+    def _collecting(self) -> contextlib.AbstractContextManager[None]:
+        return locked(self.path / "locks" / "collection")
 
     def gc(
         self,
@@ -216,7 +252,7 @@ class Cache:
         now: int,
         max_age: int | None = None,
         max_size: int | None = None,
-        remove: Callable[[Path], None] = remove_tree,
+        remove: Remove = remove_tree,
     ) -> Freed:
         """Remove what is too old, then the longest unused until the rest fits, and what dead processes left.
 
@@ -238,28 +274,16 @@ class Cache:
             return Freed()
         with storing(self.path):
             GUARD.check(self.path)
-            freed = self._evict(None if max_age is None else (now - max_age) * 1_000_000_000, max_size, remove)
+            with self._collecting():
+                oldest = None if max_age is None else (now - max_age) * 1_000_000_000
+                freed = self._collection(remove).collect(limit=max_size, now=now, oldest=oldest)
+            self._added.clear()  # it was measured
             sweep_locks(self.path / "locks")
-        return attrs.evolve(freed, size=freed.size + self._temporary.sweep(remove))
-
-    def _evict(self, oldest: int | None, max_size: int | None, remove: Callable[[Path], None]) -> Freed:
-        """Remove entries last used before `oldest` (in nanoseconds), then the longest unused beyond `max_size`."""
-        busy_since = self._users.oldest()
-        uses = sorted(self._uses())
-        left = sum(use.size for use in uses)
-        entries = freed = 0
-        for use in uses:
-            is_old = oldest is not None and use.when < oldest
-            is_surplus = max_size is not None and left > max_size
-            if (is_old or is_surplus) and self._drop_unused(use, busy_since, remove):
-                left -= use.size
-                freed += use.size
-                entries += 1
-        return Freed(entries, freed)
+        return freed
 
     def entry(self, kind: str, key: str) -> Path:
         """Return where an entry is or would be."""
-        if not _KIND.fullmatch(kind) or kind in _OWN:
+        if not _KIND.fullmatch(kind) or kind in OWN:
             raise StoreError(f"cache: kind {kind[:80]!r}: expected lower case letters, digits and dashes")
         if not _KEY.fullmatch(key):
             raise StoreError(f"cache: key {key[:80]!r}: expected 3 to 200 letters, digits and ._+~=-")
@@ -293,43 +317,19 @@ class Cache:
         if holds(marker, self.boot()):
             return
         if marker.exists():
-            written = {path: path.lstat().st_mtime for path in self._entries()}
+            written = {path: status.st_mtime for path, status in entries(self.path)}
             suspect = max(written.values(), default=0) - self.SUSPECT
             for path in sorted(path for path, when in written.items() if when >= suspect):
-                self._drop(path, remove_tree)
+                drop(path, temporary=self._temporary, remove=_left_to_a_collection)
         with Writing(self._temporary.file()) as stream:
             stream.write(self.boot().encode())
             stream.commit(marker, durable=True)
 
-    def _entries(self) -> Iterator[Path]:
-        for kind in sorted(self.path.iterdir()):
-            if kind.name not in _OWN and kind.is_dir():
-                yield from sorted(kind.glob("??/*"))
 
-    def _uses(self) -> Iterator[Use]:
-        for path in self._entries():
-            size = weigh(path)  # first: to list a directory is to use it
-            when = last_use(path)
-            if when is not None:
-                yield Use(when, path, size)
-
-    def _drop_unused(self, use: Use, busy_since: int | None, remove: Callable[[Path], None]) -> bool:
-        """Drop an entry that nobody has used since it was looked at, and that no running build has used."""
-        if (busy_since is not None and use.when >= busy_since) or last_use(use.path) != use.when:
-            return False
-        self._drop(use.path, remove)
-        return True
-
-    def _drop(self, path: Path, remove: Callable[[Path], None]) -> None:
-        """Remove an entry so that nobody ever sees half of it."""
-        descriptor, grave = self._temporary.directory()
-        try:
-            with contextlib.suppress(FileNotFoundError):
-                path.rename(grave / "entry")
-            remove(grave)
-        finally:
-            interruption.forget(grave)
-            os.close(descriptor)
+def _left_to_a_collection(path: Path) -> None:
+    """Remove a tree, or leave it where entries are removed: of subordinate ids a collection removes it (`Cache.gc`)."""
+    with contextlib.suppress(PermissionError):
+        remove_tree(path)
 
 
 def holds(marker: Path, text: str) -> bool:

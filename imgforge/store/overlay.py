@@ -37,6 +37,11 @@ class OverlaidCache(Cache):
         place = super().place(kind, key)
         return place if place.exists() else self._below(kind, key) or place
 
+    @property
+    def has_grown(self) -> bool:
+        """Never: the upper cache is temporary, and the lower one is not this object's to collect."""
+        return False
+
     def _below(self, kind: str, key: str) -> Path | None:
         below = self._lower / self.entry(kind, key).relative_to(self.path)
         try:

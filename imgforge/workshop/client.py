@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import logging
 import os
 import select
 import signal
@@ -24,7 +25,7 @@ import attrs
 
 import imgforge.errors
 from imgforge import interruption
-from imgforge.errors import BuildError, ImgforgeError, SandboxError
+from imgforge.errors import BuildError, ImgforgeError, SandboxError, ScriptFailure
 from imgforge.limits import Limits
 from imgforge.sandbox import environment, relay
 from imgforge.sandbox.rung import Rung
@@ -39,6 +40,7 @@ ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": "/usr/local/sbin:/usr/local/bin:/usr
 """Of the processes that work on images: with the caller's locale the C library would look for catalogues by itself."""
 
 _DEFAULT = Limits()
+_LOG = logging.getLogger(__name__)
 
 
 _SIGNALLED = 128
@@ -125,10 +127,19 @@ class Workshop:
         return f"trees-3-{self.rung.name.lower()}"
 
     def clear(self, directory: Path) -> None:
-        """Delete a working directory, whoever owns what lies in it."""
+        """Delete a working directory or a tree, whoever owns what lies in it.
+
+        Raises:
+            OSError: it cannot be deleted.
+        """
         if self._process is not None:
             self.remove((directory,))
-        remove_tree(directory)
+        try:
+            remove_tree(directory)
+        except PermissionError:  # subordinate ids own a part of it, which their namespace alone may delete
+            with contextlib.suppress(SandboxError):
+                self.remove((directory,))
+            remove_tree(directory)
 
     def extract(self, tars: tuple[Path, ...], target: Path, *, lowers: tuple[Path, ...] = ()) -> None:
         """Unpack tars, in order, into a new tree that later mounts can use.
@@ -150,12 +161,14 @@ class Workshop:
         return {path: text.encode("utf-8", "surrogateescape") for path, text in found.items()}
 
     def configure(
-        self, steps: tuple[Step, ...], *, base: tuple[Path, ...], work: Path, output: Path, epoch: int
+        self, steps: tuple[Step, ...], *, base: tuple[Path, ...], work: Path, output: Path, epoch: int, log: Path
     ) -> tuple[ScriptRun, ...]:
         """Do the steps on a root above `base` and write what they changed to the tar `output`.
 
+        What scripts print goes to the file `log`, escaped, and line by line to this module's logger.
+
         Raises:
-            BuildError: a script failed; its last words are in the notes.
+            BuildError: a script failed; its last words are in the notes, and the rest in `BuildError.failure`.
             LimitError: a script used more than a limit allows.
         """
         answer = self._ask(
@@ -166,6 +179,8 @@ class Workshop:
             output=str(output),
             epoch=epoch,
             limits=attrs.asdict(self._limits),
+            log=str(log),
+            shows=_LOG.isEnabledFor(logging.DEBUG),
         )
         return tuple(ScriptRun(label, seconds) for label, seconds in answer["runs"])
 
@@ -227,7 +242,8 @@ class Workshop:
                 with contextlib.suppress(BrokenPipeError):  # its status, which is read then, says more
                     worker.stdin.write(json.dumps({"verb": verb, "arguments": arguments}) + "\n")
                     worker.stdin.flush()
-                answer = self._read(worker)
+                while "printed" in (answer := self._read(worker)):
+                    _show(answer["printed"])
             except BaseException:
                 self._discard()
                 raise
@@ -260,6 +276,11 @@ def _advise(error: BaseException) -> None:
         error.add_note(line)
 
 
+def _show(printed: str) -> None:
+    for line in printed.removesuffix("\n").split("\n"):
+        _LOG.debug("%s", line)
+
+
 def _texts(paths: tuple[Path, ...]) -> list[str]:
     return [str(path) for path in paths]
 
@@ -272,4 +293,8 @@ def _checked(verb: str, answer: dict[str, Any]) -> dict[str, Any]:
     error = kind(answer["text"]) if known and kind is not None else BuildError(f"{verb}: {answer['text']}")
     for note in answer["notes"]:
         error.add_note(note)
+    if isinstance(error, BuildError) and "failure" in answer:
+        fields: dict[str, Any] = answer["failure"]
+        lists = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
+        error.failure = ScriptFailure(**{**fields, **lists})
     raise error

@@ -22,7 +22,15 @@ from typing import Any, BinaryIO
 import attrs
 
 from imgforge import printable
-from imgforge.errors import BuildError, ImgforgeError, IntegrityError, LimitError, SandboxError, StoreError
+from imgforge.errors import (
+    BuildError,
+    ImgforgeError,
+    IntegrityError,
+    LimitError,
+    SandboxError,
+    ScriptFailure,
+    StoreError,
+)
 from imgforge.limits import Limits
 from imgforge.rootfs import extract
 from imgforge.rootfs.inroot import ImageRoot
@@ -30,14 +38,16 @@ from imgforge.rootfs.normalise import SHADOWS, normalise
 from imgforge.rootfs.owners import RecordedOwners, owners_for
 from imgforge.rootfs.stack import Stack
 from imgforge.sandbox import probe, process, sealed
+from imgforge.sandbox.command import Outcome
 from imgforge.sandbox.enter import enter
 from imgforge.sandbox.rung import Rung
 from imgforge.sandbox.watch import Bounds
 from imgforge.tar import LAYER, reader, writer
 from imgforge.tree import Entry, reserved
-from imgforge.workshop import edits, steps
-from imgforge.workshop.clock import Clock
+from imgforge.workshop import edits, failure, steps
+from imgforge.workshop.log import Log
 from imgforge.workshop.root import Changes, CopiedRoot, OverlayRoot, Root, clear
+from imgforge.workshop.transcript import Transcript
 
 ENVIRONMENT = {
     "DEBCONF_NONINTERACTIVE_SEEN": "true",
@@ -60,11 +70,17 @@ _READ_MAX = 4 << 20
 
 
 class Worker:
-    """What one worker can do; each public method is one verb of the protocol."""
+    """What one worker can do; each public method is one verb of the protocol.
 
-    def __init__(self, rung: Rung) -> None:
+    Args:
+        rung: of the sandbox.
+        show: called with what commands print, as it comes, where the caller wants to see it.
+    """
+
+    def __init__(self, rung: Rung, show: Callable[[str], None]) -> None:
         self.rung = rung
         self.owners = owners_for(rung.name)
+        self._show = show
         self._limits = Limits()
 
     def extract(self, *, tars: list[str], target: str, lowers: list[str], most: int) -> dict[str, Any]:
@@ -94,17 +110,32 @@ class Worker:
         return {"files": {path: _text(place.disk) for path, place in found if place and _is_small(place.status)}}
 
     def configure(
-        self, *, base: list[str], steps_text: str, work: str, output: str, epoch: int, limits: dict[str, Any]
+        self,
+        *,
+        base: list[str],
+        steps_text: str,
+        work: str,
+        output: str,
+        epoch: int,
+        limits: dict[str, Any],
+        log: str,
+        shows: bool,
     ) -> dict[str, Any]:
-        """Do the steps on a fresh root and write what changed as a tar."""
+        """Do the steps on a fresh root and write what changed as a tar, and what commands printed as a log."""
         place = Path(work)
         self._limits = Limits(**limits)
+        with contextlib.closing(Log(Path(log), most=self._limits.output, show=self._show if shows else None)) as opened:
+            return self._configured(place, base=base, steps_text=steps_text, output=output, epoch=epoch, log=opened)
+
+    def _configured(
+        self, place: Path, *, base: list[str], steps_text: str, output: str, epoch: int, log: Log
+    ) -> dict[str, Any]:
         root = self._root(place)
         runs: list[tuple[str, float]] = []
         lowers = tuple(map(Path, base))
         try:
             for step in steps.load(steps_text):
-                self._perform(step, root=root, lowers=lowers, runs=runs, epoch=epoch)
+                runs += self._perform(step, root=root, lowers=lowers, epoch=epoch, log=log)
             before = {path: root.before(path) for path in SHADOWS}
             with _edited(root) as image:
                 normalise(image, epoch=epoch, is_new=root.is_new, before=before)
@@ -140,30 +171,41 @@ class Worker:
         return OverlayRoot(place, owners=self.owners, in_user_namespace=in_user_namespace, size=self._limits.disk)
 
     def _perform(
-        self, step: steps.Step, *, root: Root, lowers: tuple[Path, ...], runs: list[tuple[str, float]], epoch: int
-    ) -> None:
+        self, step: steps.Step, *, root: Root, lowers: tuple[Path, ...], epoch: int, log: Log
+    ) -> list[tuple[str, float]]:
+        """Do one step, and return what ran for it."""
+        if isinstance(step, steps.Run):
+            return self._run(step, root=root, epoch=epoch, log=log)
         if isinstance(step, steps.Mount):
             root.show((*lowers, *map(Path, step.trees)))
-        elif isinstance(step, steps.Run):
-            runs.extend(self._run(step, root=root, epoch=epoch))
         else:
             with _edited(root) as image:
                 edits.perform(step, image)
+        return []
 
-    def _run(self, step: steps.Run, *, root: Root, epoch: int) -> list[tuple[str, float]]:
-        clock = Clock(step.label)
-        argv = step.argv
+    def _run(self, step: steps.Run, *, root: Root, epoch: int, log: Log) -> list[tuple[str, float]]:
+        transcript = Transcript(step.label)
+        argv, reports = step.argv, None
         if argv[0] == "dpkg":
-            argv = ("dpkg", "--force-unsafe-io", *argv[1:])
-        environment = {**ENVIRONMENT, **dict(step.environment), "SOURCE_DATE_EPOCH": str(epoch)}
-        bounds = Bounds(seconds=self._limits.time, limits=self._limits, written=root.written)
-        outcome = process.run(argv, root=root.path, rung=self.rung, env=environment, output=clock.hear, bounds=bounds)
+            argv = ("dpkg", "--status-fd", process.REPORTS, "--force-unsafe-io", *argv[1:])
+            reports = transcript.report
+
+        def hear(data: bytes) -> None:
+            log.hear(data)
+            transcript.hear(data)
+
+        log.begin(step.argv)
+        outcome = process.run(
+            argv,
+            root=root.path,
+            rung=self.rung,
+            env={**ENVIRONMENT, **dict(step.environment), "SOURCE_DATE_EPOCH": str(epoch)},
+            bounds=Bounds(seconds=self._limits.time, limits=self._limits, written=root.written),
+            output=hear,
+            reports=reports,
+        )
         if outcome.exit_code:
-            error = BuildError(f"{step.label}: {' '.join(step.argv[:6])}: exit status {outcome.exit_code}")
-            if outcome.exceeded:
-                error = self._exceeded(clock.label, outcome.exceeded)
-            error.add_note(f"its last words:\n{clock.last_words(outcome.tail)}")
-            raise error
+            raise self._failed(failure.of(step, transcript, outcome.exit_code), transcript.label, outcome)
         if outcome.acted_as:
             raise SandboxError(
                 f"{step.label}: acts as user or group {outcome.acted_as[0]}: needs subordinate ids or root"
@@ -171,7 +213,14 @@ class Worker:
         if isinstance(self.owners, RecordedOwners):
             for owner in outcome.owners:
                 self.owners.remember(os.fsencode(owner.path), owner.uid, owner.gid)
-        return clock.done()
+        return transcript.done()
+
+    def _failed(self, found: ScriptFailure, what: str, outcome: Outcome) -> BuildError:
+        if not outcome.exceeded:
+            return failure.error_of(found)
+        error = self._exceeded(what, outcome.exceeded)
+        failure.describe(error, found)
+        return error
 
     def _exceeded(self, what: str, name: str, how: str = "") -> LimitError:
         error = LimitError(f"{what}: {how or 'used'} more {name} than its limit, {self._limits.shown(name)}")
@@ -239,7 +288,10 @@ def _answer(worker: Worker, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _failure(error: ImgforgeError) -> dict[str, Any]:
-    return {"error": _root_class(error), "text": str(error), "notes": getattr(error, "__notes__", [])}
+    answer = {"error": _root_class(error), "text": str(error), "notes": getattr(error, "__notes__", [])}
+    if isinstance(error, BuildError) and error.failure is not None:
+        answer["failure"] = attrs.asdict(error.failure)
+    return answer
 
 
 def _root_class(error: ImgforgeError) -> str:
@@ -270,6 +322,6 @@ def main() -> None:
         answer(_failure(error))
         return
     answer({"rung": rung.name})
-    worker = Worker(rung)
+    worker = Worker(rung, lambda text: answer({"printed": text}))
     for line in sys.stdin:
         answer(_answer(worker, json.loads(line)))

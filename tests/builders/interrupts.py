@@ -109,4 +109,4 @@ def expected(sent: Sent) -> tuple[int, str, list[dict[str, Any]]]:
     """Return what `Command.ended` returns of a command that a signal ended."""
     code = 128 + sent.number
     text = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}[sent.number]
-    return code, "", [{"event": "failed", "texts": [text], "hints": [], "exit_code": code, "trace": ""}]
+    return code, "", [{"event": "failed", "texts": [text], "hints": [], "exit_code": code, "trace": "", "scripts": []}]

@@ -102,6 +102,7 @@ def test_an_error_under_json_is_an_event(capsys: pytest.CaptureFixture[str]) -> 
         "hints": ["right"],
         "exit_code": 2,
         "trace": "",
+        "scripts": [],
     }
 
 

@@ -15,9 +15,9 @@ DEEP = "cd /var/lib; i=0; while [ $i -lt {depth} ]; do mkdir d; cd d; i=$((i + 1
 
 REFUSED = {
     "it fails": ("echo a last word >&2; exit 7", "a last word"),
-    "it kills everything that it sees": ("kill -9 -1; sleep 5", "configure: dpkg --configure"),
-    "it removes dpkg's database": ("rm -r /var/lib/dpkg", "configure: dpkg --configure"),
-    "it removes the shell": ("rm /bin/dash /bin/sh; exec /bin/sh -c :", "configure: dpkg --configure"),
+    "it kills everything that it sees": ("kill -9 -1; sleep 5", "configure evil: dpkg --configure"),
+    "it removes dpkg's database": ("rm -r /var/lib/dpkg", "configure evil: dpkg --configure"),
+    "it removes the shell": ("rm /bin/dash /bin/sh; exec /bin/sh -c :", "exec: /bin/sh: not found"),
     "it makes a whiteout": (": > /etc/.wh.passwd", "/etc/.wh.passwd: no layer can hold it"),
     "it makes a directory named as a whiteout": ("mkdir -p /srv/.wh.x/y", "/srv/.wh.x: no layer can hold it"),
     "it digs deeper than a path can say": (DEEP.format(depth=3000), "cd to d"),

@@ -93,7 +93,7 @@ def test_a_report_that_no_one_reads_ends_the_process() -> None:
         os.close(reading)
         child = os.fork()
         if child == 0:
-            with supervisor._telling(supervisor.Channels(writing, None)):
+            with supervisor._telling(supervisor.Channels(writing, None, None)):
                 raise ZeroDivisionError
             os._exit(0)
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -10,7 +10,8 @@ import pytest
 
 from imgforge.errors import StoreError
 from imgforge.store import atomic
-from imgforge.store.atomic import Temporary, Writing, locked, remove_tree, sweep_locks, weigh
+from imgforge.store.atomic import Temporary, Writing, locked, remove_tree, sweep_locks
+from imgforge.store.usage import weigh
 
 FORK = multiprocessing.get_context("fork")
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from imgforge.errors import StoreError
-from imgforge.store.cache import Cache, Freed
+from imgforge.store.cache import Cache
+from imgforge.store.collection import Freed
 
 FORK = multiprocessing.get_context("fork")
 NOW = int(time.time()) + 10

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,8 +10,9 @@ import pytest
 
 from imgforge.errors import SandboxError
 from imgforge.sandbox.rung import Rung
+from imgforge.store.usage import last_use
 from imgforge.tar import writer
-from imgforge.tree import Entry, Kind
+from imgforge.tree import ROOT, Entry, Kind
 from imgforge.workshop.client import Workshop
 
 pytestmark = pytest.mark.root
@@ -40,6 +42,18 @@ def test_threads_that_ask_at_once_take_turns(workshop: Workshop, tar: Path, tmp_
     with ThreadPoolExecutor(8) as threads:
         assert set(threads.map(ask, range(16))) == {Rung.ROOT}
     assert {(tmp_path / f"tree-{number}/file").read_bytes() for number in range(16)} == {b"hello"}
+
+
+def test_a_tree_was_used_when_it_was_made_whatever_its_archive_says(workshop: Workshop, tmp_path: Path) -> None:
+    """A collection would take it from under the build that made it."""
+    start = time.time_ns() - 10**9
+    with (tmp_path / "old.tar").open("wb") as stream:
+        output = writer.Writer(stream)
+        output.add(Entry(ROOT, Kind.DIRECTORY, mode=0o755, mtime=1_000_000_000), None)
+        output.close()
+    workshop.extract((tmp_path / "old.tar",), tmp_path / "tree")
+    assert (tmp_path / "tree").lstat().st_mtime == 1_000_000_000
+    assert (last_use(tmp_path / "tree") or 0) >= start
 
 
 def test_a_workshop_that_was_closed_opens_again(workshop: Workshop, tar: Path, tmp_path: Path) -> None:

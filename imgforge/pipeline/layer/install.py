@@ -14,10 +14,12 @@ from pathlib import Path
 import attrs
 
 from imgforge.digest import Digest
+from imgforge.errors import BuildError
 from imgforge.image import Layer, packages_step
 from imgforge.layer.directories import decide
 from imgforge.layer.group import Group
 from imgforge.pipeline.image import reading, unpacking
+from imgforge.pipeline.layer import failing
 from imgforge.pipeline.layer import installed as records
 from imgforge.pipeline.layer import state as states
 from imgforge.pipeline.layer.blobs import LayerBlob
@@ -180,16 +182,20 @@ class Installer:
             if wish.base
             else ()
         )
-        return states.configured(
-            task.key,
-            job,
-            base=base,
-            epoch=task.epoch,
-            cache=self._cache,
-            workshop=self._workshop,
-            scratch=scratch,
-            reporter=self._reporter,
-        )
+        try:
+            return states.configured(
+                task.key,
+                job,
+                base=base,
+                epoch=task.epoch,
+                cache=self._cache,
+                workshop=self._workshop,
+                scratch=scratch,
+                reporter=self._reporter,
+            )
+        except BuildError as error:
+            failing.explain(error, wish=wish, task=task, log=scratch / states.LOG, cache=self._cache)
+            raise
 
     def _finished(self, wish: Wish, task: Task, written: list[tuple[Group, LayerBlob]], state: State) -> Installed:
         versions = {one.fragment.package: one.fragment.version for one in task.made}

@@ -26,6 +26,12 @@ from imgforge.workshop.client import Workshop
 from imgforge.workshop.configure import Job
 from imgforge.workshop.runs import ScriptRun
 
+LOG = "log"
+"""Where in the scratch directory the log of configuring is."""
+
+UPGRADE = "the base has another version"
+"""Why dpkg unpacks a package that the base has, in `Installation.reasons`."""
+
 
 @attrs.frozen
 class State:
@@ -95,7 +101,9 @@ def configured(
     output = scratch / "state.tar"
     names = len(job.units) + len(job.archives)
     with running(reporter, Step("configure", f"{names} packages", names, "packages")):
-        runs = workshop.configure(configure.steps(job), base=base, work=scratch / "work", output=output, epoch=epoch)
+        runs = workshop.configure(
+            configure.steps(job), base=base, work=scratch / "work", output=output, epoch=epoch, log=scratch / LOG
+        )
     cache.put("states", f"{key}.runs", record.dump(tuple((run.label, run.seconds) for run in runs)))
     return State(key, cache.adopt("states", f"{key}.tar", output), runs)
 
@@ -113,7 +121,7 @@ def divide(made: tuple[Made, ...], *, facts: Facts, installed: frozenset[str], a
     claims = _Claims(facts)
     for one in made:
         fragment = one.fragment
-        upgrade = "the base has another version" if fragment.package in installed else ""
+        upgrade = UPGRADE if fragment.package in installed else ""
         path, other = claims.conflict(fragment)
         if upgrade or path:
             reasons[fragment.package] = upgrade or f"/{path} is {claims.what(path)}"
