@@ -226,10 +226,10 @@ class _Walk:
         return block
 
     def _advance(self, entry: Entry, stored: int) -> int:
-        """Count a file, with its holes, and note where the next header stands, when seeking there is cheap.
+        """Count a file against the limits, holes included, and note where the next header is if the stream can seek.
 
         Returns:
-            where this content stands.
+            the offset of this content.
         """
         if entry.size > self._limits.single or self._total + entry.size > self._limits.total:
             raise TarError(f"{self._what}: {entry.path!r}: {entry.size} bytes are more than is accepted")
@@ -244,7 +244,7 @@ class _Walk:
         return start
 
     def _check_missing(self, size: int, name: str) -> None:
-        """Accept that the last padding of an archive is missing, as Go's archive/tar does, and no more."""
+        """Refuse missing bytes beyond the last padding, which Go's archive/tar does not require either."""
         if size > self._padding:
             raise TarError(f"{self._what}: {name}truncated, {size} bytes of content are missing")
 
