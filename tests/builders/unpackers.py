@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,21 +26,36 @@ def umoci(layers: tuple[bytes, ...], place: Path) -> dict[str, str] | None:
 
 def podman(layers: tuple[bytes, ...], _place: Path) -> dict[str, str] | None:
     """Return the tree that podman makes of layers, by containers/storage; None where it refuses them."""
+    with tempfile.TemporaryDirectory(prefix="layers-") as name:
+        layouts.write(Path(name, "image"), layers)
+        # a path of its own would become a part of the image's name, which not every path can be
+        with pulled_by_podman("oci:image:base", cwd=name) as root:
+            return seen(root) if root else None
+
+
+@contextlib.contextmanager
+def pulled_by_podman(source: str, *options: str, cwd: str | None = None) -> Iterator[Path | None]:
+    """Pull an image into a storage of its own; give its root, mounted, or None where podman refuses a layer.
+
+    Args:
+        source: where the image is.
+        options: of ``podman pull``.
+        cwd: where relative sources begin.
+    """
     _need("podman")
     with tempfile.TemporaryDirectory(prefix="pm-", ignore_cleanup_errors=True) as name:  # its runroot has 50 characters
-        layouts.write(Path(name, "image"), layers)
         places = ("--root", f"{name}/root", "--runroot", f"{name}/run", "--tmpdir", f"{name}/tmp")
         storage = ("podman", *places, "--storage-driver", "vfs")
-        # a path of its own would become a part of the image's name, which not every path can be
-        pulled = _run(*storage, "pull", "--quiet", "oci:image:base", cwd=name)
-        if pulled.returncode:
-            assert "applying layer" in pulled.stderr.lower(), pulled.stderr
-            return None
-        image = pulled.stdout.split()[-1]
+        done = _run(*storage, "pull", "--quiet", *options, source, cwd=cwd)
+        if done.returncode:
+            assert "applying layer" in done.stderr.lower(), done.stderr
+            yield None
+            return
+        image = done.stdout.split()[-1]
         mounted = _run(*storage, "image", "mount", image)
         assert mounted.returncode == 0, mounted.stderr
         try:
-            return seen(Path(mounted.stdout.split()[-1]))
+            yield Path(mounted.stdout.split()[-1])
         finally:
             _run(*storage, "image", "umount", "--force", image)
 
