@@ -96,7 +96,7 @@ class Image:
         if isinstance(document, Index):
             chosen = document.select(platform, what=what)
             document = Manifest.parse(read(chosen.digest), what=f"{what}: {chosen.digest}")
-        if document.config.media_type not in media.CONFIGS:
+        if not media.is_config(document.config.media_type, of=document.media_type):
             raise IntegrityError(f"{what}: expected an image, got a config of type {document.config.media_type!r}")
         config = ImageConfig.parse(read(document.config.digest), what=f"{what}: config")
         if platform and not platform.is_met_by(config.platform):
@@ -113,8 +113,9 @@ class Image:
 
     @property
     def descriptor(self) -> Descriptor:
-        """The manifest's descriptor, with the platform."""
-        return attrs.evolve(self.manifest.descriptor, platform=self.config.platform)
+        """The manifest's descriptor, with the platform if the config has a complete one."""
+        platform = self.config.platform
+        return attrs.evolve(self.manifest.descriptor, platform=platform if platform.architecture else None)
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -166,12 +167,17 @@ def assemble(
     diff_ids = tuple(layer.diff_id for layer in (*below, *above))
     old = base.image.config if base else ImageConfig(b"", platform, ())
     history = (*old.full_history, *_steps(above, changes, created))
-    execution = old.execution.override(changes)
-    config = ImageConfig.make(old.platform, diff_ids, history=history, execution=execution, created=created)
+    known, execution = _known(old.platform, platform), old.execution.override(changes)
+    config = ImageConfig.make(known, diff_ids, history=history, execution=execution, created=created)
     standard = ((CREATED, created), *(((BASE_NAME, base.name), (BASE_DIGEST, str(base.image.digest))) if base else ()))
     descriptors = tuple(_as_oci(layer.descriptor) for layer in (*below, *above))
     named = tuple((dict(standard) | dict(annotations)).items())
     return Image(Manifest.make(config.descriptor, descriptors, annotations=named), config)
+
+
+def _known(found: Platform, wanted: Platform) -> Platform:
+    """Return the platform of a base; the requested one when its config has no architecture."""
+    return found if found.architecture else wanted
 
 
 def _steps(layers: tuple[Layer, ...], changes: Overrides, created: str) -> Iterator[History]:

@@ -19,6 +19,8 @@ from imgforge.oci.platform import Platform
 
 Pairs = tuple[tuple[str, str], ...]
 
+_LINUX = Platform("linux", "")
+
 
 @attrs.frozen
 class History:
@@ -132,10 +134,11 @@ class Execution:
             DocumentError: malformed member.
         """
         env = node.find("Env")
+        variables = env.texts() if env else ()
         labels = node.find("Labels")
         return cls(
             user=_text(node, "User"),
-            env=tuple(_variable(entry) for entry in env.items()) if env else (),
+            env=tuple(pair for text in variables for pair in _variable(text)),
             entrypoint=_argv(node, "Entrypoint"),
             cmd=_argv(node, "Cmd"),
             workdir=_text(node, "WorkingDir"),
@@ -203,7 +206,7 @@ class ImageConfig:
 
     @classmethod
     def parse(cls, raw: bytes, *, what: str) -> Self:
-        """Parse a config.
+        """Parse a config; without a platform, which config.md forbids and Docker accepts, it is one for Linux.
 
         Raises:
             DocumentError: not an image config.
@@ -216,8 +219,8 @@ class ImageConfig:
         history, execution = node.find("history"), node.find("config")
         return cls(
             raw,
-            Platform.read(node),
-            tuple(read_digest(entry) for entry in rootfs.need("diff_ids").items()),
+            Platform.read(node, default=_LINUX),
+            tuple(read_digest(entry) for entry in rootfs.listed("diff_ids")),
             history=tuple(History.read(entry) for entry in history.items()) if history else (),
             execution=Execution.read(execution) if execution else Execution(),
             created=_text(node, "created"),
@@ -279,7 +282,10 @@ def _text(node: Node, key: str) -> str:
 
 
 def _argv(node: Node, key: str) -> tuple[str, ...] | None:
+    """Return a command; a string is its only word, as Docker reads it (``strslice.StrSlice``)."""
     found = node.find(key)
+    if found and isinstance(found.value, str):
+        return (found.value,)
     return found.texts() or None if found else None
 
 
@@ -288,6 +294,11 @@ def _set(node: Node, key: str) -> tuple[str, ...]:
     return found.keys() if found else ()
 
 
-def _variable(node: Node) -> tuple[str, str]:
-    name, _, value = node.text().partition("=")
-    return name, value
+def _variable(text: str) -> Pairs:
+    """Return a variable; empty for an entry without a name or ``=``, which defines none.
+
+    Docker treats a bare name as unset (``ReplaceOrAppendEnvValues``); a variable without a name is not portable
+    (POSIX.1-2017, Base Definitions, 8.1).
+    """
+    name, equals, value = text.partition("=")
+    return ((name, value),) if name and equals else ()

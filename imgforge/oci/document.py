@@ -118,6 +118,12 @@ class Node:
             raise DocumentError(f"{self.where}: expected a member {key!r}, got none")
         return node
 
+    def listed(self, key: str) -> Iterator[Node]:
+        """Yield the elements of a required array; null is empty, as Go writes it."""
+        if not isinstance(self.value, dict):
+            raise self.wrong("an object")
+        return iter(()) if key in self.value and self.value[key] is None else self.need(key).items()
+
     def text(self) -> str:
         """Return this string."""
         if not isinstance(self.value, str):
@@ -144,8 +150,8 @@ class Node:
             yield Node(f"{self.where}[{number}]", value)
 
     def texts(self) -> tuple[str, ...]:
-        """Return this array of strings."""
-        return tuple(node.text() for node in self.items())
+        """Return this array of strings; null in it is empty, as Go reads it."""
+        return tuple("" if node.value is None else node.text() for node in self.items())
 
     def keys(self) -> tuple[str, ...]:
         """Return the names of this object's members, sorted."""
@@ -154,5 +160,6 @@ class Node:
         return tuple(sorted(self.value))
 
     def pairs(self) -> tuple[tuple[str, str], ...]:
-        """Return the members of this object of strings, sorted by key."""
-        return tuple((key, self.need(key).text()) for key in self.keys())
+        """Return the members of this object of strings, sorted by key; null is empty, as Go reads it."""
+        found = ((key, self.find(key)) for key in self.keys())
+        return tuple((key, node.text() if node else "") for key, node in found)

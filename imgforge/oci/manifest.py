@@ -58,7 +58,7 @@ class Manifest:
             raw,
             media_type,
             Descriptor.read(node.need("config")),
-            tuple(Descriptor.read(layer) for layer in node.need("layers").items()),
+            tuple(Descriptor.read(layer) for layer in node.listed("layers")),
             annotations=_annotations(node),
             subject=_subject(node),
             artifact_type=artifact.text() if artifact else "",

@@ -44,8 +44,25 @@ TYPE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-
 """Syntax of media types: RFC 6838, section 4.2."""
 
 
+_UNTYPED: Final = frozenset({"application/octet-stream", "application/json", "text/html"})
+_FOREIGN = re.compile(r"application/vnd\.(oci\.image\.layer\.nondistributable|docker\.image\.rootfs\.foreign)\.")
+
+
 class MediaTypeError(IntegrityError):
     """A media type is not supported in this place."""
+
+
+def is_config(media_type: str, *, of: str) -> bool:
+    """Return whether a manifest's config is an image config.
+
+    Manifests of Docker's first clients and registries have other types, which Docker accepts (moby,
+    distribution/registry.go, ``defaultImageTypes``; docker/distribution issue 1621).
+
+    Args:
+        media_type: the config's.
+        of: the manifest's.
+    """
+    return media_type in CONFIGS or (media_type in _UNTYPED and of == DOCKER_MANIFEST)
 
 
 def oci_layer(media_type: str, *, what: str) -> str:
@@ -59,7 +76,12 @@ def oci_layer(media_type: str, *, what: str) -> str:
         return _LAYERS[media_type]
     except KeyError:
         message = f"{what}: layer of media type {media_type!r}: expected a tar layer, plain or with gzip or zstd"
-        raise MediaTypeError(message) from None
+        error = MediaTypeError(message)
+        if _FOREIGN.match(media_type):
+            error.add_note(
+                "it is not distributed with its image, but fetched from a URL in it, which imgforge never does"
+            )
+        raise error from None
 
 
 def compression(media_type: str, *, what: str) -> str:

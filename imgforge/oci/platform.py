@@ -20,7 +20,7 @@ _DEFAULT_VARIANTS = {"arm64": "v8", "arm": "v7", "amd64": "v1"}
 
 @attrs.frozen(order=True)
 class Platform:
-    """``os/architecture[/variant]``, for example ``linux/amd64``."""
+    """``os/architecture[/variant]``, for example ``linux/amd64``; no architecture if a config has none."""
 
     os: str
     architecture: str
@@ -39,14 +39,24 @@ class Platform:
         return cls(found[1], found[2], found[3] or "")
 
     @classmethod
-    def read(cls, node: Node) -> Platform:
+    def read(cls, node: Node, *, default: Platform | None = None) -> Platform:
         """Read a ``platform`` object, or the same members of a config.
+
+        Args:
+            node: the object.
+            default: used for missing or empty members; None where none may be missing.
 
         Raises:
             DocumentError: missing or malformed member.
         """
-        variant = node.find("variant")
-        return cls(node.need("os").text(), node.need("architecture").text(), variant.text() if variant else "")
+        variant, known = node.find("variant"), default or cls("", "")
+        os = node.find("os") if default else node.need("os")
+        architecture = node.find("architecture") if default else node.need("architecture")
+        return cls(
+            (os and os.text()) or known.os,
+            (architecture and architecture.text()) or known.architecture,
+            variant.text() if variant else "",
+        )
 
     def __str__(self) -> str:
         """Return ``os/architecture[/variant]``."""
@@ -58,7 +68,9 @@ class Platform:
         return {key: value for key, value in members.items() if value}
 
     def is_met_by(self, other: Platform) -> bool:
-        """Return whether an image for another platform matches this platform."""
+        """Return whether an image for another platform matches this one; without an architecture it may."""
+        if not other.architecture:
+            return self.os == other.os
         return self._plain() == other._plain()
 
     def _plain(self) -> tuple[str, str, str]:

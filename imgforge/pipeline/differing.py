@@ -32,7 +32,6 @@ from imgforge.pipeline.layer.view import View
 from imgforge.pipeline.lock import comparing
 from imgforge.rootfs.facts import Facts
 
-_STATUS = "var/lib/dpkg/status"
 _LOCK = ".json"
 _LOCK_MAX = 64 << 20
 
@@ -133,7 +132,7 @@ class Comparison:
         return is_mixed and locked is not None and locked.base is not None and self._base_of(locked) is None
 
     def _installed(self, image: Base) -> Holding:
-        held = packages.of_status(parse_status(self._facts(image).contents.get(_STATUS, b""), what=image.name))
+        held = packages.of_status(parse_status(self._facts(image).packages, what=image.name))
         debs = evidence.debs_of(image.digest, cache=self._cache)
         return {
             key: attrs.evolve(one, identity=str(debs.get((one.name, one.version, one.architecture), "")))

@@ -26,7 +26,7 @@ from imgforge.pipeline.layer.installed import Installed
 from imgforge.pipeline.layer.material import Material
 from imgforge.pipeline.layer.planning import Plan
 from imgforge.pipeline.layer.wish import Wish
-from imgforge.pipeline.lock import listed, locking, resolving, sources
+from imgforge.pipeline.lock import listed, locking, resolving, sources, unfit
 from imgforge.pipeline.lock.archive import Archive, Withholding, preferences_of
 from imgforge.pipeline.lock.freshness import Freshness
 from imgforge.pipeline.lock.listed import Listed
@@ -144,6 +144,8 @@ class Forge:
     def install(self, wish: Wish, file: ManifestFile) -> Installed:
         """Turn locked packages into layers; see `Installer.install`. Nothing is fetched where no sandbox works."""
         _ = self.workshop.rung
+        if wish.base is not None and wish.packages:
+            unfit.refuse_without_dpkg(file, self.facts(wish.base))
         installed: Installed = self._installer.install(wish, debs=lambda: self._fetched(wish, file))
         return installed
 

@@ -23,8 +23,6 @@ from imgforge.policy.subject import NOT_KNOWN, BaseUse, ImageUse, PackageUse, Pa
 from imgforge.privacy.finding import Finding
 from imgforge.rootfs.facts import Facts
 
-STATUS = "var/lib/dpkg/status"
-
 
 def base(
     policy: Policy,
@@ -137,7 +135,7 @@ def image_use(name: str, manifest: ImageManifest, config: ImageConfig, facts: Fa
     Raises:
         StanzaError: malformed dpkg status file.
     """
-    packages = parse_status(facts.contents.get(STATUS, b""))
+    packages = parse_status(facts.packages)
     return ImageUse(
         name,
         config.execution,

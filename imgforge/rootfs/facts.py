@@ -7,6 +7,7 @@ bytes must have been seen to have (`imgforge.pipeline.image.proving`). `imgforge
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO
 
@@ -19,6 +20,15 @@ FORMAT = 4
 """Raise it when facts of the same layer, or how they are kept, change."""
 
 OPAQUE = ".wh..wh..opq"
+
+STATUS = "var/lib/dpkg/status"
+"""dpkg's list of packages."""
+
+STATUS_PARTS = "var/lib/dpkg/status.d"
+"""Where images without dpkg (distroless, Bazel's rules) list their packages, one file each."""
+
+_INSTALLED = b"Status: install ok installed\n"
+_STATED = re.compile(rb"^Status:", re.IGNORECASE | re.MULTILINE)
 
 WANTED = (
     "etc/apt/keyrings/*",
@@ -38,6 +48,7 @@ WANTED = (
     "var/lib/dpkg/diversions",
     "var/lib/dpkg/statoverride",
     "var/lib/dpkg/status",
+    "var/lib/dpkg/status.d/*",
     "var/lib/dpkg/triggers/*",
 )
 """The files whose content the build of a dependent image asks for."""
@@ -69,6 +80,19 @@ class Facts:
     def directories(self) -> dict[str, Entry]:
         """Return the directories by path."""
         return {path: entry for path, entry in self.entries.items() if entry.kind is Kind.DIRECTORY}
+
+    @property
+    def packages(self) -> bytes:
+        """The stanzas of all packages: dpkg's status file and ``status.d``."""
+        status, parts = self.contents.get(STATUS, b""), self.package_parts
+        return status.rstrip(b"\n") + b"\n\n" + parts if status and parts else status or parts
+
+    @property
+    def package_parts(self) -> bytes:
+        """The stanzas of ``status.d``, in the form of a status file."""
+        parts = (data.strip(b"\n") for path, data in self.below(STATUS_PARTS) if not path.endswith(".md5sums"))
+        listed = (part if _STATED.search(part) else _INSTALLED + part for part in parts if part)
+        return b"".join(b"%b\n\n" % part for part in listed)
 
     def text(self, path: str) -> str:
         """Return a wanted file as text, empty where there is none."""

@@ -43,7 +43,7 @@ LAYER = Forms(name=inside_root, is_sparse=True)
 """What container runtimes unpack (docs/decisions/0041)."""
 
 
-def entry(block: bytes, extended: Mapping[bytes, bytes], *, forms: Forms, what: str) -> Entry:
+def entry_of(block: bytes, extended: Mapping[bytes, bytes], *, forms: Forms, what: str) -> Entry:
     """Make an entry of a header and the pax records that go before it.
 
     Raises:
@@ -61,7 +61,8 @@ def entry(block: bytes, extended: Mapping[bytes, bytes], *, forms: Forms, what: 
         if flag != b"\0":
             raise TarError(f"{what}: {text(path)!r}: a file whose name ends in a slash")
         kind = Kind.DIRECTORY  # before 1988 tar had no other way to say it
-    where = _below(path, forms, what=what)
+    given = text(path)
+    where = safe_path(forms.name(given) if forms.name else given, what=what)
     named = f"{what}: {where!r}"
     if where == ROOT and kind is not Kind.DIRECTORY:
         raise TarError(f"{named}: the root must be a directory")
@@ -111,15 +112,11 @@ def _size(kind: Kind, size: int, *, what: str) -> int:
     return size
 
 
-def _below(name: bytes, forms: Forms, *, what: str) -> str:
-    """Return the safe path of a name."""
-    return safe_path(forms.name(text(name)) if forms.name else text(name), what=what)
-
-
 def _target(kind: Kind, target: bytes, forms: Forms, *, what: str) -> str:
     """Return what a link names: a symlink's text as it stands, or a hard link's safe path."""
     if kind is Kind.HARDLINK:
-        path = _below(target, forms, what=f"{what}: hard link")
+        given = text(target)
+        path = safe_path(forms.name(given) if forms.name else given, what=f"{what}: hard link")
         if path == ROOT:
             raise TarError(f"{what}: a hard link to the root")
         return path

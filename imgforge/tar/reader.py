@@ -14,14 +14,15 @@ from typing import BinaryIO
 
 import attrs
 
-from imgforge.tar import form, member, sparse
+from imgforge.tar import form, sparse
 from imgforge.tar.content import Content
 from imgforge.tar.form import BLOCK, ZERO, TarError
-from imgforge.tar.member import PLAIN, Forms
+from imgforge.tar.member import PLAIN, Forms, entry_of
 from imgforge.tar.sparse import Sparse
 from imgforge.tree import Entry, Kind, text
 
 _CHUNK = 1 << 20
+_SPARSE = sparse.FLAG
 _HARMLESS = (b"comment", b"atime", b"ctime", b"hdrcharset", b"charset")  # what a global header may say
 
 
@@ -101,7 +102,7 @@ class _Walk:
                     raise TarError(f"{self._what}: two '{flag.decode()}' headers for one entry")
                 seen += flag
                 self._extend(extended, flag, self._extension(block))
-            elif flag == sparse.FLAG or (extended and sparse.is_sparse(extended)):
+            elif flag == _SPARSE or (extended and sparse.is_sparse(extended)):
                 return self._sparse(block, extended)
             else:
                 return self._member(block, extended)
@@ -186,12 +187,11 @@ class _Walk:
 
     def _member(self, block: bytes, extended: dict[bytes, bytes]) -> tuple[Entry, BinaryIO]:
         """Make the entry of a header and open its content."""
-        entry = member.entry(block, extended, forms=self._forms, what=self._what)
+        entry = entry_of(block, extended, forms=self._forms, what=self._what)
         if entry.kind is not Kind.FILE:
             self._padding = 0
             self._content = Content(self._stream, 0, what=self._what)
             return entry, self._content
-        self._count(entry)
         start = self._advance(entry, entry.size)
         offset = start if self._is_file else None
         self._content = Content(self._stream, entry.size, what=f"{self._what}: {entry.path!r}", offset=offset)
@@ -205,7 +205,7 @@ class _Walk:
         found = sparse.described(block, extended, self._block, what=self._what)
         if found.name:
             extended[b"path"] = found.name
-        entry = member.entry(sparse.plain(block), extended, forms=self._forms, what=self._what)
+        entry = entry_of(sparse.plain(block), extended, forms=self._forms, what=self._what)
         if entry.kind is not Kind.FILE:
             raise TarError(f"{self._what}: {entry.path!r}: a sparse {entry.kind.value}")
         stored, what = entry.size, f"{self._what}: {entry.path!r}"
@@ -213,7 +213,6 @@ class _Walk:
             found, taken = sparse.following(found, self._block, what=what)
             stored -= taken
         entry = attrs.evolve(entry, size=found.size)
-        self._count(entry)
         self._advance(entry, stored)
         self._content = Sparse(self._stream, found, stored=stored, what=what)
         return entry, self._content
@@ -226,14 +225,15 @@ class _Walk:
             raise TarError(f"{self._what}: the map of a sparse file is truncated, or longer than is accepted")
         return block
 
-    def _count(self, entry: Entry) -> None:
-        """Count a file against the limits: with its holes, as whoever reads it does."""
+    def _advance(self, entry: Entry, stored: int) -> int:
+        """Count a file against the limits, holes included, and note where the next header is if the stream can seek.
+
+        Returns:
+            the offset of this content.
+        """
         if entry.size > self._limits.single or self._total + entry.size > self._limits.total:
             raise TarError(f"{self._what}: {entry.path!r}: {entry.size} bytes are more than is accepted")
         self._total += entry.size
-
-    def _advance(self, entry: Entry, stored: int) -> int:
-        """Note the padding and, when seeking is cheap, where the next header stands; return where this content does."""
         self._padding = -stored % BLOCK
         start = self._position
         if self._seekable:
@@ -244,7 +244,7 @@ class _Walk:
         return start
 
     def _check_missing(self, size: int, name: str) -> None:
-        """Accept that the last padding of an archive is missing, as Go's archive/tar does, and no more."""
+        """Refuse missing bytes beyond the last padding, which Go's archive/tar does not require either."""
         if size > self._padding:
             raise TarError(f"{self._what}: {name}truncated, {size} bytes of content are missing")
 

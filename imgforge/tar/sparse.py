@@ -110,12 +110,12 @@ class Sparse(Content):
 
 
 def is_sparse(extended: Mapping[bytes, bytes]) -> bool:
-    """Tell whether pax records describe a sparse file."""
+    """Return whether pax records describe a sparse file."""
     return any(key.startswith(_KEY) for key in extended)
 
 
 def is_repeated(extended: Mapping[bytes, bytes]) -> bool:
-    """Tell whether pax records have the map of form 0.0, which repeats two keys."""
+    """Return whether pax records have the map of form 0.0, which repeats two keys."""
     return not extended.keys().isdisjoint(_PAIR)
 
 

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from builders import trees
-from builders.tarballs import END, block, member, old_sparse, padded, pax, star, tar_of
+from builders.tarballs import END, block, member, old_sparse, padded, pax, sparse_header, star, tar_of
 
 _GNU = b"ustar  \0"
 _BEFORE = trees.archive(
@@ -35,6 +35,7 @@ def _over(*pairs: trees.Pair) -> tuple[bytes, ...]:
 
 
 def _base256(value: int, size: int) -> bytes:
+    """Return a numeric field of GNU's binary form."""
     return (
         bytes((0x80,)) + value.to_bytes(size - 1, "big", signed=True)
         if value >= 0
@@ -104,11 +105,11 @@ _HEADERS = {
     "base 256": tar_of(
         block(b"a", magic=_GNU, uid=_base256(3_000_000, 8), gid=_base256(4_000_000, 8), mtime=_base256(1 << 34, 12))
     ),
-    "a modification time before 1970 in base 256": tar_of(block(b"a", magic=_GNU, mtime=_base256(-5, 12))),
+    "a time before 1970": tar_of(block(b"a", magic=_GNU, mtime=_base256(-5, 12))),
     "pax records": tar_of(
         pax(
             {
-                b"path": b"long/" + b"n" * 300,
+                b"path": b"long/" + b"n" * 200,
                 b"uid": b"3000000",
                 b"gid": b"0",
                 b"mtime": b"1600000000.123456789",
@@ -148,6 +149,7 @@ _WHITEOUTS = {
     "a whiteout of a directory": _over(trees.whiteout("srv")),
     "a whiteout of nothing": _over(trees.whiteout("etc/never")),
     "a whiteout, then its name anew": _over(trees.whiteout("etc/old"), trees.file("etc/old", b"new")),
+    "a name, then its whiteout": _over(trees.file("etc/old", b"new"), trees.whiteout("etc/old")),
     "a whiteout of a directory, then one anew": _over(
         trees.whiteout("srv"), trees.directory("srv"), trees.file("srv/new", b"1")
     ),
@@ -171,22 +173,53 @@ _WHITEOUTS = {
     "a layer of nothing between": (_BEFORE, b"", trees.archive([trees.file("etc/new", b"1")])),
 }
 
-FORMS: dict[str, tuple[bytes, ...]] = {
-    **{name: (data,) for group in (_NAMES, _LINKS, _TWICE, _HEADERS, _ENDS) for name, data in group.items()},
-    **_WHITEOUTS,
+OLD_SPARSE: dict[str, tuple[bytes, ...]] = {
     "a sparse file of the old form": (
         tar_of(old_sparse(b"opt/s", [(0, b"A" * 512), (1 << 20, b"B" * 100)], size=(1 << 20) + 100)),
     ),
     "a sparse file of many pieces": (
-        tar_of(old_sparse(b"s", [(number * 4096, b"%03d" % number * 100) for number in range(60)], size=300_000)),
+        tar_of(old_sparse(b"s", [(number << 16, b"%03d!" % number * 128) for number in range(60)], size=4 << 20)),
     ),
     "a sparse file that is a hole": (tar_of(old_sparse(b"s", [], size=100_000)),),
+    "sparse gnu": (),
 }
-"""What is unpacked, by name."""
+"""GNU tar's form of type S, by name."""
+
+TWICE = frozenset(_TWICE)
+"""Forms that have a name twice, in any spelling."""
 
 SPARSE = ("gnu", "0.0", "0.1", "1.0")
 """Ways in which GNU tar stores sparse files."""
 
+
+FORMS: dict[str, tuple[bytes, ...]] = {
+    **{name: (data,) for group in (_NAMES, _LINKS, _TWICE, _HEADERS, _ENDS) for name, data in group.items()},
+    **_WHITEOUTS,
+    **OLD_SPARSE,
+    **{f"sparse {form}": () for form in SPARSE},
+}
+"""What is unpacked, by name; empty what GNU tar makes, see `layers_of`."""
+
+HOSTILE = {
+    "two dots above the root": True,
+    "two dots behind a leading slash": True,
+    "two dots of a hard link": True,
+    "an absolute name through a symlink": False,
+    "an absolute name through a symlink of a lower layer": False,
+    "two dots behind a symlink to elsewhere": False,
+    "an absolute hard link to elsewhere": True,
+    "an absolute hard link through a symlink to elsewhere": True,
+    "an absolute whiteout through a symlink": False,
+    "an absolute opaque mark through a symlink": False,
+    "a sparse file through a symlink": False,
+    "a sparse file in the place of a symlink": False,
+    "a sparse file of 8 EiB": True,
+    "a sparse file whose map goes backwards": True,
+    "a sparse file whose name climbs": True,
+    "a long name that climbs": True,
+    "a prefix that climbs": True,
+}
+"""Layers that a reader which believed them would write elsewhere, or never finish, and whether they are refused."""
 
 HOLES = b"".join((b"%d\n" % number * 1024)[:4096].ljust(1 << 16, b"\0") for number in range(40)) + bytes(1 << 20)
 """The content of the file that `sparse` stores: more pieces than the old form's header has room for."""
@@ -208,3 +241,41 @@ def sparse(form: str) -> bytes:
         (place / "next").write_bytes(b"next")
         words = ["tar", "-C", name, *options, "--sparse", "--sort=name", "--mtime=@5", "--owner=0", "--group=0"]
         return subprocess.run([*words, "-cf", "-", "opt"], check=True, capture_output=True).stdout
+
+
+def layers_of(form: str) -> tuple[bytes, ...]:
+    """Return the layers of one of `FORMS`."""
+    return FORMS[form] or (sparse(form.removeprefix("sparse ")),)
+
+
+def hostile(form: str, place: str) -> tuple[tuple[bytes, ...], bool]:
+    """Return the layers of one of `HOSTILE`, which want to change a directory of this machine, and what it says."""
+    out = place.encode()
+    to_there = member(b"s", flag=b"2", link=out)
+    sized = {b"GNU.sparse.size": b"9", b"GNU.sparse.numblocks": b"1", b"GNU.sparse.map": b"0,0"}
+    made = {
+        "two dots above the root": (tar_of(member(b"../" * 20 + out.lstrip(b"/") + b"/new", b"1")),),
+        "two dots behind a leading slash": (tar_of(member(b"/" + b"../" * 20 + out.lstrip(b"/") + b"/new", b"1")),),
+        "two dots of a hard link": (tar_of(member(b"l", flag=b"1", link=b"../" * 20 + out.lstrip(b"/") + b"/passwd")),),
+        "an absolute name through a symlink": (tar_of(to_there, member(b"/s/passwd", b"1")),),
+        "an absolute name through a symlink of a lower layer": (tar_of(to_there), tar_of(member(b"/s/passwd", b"1"))),
+        "two dots behind a symlink to elsewhere": (tar_of(to_there, member(b"s/x/../passwd", b"1")),),
+        "an absolute hard link to elsewhere": (tar_of(member(b"l", flag=b"1", link=out + b"/passwd")),),
+        "an absolute hard link through a symlink to elsewhere": (
+            tar_of(to_there, member(b"l", flag=b"1", link=b"/s/passwd")),
+        ),
+        "an absolute whiteout through a symlink": (tar_of(to_there), tar_of(member(b"/s/.wh.passwd"))),
+        "an absolute opaque mark through a symlink": (tar_of(to_there), tar_of(member(b"/s/.wh..wh..opq"))),
+        "a sparse file through a symlink": (
+            tar_of(to_there, old_sparse(b"/s/passwd", [(4096, b"1" * 512)], size=9000)),
+        ),
+        "a sparse file in the place of a symlink": (
+            tar_of(member(b"s", flag=b"2", link=out + b"/passwd"), old_sparse(b"/s", [(4096, b"1" * 512)], size=9000)),
+        ),
+        "a sparse file of 8 EiB": (tar_of(sparse_header(b"s", [], size=_base256((1 << 63) - 1, 12), stored=0)),),
+        "a sparse file whose map goes backwards": (tar_of(old_sparse(b"s", [(9, b"1"), (0, b"2")], size=10)),),
+        "a sparse file whose name climbs": (tar_of(pax({**sized, b"GNU.sparse.name": b"/../x"}), member(b"s")),),
+        "a long name that climbs": (tar_of(member(b"L", b"/../" + b"n" * 200, flag=b"L"), member(b"s")),),
+        "a prefix that climbs": (tar_of(block(b"x", prefix=b"/..", magic=b"ustar\0")),),
+    }
+    return made[form], HOSTILE[form]

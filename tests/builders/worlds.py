@@ -99,6 +99,8 @@ def _members(layout: Layout, layer: Descriptor) -> Iterator[tuple[str, Shown]]:
     with layout.open_verified(layer.digest, layer.size) as stream:
         data = stream.read()
     plain = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else b""
+    if data[257:262] == b"ustar":
+        plain = data
     if not plain:
         with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader:
             plain = reader.read()

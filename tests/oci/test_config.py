@@ -57,7 +57,7 @@ def test_a_docker_config_is_read_and_keeps_its_bytes() -> None:
     assert found.created == "2023-11-14T22:13:20.123456789Z"
     assert found.execution == Execution(
         user="www-data",
-        env=(("PATH", "/bin"), ("EMPTY", ""), ("EQUALS", "a=b"), ("BARE", "")),
+        env=(("PATH", "/bin"), ("EMPTY", ""), ("EQUALS", "a=b")),
         entrypoint=None,
         cmd=("httpd", "-X"),
         workdir="/srv",
@@ -81,7 +81,7 @@ def test_a_made_config_is_read_back_the_same() -> None:
     )
     assert ImageConfig.parse(made.raw, what="it") == made
     assert (made.execution, made.history, made.diff_ids) == (execution, history, (DIFF,))
-    assert document.parse(made.raw, what="it").value["config"]["Env"] == ["PATH=/bin", "EMPTY=", "EQUALS=a=b", "BARE="]
+    assert document.parse(made.raw, what="it").value["config"]["Env"] == ["PATH=/bin", "EMPTY=", "EQUALS=a=b"]
     assert made.descriptor.size == len(made.raw)
 
 
@@ -97,11 +97,12 @@ def test_a_config_may_leave_out_all_but_platform_and_rootfs() -> None:
         ({"rootfs": {"type": "zfs", "diff_ids": []}}, "it: rootfs: type: expected 'layers', got 'zfs'"),
         ({"rootfs": {"type": "layers"}}, "it: rootfs: expected a member 'diff_ids', got none"),
         ({"rootfs": {"type": "layers", "diff_ids": ["x"]}}, "it: rootfs: diff_ids[0]: digest x:''"),
-        ({"os": ...}, "it: expected a member 'os', got none"),
         ({"architecture": 64}, "it: architecture: expected text, got 64"),
         ({"config": []}, "it: config: expected an object, got an array"),
         ({"config": {"Env": "A=1"}}, "it: config: Env: expected an array, got 'A=1'"),
-        ({"config": {"Cmd": "sh"}}, "it: config: Cmd: expected an array, got 'sh'"),
+        ({"config": {"Cmd": 7}}, "it: config: Cmd: expected an array, got 7"),
+        ({"config": {"Env": [7]}}, "it: config: Env[0]: expected text, got 7"),
+        ({"os": 7}, "it: os: expected text, got 7"),
         ({"config": {"Labels": {"a": 1}}}, "it: config: Labels: a: expected text, got 1"),
         ({"config": {"ExposedPorts": ["80"]}}, "it: config: ExposedPorts: expected an object, got an array"),
         ({"history": [{"empty_layer": "yes"}]}, "it: history[0]: empty_layer: expected true or false, got 'yes'"),
@@ -112,6 +113,45 @@ def test_a_config_that_is_not_what_its_format_says_is_refused(changes: dict[str,
     with pytest.raises(IntegrityError) as error:
         ImageConfig.parse(config(**changes), what="it")
     assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("changes", "execution"),
+    [
+        ({"Env": None, "Cmd": None, "Labels": None, "ExposedPorts": None, "Volumes": None, "User": None}, {}),
+        ({"Env": [], "Cmd": [], "Entrypoint": [], "Labels": {}, "User": "", "WorkingDir": ""}, {}),
+        ({"Env": ["=x", "=", "", "BARE", None]}, {}),
+        ({"Env": ["A=1", "=x", "A=2"]}, {"env": (("A", "1"), ("A", "2"))}),
+        ({"Cmd": "sh"}, {"cmd": ("sh",)}),
+        ({"Entrypoint": "/bin/a b"}, {"entrypoint": ("/bin/a b",)}),
+        ({"Cmd": ["a", None, ""]}, {"cmd": ("a", "", "")}),
+        ({"Labels": {"a": None, "b": ""}}, {"labels": (("a", ""), ("b", ""))}),
+        ({"ExposedPorts": {"80/tcp": None}, "Volumes": {"/v": None}}, {"ports": ("80/tcp",), "volumes": ("/v",)}),
+        ({"ArgsEscaped": True, "Memory": 7, "MacAddress": "", "Unknown": {"a": [1]}}, {}),
+    ],
+)
+def test_what_writers_leave_empty_is_empty(changes: dict[str, Any], execution: dict[str, Any]) -> None:
+    found = ImageConfig.parse(config(config=changes, created=None, history=None), what="it")
+    assert found.execution == Execution(**execution)
+    assert (found.created, found.history) == ("", ())
+
+
+def test_null_diff_ids_are_none() -> None:
+    """Go writes an empty list so."""
+    assert ImageConfig.parse(config(rootfs={"type": "layers", "diff_ids": None}), what="it").diff_ids == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "platform"),
+    [
+        ({"os": ..., "architecture": ..., "variant": ...}, Platform("linux", "")),
+        ({"os": "", "architecture": "arm64", "variant": ...}, Platform("linux", "arm64")),
+        ({"os": None, "architecture": None, "variant": None}, Platform("linux", "")),
+        ({"os": "windows", "architecture": "", "variant": ...}, Platform("windows", "")),
+    ],
+)
+def test_a_config_without_a_platform_is_for_linux(changes: dict[str, Any], platform: Platform) -> None:
+    assert ImageConfig.parse(config(**changes), what="it").platform == platform
 
 
 def test_history_of_another_number_of_layers_cannot_be_made() -> None:
@@ -149,7 +189,7 @@ def test_changes_lie_on_top_of_the_base_as_in_dockerfiles() -> None:
     )
     assert changed == Execution(
         user="app",
-        env=(("PATH", "/usr/bin"), ("EMPTY", ""), ("EQUALS", "a=b"), ("BARE", ""), ("NEW", "1")),
+        env=(("PATH", "/usr/bin"), ("EMPTY", ""), ("EQUALS", "a=b"), ("NEW", "1")),
         entrypoint=("run",),
         cmd=None,
         workdir="/srv",

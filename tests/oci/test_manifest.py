@@ -66,6 +66,12 @@ def test_a_manifest_without_media_type_is_told_by_its_members() -> None:
     assert isinstance(parse(b'{"schemaVersion":2,"manifests":[]}', what="it"), Index)
 
 
+def test_null_is_what_go_writes_of_nothing() -> None:
+    found = Manifest.parse(manifest(layers=None, annotations=None, subject=None, unknown={"a": 1}), what="it")
+    assert (found.layers, found.annotations, found.subject) == ((), (), None)
+    assert Manifest.parse(manifest(annotations={"a": None}), what="it").annotations == (("a", ""),)
+
+
 def test_an_image_without_layers_is_a_manifest() -> None:
     assert Manifest.make(CONFIG, ()).layers == ()
 

@@ -35,6 +35,25 @@ def test_what_is_no_layer_to_unpack_is_refused(media_type: str) -> None:
         media.oci_layer(media_type, what="it")
 
 
+@pytest.mark.parametrize(
+    "kind", ["oci.image.layer.nondistributable.v1.tar+gzip", "docker.image.rootfs.foreign.diff.tar.gzip"]
+)
+def test_a_layer_that_is_not_distributed_says_why(kind: str) -> None:
+    with pytest.raises(media.MediaTypeError) as caught:
+        media.oci_layer(f"application/vnd.{kind}", what="it")
+    assert "fetched from a URL in it, which imgforge never does" in caught.value.__notes__[0]
+
+
+def test_a_config_of_another_type_is_one_in_docker_s_manifests() -> None:
+    for untyped in ("application/octet-stream", "application/json", "text/html"):
+        assert media.is_config(untyped, of=media.DOCKER_MANIFEST)
+        assert not media.is_config(untyped, of=media.MANIFEST)
+    assert not media.is_config(media.EMPTY, of=media.DOCKER_MANIFEST)
+    for config in (media.CONFIG, media.DOCKER_CONFIG):
+        assert media.is_config(config, of=media.MANIFEST)
+        assert media.is_config(config, of=media.DOCKER_MANIFEST)
+
+
 def test_an_unknown_compression_is_refused() -> None:
     with pytest.raises(media.MediaTypeError, match="compression 'xz': expected gzip, zstd or none"):
         media.layer("xz")

@@ -67,8 +67,6 @@ _MADE = frozenset({"configure", "layer"})
 _STATE = "state"
 """What the history says of the layer of what scripts did."""
 
-_STATUS = "var/lib/dpkg/status"
-
 
 @attrs.frozen(kw_only=True)
 class Work:
@@ -183,7 +181,7 @@ def knowledge(image: Base, *, cache: Cache, reporter: Reporter) -> Knowledge:
     records = tuple(_records(image.digest, cache=cache))
     locked = dict(itertools.chain.from_iterable(proofs.locked(record, cache=cache) for record in reversed(records)))
     texts = copyrights.of_image(image, facts, cache=cache, reporter=reporter)
-    packages = dpkg.packages(facts.text(_STATUS), locked=locked, copyrights=texts)
+    packages = dpkg.packages(facts.packages.decode("utf-8", "surrogateescape"), locked=locked, copyrights=texts)
     origins = {one.locked.origin for one in packages if one.locked}
     return Knowledge(
         name=dict(image.image.manifest.annotations).get(TITLE, image.name),

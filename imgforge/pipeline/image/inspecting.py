@@ -1,7 +1,8 @@
 """What each layer of an image holds: packages with their sizes, files, bytes. Of any image, whoever made it.
 
 A package is in the layer that brought its file list (``dpkg/info/NAME.list``), whose version the next status file at or
-above says. What a status file adds that no layer since the last one listed is in the status file's own layer.
+above says. What a status file adds that no layer since the last one listed is in the status file's own layer. A package
+in `status.d` is in the layer with its file.
 """
 
 from __future__ import annotations
@@ -18,11 +19,10 @@ from imgforge.image import Layer
 from imgforge.pipeline.image import reading
 from imgforge.pipeline.image.base import Base
 from imgforge.report import Reporter
-from imgforge.rootfs.facts import Facts
+from imgforge.rootfs.facts import STATUS, STATUS_PARTS, Facts
 from imgforge.store.cache import Cache
 from imgforge.tree import Kind
 
-_STATUS = "var/lib/dpkg/status"
 _LIST = re.compile(r"var/lib/dpkg/info/([a-z0-9][a-z0-9+.-]*)(?::([a-z0-9-]+))?\.list")
 
 _Key = tuple[str, str]
@@ -90,7 +90,7 @@ def layers(image: Base, *, cache: Cache, reporter: Reporter) -> tuple[LayerConte
         above = next((status for status in statuses[number:] if status is not None), before)
         own = _listed(facts)
         listed |= {name for name, _ in own}
-        packages, removed = set(_named(own, above)), set[str]()
+        packages, removed = {*_named(own, above), *_apart(facts, image.name)}, set[str]()
         status = statuses[number]
         if status is not None:
             packages |= {
@@ -103,10 +103,15 @@ def layers(image: Base, *, cache: Cache, reporter: Reporter) -> tuple[LayerConte
 
 
 def _status(facts: Facts, what: str) -> _Status | None:
-    if _STATUS not in facts.contents:
+    if STATUS not in facts.contents:
         return None
-    packages = parse_status(facts.contents[_STATUS], what=f"{what}: {_STATUS}")
+    packages = parse_status(facts.contents[STATUS], what=f"{what}: {STATUS}")
     return {(package.name, package.architecture): package for package in packages}
+
+
+def _apart(facts: Facts, what: str) -> Iterable[LayerPackage]:
+    """Return the packages of a layer's ``status.d``."""
+    return map(_told, parse_status(facts.package_parts, what=f"{what}: {STATUS_PARTS}"))
 
 
 def _listed(facts: Facts) -> set[_Key]:

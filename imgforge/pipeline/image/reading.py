@@ -14,9 +14,10 @@ from typing import BinaryIO
 import attrs
 
 from imgforge import record
-from imgforge.codec import decompress
+from imgforge.codec import BombError, decompress
 from imgforge.digest import Digest
 from imgforge.errors import IntegrityError
+from imgforge.pipeline.image import proving
 from imgforge.pipeline.image.base import Base
 from imgforge.pipeline.image.tars import Tars, prove
 from imgforge.report import Reporter
@@ -44,18 +45,27 @@ def facts_of(base: Base, *, cache: Cache, reporter: Reporter) -> Facts:
 
 def _folded(base: Base, *, cache: Cache, reporter: Reporter) -> Facts:
     """Put the facts of all layers together; those that are not known come from the pass that proves the layer."""
-    folding = Folding()
+    folding, size = Folding(), 0
     known = [_known(diff_id, cache) for diff_id in base.image.config.diff_ids]
     missing = [number for number, found in enumerate(known) if not found]
     with Tars(base, missing, cache=cache, reporter=reporter) as tars:
         for number, found in enumerate(known):
             with tars.take(number) as tar:
                 layer = _load(found) if tar is None else _scan(base, number, tar, cache=cache)
+            size += sum(entry.size for entry in layer.sequence)
+            _check_size(base, size)
             try:
                 folding.add(layer)
             except FoldError as error:
                 raise FoldError(f"{base.name}: layer {number + 1}: {error}") from None
     return folding.facts()
+
+
+def _check_size(base: Base, size: int) -> None:
+    """Refuse an image whose files are too large together; `Tars` counts the bytes of tars, which have no holes."""
+    if size > base.limits.image:
+        text = f"{base.name}: its files, sparse ones with their holes, have more than {base.limits.shown('image')}"
+        raise proving.explained(BombError(text), "image")
 
 
 def read_file(base: Base, path: str, *, cache: Cache, reporter: Reporter) -> bytes | None:

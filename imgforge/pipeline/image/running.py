@@ -23,8 +23,9 @@ from imgforge.store.cache import Cache
 from imgforge.workshop.client import Workshop
 
 _REAL_TIME = re.compile(r"(RTMIN|RTMAX)([+-][0-9]{1,2})?")
-_ID = re.compile(r"[0-9]{1,9}")
-"""Below 2**31; the kernel's largest numbers mean "no id" (setresuid(2))."""
+_ID = re.compile(r"[0-9]{1,10}")
+_ID_MAX = (1 << 31) - 1
+"""Docker takes none above (moby/sys/user); the kernel's largest numbers mean "no id" (setresuid(2))."""
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -149,19 +150,24 @@ def user_of(wanted: str, facts: Facts) -> tuple[list[int], str]:
     Raises:
         UsageError: the image does not know the user or the group.
     """
-    name, _, group = (wanted or "0").partition(":")
+    name, _, group = wanted.partition(":")
+    name = name or "0"
     row = _find(facts.text(PASSWD), name)
-    if row is None and not _ID.fullmatch(name):
+    if row is None and not _is_id(name):
         raise UsageError(f"user {name!r}: the image has no such user")
     uid = int(row[2]) if row else int(name)
     gid = int(row[3]) if row else 0
     home = row[5] if row and len(row) > 5 else "/"
     if group:
         found = _find(facts.text(GROUP), group)
-        if found is None and not _ID.fullmatch(group):
+        if found is None and not _is_id(group):
             raise UsageError(f"group {group!r}: the image has no such group")
         return [uid, int(found[2]) if found else int(group)], home
     return [uid, gid, *_groups(facts.text(GROUP), row[0] if row else "", gid)], home
+
+
+def _is_id(text: str) -> bool:
+    return _ID.fullmatch(text) is not None and int(text) <= _ID_MAX
 
 
 def _find(text: str, key: str) -> list[str] | None:
@@ -179,5 +185,5 @@ def _rows(text: str) -> Iterator[list[str]]:
     for line in text.split("\n"):
         row = line.split(":")
         is_user = len(row) > 4
-        if len(row) > 3 and _ID.fullmatch(row[2]) and (not is_user or _ID.fullmatch(row[3])):
+        if len(row) > 3 and _is_id(row[2]) and (not is_user or _is_id(row[3])):
             yield row

@@ -12,7 +12,7 @@ from imgforge.errors import ResolveError
 from imgforge.lock import Lock, LockedPackage, LockedSource, PlatformLock, changes
 from imgforge.manifest.model import debian_architecture
 from imgforge.pipeline.lock import archive as archives
-from imgforge.pipeline.lock import sources
+from imgforge.pipeline.lock import sources, unfit
 from imgforge.pipeline.lock.archive import Archive
 from imgforge.pipeline.lock.locking import Locked, Question
 from imgforge.report import Reporter, Step, running
@@ -134,6 +134,8 @@ def versions(before: Lock | None, asked: Question) -> dict[str, str]:
 
 def _resolve(asked: Question, *, facts: Facts, archive: Archive, prefer: dict[str, str]) -> _Resolved:
     manifest = asked.file.manifest
+    if manifest.packages and not manifest.is_from_scratch:
+        unfit.refuse_without_dpkg(asked.file, facts)
     drawn = sources.for_image(asked.file, facts)
     universe = archive.universe(
         drawn if manifest.packages else (),
