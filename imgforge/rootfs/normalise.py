@@ -17,6 +17,7 @@ import struct
 from collections.abc import Callable, Iterator, Mapping
 
 from imgforge.rootfs.inroot import READ_LIMIT, ImageRoot
+from imgforge.tree import text
 
 VOLATILE = (
     "etc/*.dpkg-bak",
@@ -35,6 +36,12 @@ VOLATILE = (
     "var/tmp/*",
 )
 """Patterns of files that a build leaves behind and that differ between two builds, or serve only the build."""
+
+RUN = "run"
+
+_LISTS = "var/lib/dpkg/info"
+_LINKED = ("var/run/", "run/")
+"""How a package names what it ships below /run: /var/run has been a link to it since Debian 7."""
 
 SHADOWS = ("etc/shadow", "etc/shadow-")
 """The files that hold the day of each account's last change of password."""
@@ -57,7 +64,9 @@ def normalise(root: ImageRoot, *, epoch: int, is_new: Callable[[str], bool], bef
     Raises:
         OSError: the disk fails.
     """
-    for path in (*_volatile(root), *_logs(root, "var/log")):
+    left = [path for path in _files(root, RUN) if is_new(path)]
+    shipped = _shipped_below_run(root) if left else frozenset()
+    for path in (*_volatile(root), *_logs(root, "var/log"), *(path for path in left if path not in shipped)):
         if is_new(path):
             root.remove(path)
     if is_new("etc/machine-id"):
@@ -88,6 +97,28 @@ def _logs(root: ImageRoot, directory: str) -> Iterator[str]:
             yield from _logs(root, path)
         elif stat.S_ISREG(status.st_mode) and status.st_size:
             yield path
+
+
+def _files(root: ImageRoot, directory: str) -> Iterator[str]:
+    """Yield what is below a directory but directories and links."""
+    for name in root.names(directory):
+        path = f"{directory}/{name}"
+        status = root.status(path)
+        if status is not None and stat.S_ISDIR(status.st_mode):
+            yield from _files(root, path)
+        elif status is not None and not stat.S_ISLNK(status.st_mode):
+            yield path
+
+
+def _shipped_below_run(root: ImageRoot) -> frozenset[str]:
+    """Return the paths below /run that are packages' own, by dpkg's lists."""
+    found: set[str] = set()
+    for name in root.names(_LISTS):
+        if name.endswith(".list"):
+            lines = text(root.read(f"{_LISTS}/{name}")).split("\n")
+            paths = (line.lstrip("/") for line in lines)
+            found.update(f"{RUN}/{path.partition('run/')[2]}" for path in paths if path.startswith(_LINKED))
+    return frozenset(found)
 
 
 def _edit(root: ImageRoot, path: str, change: Callable[[bytes], bytes]) -> None:

@@ -35,7 +35,7 @@ from imgforge.sandbox.rung import Rung
 from imgforge.sandbox.watch import Bounds
 from imgforge.tar import LAYER, reader, writer
 from imgforge.tree import Entry, reserved
-from imgforge.workshop import edits, steps
+from imgforge.workshop import edits, hosts, steps
 from imgforge.workshop.clock import Clock
 from imgforge.workshop.root import Changes, CopiedRoot, OverlayRoot, Root, clear
 
@@ -168,7 +168,11 @@ class Worker:
             raise SandboxError(
                 f"{step.label}: acts as user or group {outcome.acted_as[0]}: needs subordinate ids or root"
             )
+        with _edited(root) as image:
+            is_made = hosts.show(image)
         if isinstance(self.owners, RecordedOwners):
+        with _edited(root) as image:
+            hosts.hide(image, is_made=is_made)
             for owner in outcome.owners:
                 self.owners.remember(os.fsencode(owner.path), owner.uid, owner.gid)
         return clock.done()
