@@ -162,8 +162,10 @@ class Builder:
         """Judge a manifest with its lock by the policy; return what its image has to say of private inputs.
 
         Raises:
+            ManifestError: there is nothing that could configure its packages.
             RefusedError: the policy does not allow it.
         """
+        expecting.dpkg(file, locked)
         return self.governor.manifest(file, lock=lock, locked=locked, base=base, forge=lambda: self.forge)
 
     def judge_sources(self, file: ManifestFile, base: Base | None) -> None:
