@@ -14,4 +14,17 @@ from imgforge.tar.member import LAYER, PACKAGE, Forms
 from imgforge.tar.reader import LIMITS, Limits, Names, read
 from imgforge.tar.writer import END, Writer, header
 
-__all__ = ["END", "LAYER", "LIMITS", "PACKAGE", "Content", "Forms", "Limits", "Names", "TarError", "Writer", "header", "read"]
+__all__ = [
+    "END",
+    "LAYER",
+    "LIMITS",
+    "PACKAGE",
+    "Content",
+    "Forms",
+    "Limits",
+    "Names",
+    "TarError",
+    "Writer",
+    "header",
+    "read",
+]
