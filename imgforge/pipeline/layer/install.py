@@ -137,6 +137,7 @@ class Installer:
     ) -> Fragments:
         return Fragments(
             path_rules(wish.manifest, facts, from_nothing=wish.base is None),
+            facts=facts,
             cache=self._cache,
             scratch=scratch,
             debs=debs,

@@ -14,7 +14,9 @@ from imgforge.deb import relation
 from imgforge.layer.directories import decide, parents, skeleton
 from imgforge.layer.fragment import Fragment
 from imgforge.layer.rules import MERGED_USR, PathRules
+from imgforge.pipeline.layer import owners
 from imgforge.pipeline.layer.fragments import Fragments, Made, directories_of
+from imgforge.pipeline.layer.owners import Accounts
 from imgforge.pipeline.layer.wish import STATE_FORMAT
 from imgforge.report import Reporter, Step, running
 from imgforge.rootfs.facts import Facts
@@ -117,6 +119,7 @@ def divide(made: tuple[Made, ...], *, facts: Facts, installed: frozenset[str], a
         path, other = claims.conflict(fragment)
         if upgrade or path:
             reasons[fragment.package] = upgrade or f"/{path} is {claims.what(path)}"
+    known = Accounts.of(facts, ())
         if other:  # dpkg can only decide between files that it has unpacked itself
             reasons.setdefault(other, f"/{path} is also in {fragment.package}")
         claims.add(fragment)
@@ -126,6 +129,8 @@ def divide(made: tuple[Made, ...], *, facts: Facts, installed: frozenset[str], a
 
 
 class _Claims:
+        if installed and (name := owners.undecided(fragment, known)):
+            reasons.setdefault(fragment.package, f"its preinst may make {name!r}, who owns files of it")
     """What is at which path, while packages are added one after the other.
 
     Args:
