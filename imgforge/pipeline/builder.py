@@ -225,11 +225,12 @@ class Builder:
         if not locked.packages and not file.manifest.alternatives:
             return Installed((), bases.epoch(base) if base else 0)
         wish = Wish(locked.packages, file.manifest, base, debian_architecture(locked.platform))
-        found = remembered.recall(wish.key, cache=self.cache, store=self.store)
-        if found is not None:
-            return found
-        made: Installed = self.forge.install(wish, file)
-        return made
+        found: Installed | None = remembered.recall(wish.key, cache=self.cache, store=self.store)
+        if found is None:
+            found = self.forge.install(wish, file)
+        for note in found.notes:
+            self.reporter.warned(f"{file.manifest.name}: {note}")
+        return found
 
     def _own_layer(self, file: ManifestFile, taken: Material, below: Base | None, *, epoch: int) -> Layer | None:
         """Return the layer of what the manifest itself brings, on top of the image so far: remembered, or made."""

@@ -24,7 +24,8 @@ import attrs
 from imgforge import printable
 from imgforge.errors import BuildError, ImgforgeError, IntegrityError, LimitError, SandboxError, StoreError
 from imgforge.limits import Limits
-from imgforge.rootfs import extract
+from imgforge.rootfs import extract, identities
+from imgforge.rootfs.compare import Shipped
 from imgforge.rootfs.inroot import ImageRoot
 from imgforge.rootfs.normalise import SHADOWS, normalise
 from imgforge.rootfs.owners import RecordedOwners, owners_for
@@ -94,7 +95,15 @@ class Worker:
         return {"files": {path: _text(place.disk) for path, place in found if place and _is_small(place.status)}}
 
     def configure(
-        self, *, base: list[str], steps_text: str, work: str, output: str, epoch: int, limits: dict[str, Any]
+        self,
+        *,
+        base: list[str],
+        steps_text: str,
+        work: str,
+        output: str,
+        epoch: int,
+        times: dict[str, list[int]],
+        limits: dict[str, Any],
     ) -> dict[str, Any]:
         """Do the steps on a fresh root and write what changed as a tar."""
         place = Path(work)
@@ -107,12 +116,14 @@ class Worker:
                 self._perform(step, root=root, lowers=lowers, runs=runs, epoch=epoch)
             before = {path: root.before(path) for path in SHADOWS}
             with _edited(root) as image:
+                notes = identities.settle(image, is_new=root.is_new)
                 normalise(image, epoch=epoch, is_new=root.is_new, before=before)
-            self._write(root.changes(epoch=epoch), output)
+                shipped = Shipped(times, edits.diverted(image))
+            self._write(root.changes(epoch=epoch, shipped=shipped), output)
         finally:
             root.close()
             clear(place)
-        return {"runs": runs}
+        return {"runs": runs, "notes": notes}
 
     def remove(self, *, paths: list[str]) -> dict[str, Any]:
         """Delete trees, whose files may belong to ids that only this namespace owns."""
@@ -157,7 +168,11 @@ class Worker:
             argv = ("dpkg", "--force-unsafe-io", *argv[1:])
         environment = {**ENVIRONMENT, **dict(step.environment), "SOURCE_DATE_EPOCH": str(epoch)}
         bounds = Bounds(seconds=self._limits.time, limits=self._limits, written=root.written)
+        with _edited(root) as image:
+            is_made = hosts.show(image)
         outcome = process.run(argv, root=root.path, rung=self.rung, env=environment, output=clock.hear, bounds=bounds)
+        with _edited(root) as image:
+            hosts.hide(image, is_made=is_made)
         if outcome.exit_code:
             error = BuildError(f"{step.label}: {' '.join(step.argv[:6])}: exit status {outcome.exit_code}")
             if outcome.exceeded:
@@ -168,11 +183,7 @@ class Worker:
             raise SandboxError(
                 f"{step.label}: acts as user or group {outcome.acted_as[0]}: needs subordinate ids or root"
             )
-        with _edited(root) as image:
-            is_made = hosts.show(image)
         if isinstance(self.owners, RecordedOwners):
-        with _edited(root) as image:
-            hosts.hide(image, is_made=is_made)
             for owner in outcome.owners:
                 self.owners.remember(os.fsencode(owner.path), owner.uid, owner.gid)
         return clock.done()
