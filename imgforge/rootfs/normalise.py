@@ -4,14 +4,15 @@ Works on the image from outside, after its packages are configured. Each rule an
 between two builds of one lock; the list is in docs/determinism.md. Nothing here looks at the clock: dates that
 remain come from `epoch`.
 
-Sources: machine-id(5) for the empty file; shadow(5) for the day of the last change; the Java KeyStore format is
-described in OpenJDK's ``sun.security.provider.JavaKeyStore``.
+Sources: machine-id(5) for the empty file; shadow(5) for the day of the last change; Berkeley DB's ``dbinc/db_page.h``;
+the Java KeyStore format is described in OpenJDK's ``sun.security.provider.JavaKeyStore``.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import hashlib
+import re
 import stat
 import struct
 from collections.abc import Callable, Iterator, Mapping
@@ -47,6 +48,12 @@ SHADOWS = ("etc/shadow", "etc/shadow-")
 """The files that hold the day of each account's last change of password."""
 
 _SECONDS_A_DAY = 86400
+_ALIASES = "etc/aliases.db"
+_BERKELEY = (0x061561, 0x053162)
+"""The magic numbers of the hash and the btree of Berkeley DB (its ``db.h``: DB_HASHMAGIC, DB_BTREEMAGIC)."""
+
+_BERKELEY_ID = slice(52, 72)
+_ALIASES_TIME = re.compile(rb"\x01[0-9]{10}(?=\x01YP_LAST_MODIFIED)")
 _KEYSTORE = "etc/ssl/certs/java/cacerts"
 _KEYSTORE_PASSWORD = bytes(byte for letter in b"changeit" for byte in (0, letter))
 """The fixed, public password of every Java trust store, as UTF-16BE."""
@@ -74,6 +81,8 @@ def normalise(root: ImageRoot, *, epoch: int, is_new: Callable[[str], bool], bef
     for path in SHADOWS:
         if is_new(path):
             _edit(root, path, lambda text: date_shadow(text, before=tuple(before.values()), epoch=epoch))
+    if is_new(_ALIASES):
+        _edit(root, _ALIASES, lambda data: date_aliases(data, epoch=epoch))
     if is_new(_KEYSTORE):
         _edit(root, _KEYSTORE, lambda data: normalise_keystore(data, epoch=epoch))
 
@@ -151,6 +160,25 @@ def date_shadow(text: bytes, *, before: tuple[bytes, ...], epoch: int) -> bytes:
             fields[2] = b"%d" % (epoch // _SECONDS_A_DAY)
         lines.append(b":".join(fields))
     return b"\n".join(lines)
+
+
+def date_aliases(data: bytes, *, epoch: int) -> bytes:
+    """Give a mail server's database of aliases a fixed identifier, and the epoch as its time.
+
+    Berkeley DB makes the identifier of inode, device, time and process id; it stands in each meta page (its
+    ``db_page.h``: DBMETA). postalias(1) and sendmail's newaliases store the time under a key for NIS. Anything but a
+    Berkeley DB of this machine's byte order is returned as it is.
+    """
+    size = int.from_bytes(data[20:24], "little")
+    if int.from_bytes(data[12:16], "little") not in _BERKELEY or not 512 <= size <= 65536 or len(data) % size:
+        return data
+    changed = bytearray(data)
+    identifier = data[_BERKELEY_ID]
+    for page in range(0, len(data), size):
+        place = slice(page + _BERKELEY_ID.start, page + _BERKELEY_ID.stop)
+        if data[place] == identifier:
+            changed[place] = hashlib.sha1(_ALIASES.encode(), usedforsecurity=False).digest()
+    return _ALIASES_TIME.sub(b"\x01%010d" % min(epoch, 9_999_999_999), bytes(changed))
 
 
 def normalise_keystore(data: bytes, *, epoch: int) -> bytes:

@@ -24,7 +24,7 @@ COVERED = ("dev", "proc", "sys", "tmp")
 RUN, TMP = "run", "tmp"
 """Directories that programs write to: the first is always the root's own, the second in a root that nobody keeps."""
 
-_MODES = {"dev": 0o755, "run": 0o755, "tmp": 0o1777}
+_MODES = {"dev": 0o755, "proc": 0o755, "run": 0o755, "tmp": 0o1777}
 _DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 _LINKS = {
     "fd": "/proc/self/fd",
@@ -82,7 +82,7 @@ def _cover(root: Path, later: contextlib.ExitStack, *, mounted: bool, shows_scra
         os.mkdir(name, dir_fd=descriptor)
         later.callback(_remove_made, name, descriptor)
     if not mounted:
-        later.enter_context(_swapped(root, descriptor, ("dev",) if shows_scratch else ("dev", TMP)))
+        later.enter_context(_swapped(root, descriptor, ("dev", "proc") if shows_scratch else ("dev", "proc", TMP)))
 
 
 def _remove_made(name: str, descriptor: int) -> None:
@@ -117,7 +117,15 @@ def _swapped(root: Path, descriptor: int, names: tuple[str, ...]) -> Iterator[No
             fresh = later.enter_context(_made(descriptor, name, mode=_MODES[name]))
             if name == "dev":
                 _fill_without_mounts(fresh)
+            if name == "proc":
+                _imitate_proc(fresh)
         yield
+
+
+def _imitate_proc(directory: int) -> None:
+    """Make the directories by which scripts see that the kernel has IPv4 and IPv6, as on the other rungs (postfix)."""
+    for path in ("sys", "sys/net", "sys/net/ipv4", "sys/net/ipv6"):
+        os.mkdir(path, dir_fd=directory)
 
 
 def _put_back(aside: int, root: int) -> None:

@@ -142,3 +142,13 @@ def test_a_run_of_an_image_whose_etc_leads_astray_works(world: World, tmp_path: 
         layouts.write(tmp_path / str(len(layer)), [trees.archive(layer)])
         done = world.command("run", "-q", f"oci:{tmp_path}/{len(layer)}:base", "--", "/none")
         assert done.returncode == 127
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_scripts_see_that_the_kernel_has_both_protocols(world: World, rung: str) -> None:
+    if not Path("/proc/sys/net/ipv6").exists():
+        pytest.skip("this kernel has no IPv6")
+    world.package("looker", scripts={"postinst": "ls -d /proc/sys/net/ipv4 /proc/sys/net/ipv6 > /etc/seen"})
+    image = world.with_settings(sandbox=rung).made(packages=["looker"])
+    assert image.text("etc/seen") == "/proc/sys/net/ipv4\n/proc/sys/net/ipv6\n"
+    assert not [path for path in image.paths if path.startswith("proc/")]
