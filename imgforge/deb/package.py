@@ -37,9 +37,10 @@ _FORMAT_MAX = 1024
 _CHUNK = 1 << 20
 
 # deb(5) names the compressions of each tar. What a member holds must be what its name says: dpkg goes by the name.
+# lzma has no magic: see `codec.is_lzma`.
 _MAGICS = {"": b"", ".gz": b"\x1f\x8b\x08", ".xz": b"\xfd7zXZ\0", ".zst": b"\x28\xb5\x2f\xfd", ".bz2": b"BZh"}
 _CONTROL = ("", ".gz", ".xz", ".zst")
-_DATA = ("", ".gz", ".xz", ".zst", ".bz2")
+_DATA = ("", ".gz", ".xz", ".zst", ".bz2", ".lzma")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,199}")
 _ARCHITECTURE = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
@@ -119,13 +120,16 @@ class DebPackage:
         if got != promised:
             raise MismatchError(f"{self._what}: expected {' '.join(promised)}, got {' '.join(got)}")
 
-    def entries(self, *, threads: int = 1) -> Iterator[tuple[Entry, BinaryIO]]:
+    def entries(self, *, threads: int = 1, names: tar.Names | None = None) -> Iterator[tuple[Entry, BinaryIO]]:
         """Yield the package's files in its order; a content can be read until the next entry is asked for.
+
+        A name may begin with slashes, which count for nothing (dpkg's `path_skip_slash_dotslash`).
 
         Can be called again, which decompresses again; two walks at once are possible but slow.
 
         Args:
             threads: how many may decompress.
+            names: see `tar.read`.
 
         Raises:
             DataTreeError: the entries are no tree.
@@ -134,10 +138,11 @@ class DebPackage:
         """
         what = f"{self._what}: {self._data.name}"
         section = ar.Section(self._stream, self._data)
-        stream = codec.decompress(section, what=what, cap=self._limits.data, threads=threads)
+        is_lzma = self._data.name.endswith(".lzma")
+        stream = codec.decompress(section, what=what, cap=self._limits.data, threads=threads, is_lzma=is_lzma)
         limits = tar.Limits(entries=self._limits.entries, single=self._limits.data, total=self._limits.data)
         tree = Tree(what)
-        for entry, content in tar.read(stream, what=what, limits=limits):
+        for entry, content in tar.read(stream, what=what, limits=limits, forms=tar.PACKAGE, names=names):
             tree.add(entry)
             yield entry, content
         _expect_end(stream, what=what)
@@ -204,7 +209,9 @@ def _check_compression(stream: BinaryIO, member: ar.Member, *, allowed: tuple[st
     extension = member.name.removeprefix(_stem(member))
     if extension not in allowed:
         raise CompressionError(f"{what}: {member.name}: expected one of the endings {' '.join(filter(None, allowed))}")
-    begin = ar.Section(stream, member).read(8)
+    begin = ar.Section(stream, member).read(codec.LZMA_HEADER)
+    if extension == ".lzma" and codec.is_lzma(begin):
+        return
     got = next((ending for ending, magic in _MAGICS.items() if magic and begin.startswith(magic)), "")
     if got != extension:
         raise CompressionError(f"{what}: {member.name}: begins like {got or 'no compression'}")

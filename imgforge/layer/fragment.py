@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO, TypeAlias, cast
 
 import attrs
@@ -22,11 +22,16 @@ from imgforge.layer.rules import PathRules
 from imgforge.tar import writer
 from imgforge.tree import ROOT, Entry, Kind, raw
 
-FORMAT = 6
+FORMAT = 7
 """Raise it when the bytes of a fragment change for the same .deb, or when a .deb that had one is refused: every cached
 one is then made anew."""
 
 INFO = "var/lib/dpkg/info"
+
+_MASTERS = ("usr/share/base-passwd/passwd.master", "usr/share/base-passwd/group.master")
+"""What base-passwd makes /etc/passwd and /etc/group of (update-passwd(8))."""
+
+_MASTER_MAX = 1 << 20
 
 Members: TypeAlias = dict[str, tuple[Entry, bytes]]
 """The control files of a package, by name."""
@@ -57,6 +62,9 @@ class Fragment:
         directories: its directories, placed, in the package's order.
         entries: everything else, placed, in the tar's order.
         shipped: every path the package ships, as it names them (absolute): what activates file triggers.
+        owners: path, user and group by name, of entries and directories whose owners have names that may mean others
+            than their numbers; a name may be empty.
+        accounts: the texts of the first /etc/passwd and /etc/group, if this is base-passwd; else empty.
         size: bytes of the tar.
     """
 
@@ -78,6 +86,8 @@ class Fragment:
     directories: tuple[Entry, ...]
     entries: tuple[Entry, ...]
     shipped: tuple[str, ...]
+    owners: tuple[tuple[str, str, str], ...]
+    accounts: tuple[str, str]
     size: int
 
 
@@ -107,7 +117,8 @@ def write(deb: DebPackage, sink: BinaryIO, *, rules: PathRules, threads: int = 1
         DebError: the package is not what deb(5) says, or is hostile.
     """
     members = {entry.path: (entry, data) for entry, data in deb.members}
-    content = _Content(deb.entries(threads=threads), rules=rules, members=members)
+    names: dict[str, tuple[str, str]] = {}
+    content = _Content(deb.entries(threads=threads, names=names), rules=rules, members=members, names=names)
     counter = _Counting(sink)
     tar = writer.Writer(counter)
     for entry, stream in content.files():
@@ -142,6 +153,8 @@ def _described(
         directories=tuple(content.directories),
         entries=(*content.entries, *infos),
         shipped=tuple(content.shipped),
+        owners=tuple(content.owners),
+        accounts=(content.masters.get(_MASTERS[0], ""), content.masters.get(_MASTERS[1], "")),
         size=size,
     )
 
@@ -166,16 +179,27 @@ class _Counting:
 class _Content:
     """The walk over data.tar: what enters the image, and what dpkg's database says of it."""
 
-    def __init__(self, data: Iterable[tuple[Entry, BinaryIO]], *, rules: PathRules, members: Members) -> None:
+    def __init__(
+        self,
+        data: Iterable[tuple[Entry, BinaryIO]],
+        *,
+        rules: PathRules,
+        members: Members,
+        names: Mapping[str, tuple[str, str]],
+    ) -> None:
         self._data = data
         self._rules = rules
+        self._names = names
         self._conffiles = _conffiles(_text(members, "conffiles"))
         self._needs_md5 = set(self._conffiles) if "md5sums" in members else None
         self.md5: dict[str, str] = {}
         self.directories: list[Entry] = []
         self.entries: list[Entry] = []
-        self.shipped: list[str] = []
+        self._names_of_links: list[str] = []
+        self._names_of_others: list[str] = []
         self.left_out: set[str] = set()
+        self.owners: list[tuple[str, str, str]] = []
+        self.masters: dict[str, str] = {}
 
     def files(self) -> Iterator[tuple[Entry, BinaryIO | None]]:
         """Yield every entry but directories, placed in the image."""
@@ -184,8 +208,11 @@ class _Content:
             if not self._rules.admits(entry.path, is_directory=is_directory or entry.kind is Kind.SYMLINK):
                 self.left_out.add(entry.path)
                 continue
-            self.shipped.append("/." if entry.path == ROOT else "/" + entry.path)
+            named = self._names_of_links if entry.kind is Kind.SYMLINK else self._names_of_others
+            named.append("/." if entry.path == ROOT else "/" + entry.path)
             placed = self._placed(entry)
+            if entry.path in self._names and entry.kind is not Kind.HARDLINK:  # which has its target's owner
+                self.owners.append((placed.path, *self._names[entry.path]))
             if is_directory:
                 self.directories.append(placed)
                 continue
@@ -193,6 +220,11 @@ class _Content:
             yield placed, self._watched(entry, stream)
             if entry.kind is Kind.FILE and self._last is not None:
                 self.md5["/" + entry.path] = self._last.md5.hexdigest()
+
+    @property
+    def shipped(self) -> list[str]:
+        """The paths in the order in which dpkg unpacks them: symlinks last (`tar_extractor`, lib/dpkg/tarfn.c)."""
+        return [*self._names_of_others, *self._names_of_links]
 
     def _placed(self, entry: Entry) -> Entry:
         if entry.kind is Kind.SYMLINK and entry.path in self._rules.aliases:
@@ -204,6 +236,10 @@ class _Content:
         self._last = None
         if entry.kind is not Kind.FILE:
             return None
+        if entry.path in _MASTERS and entry.size <= _MASTER_MAX:
+            data = stream.read()
+            self.masters[entry.path] = data.decode("utf-8", "surrogateescape")
+            stream = io.BytesIO(data)
         if self._needs_md5 is not None and "/" + entry.path not in self._needs_md5:
             return stream
         self._last = _Hashed(stream)

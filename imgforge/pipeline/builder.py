@@ -164,8 +164,10 @@ class Builder:
         """Judge a manifest with its lock by the policy; return what its image has to say of private inputs.
 
         Raises:
+            ManifestError: there is nothing that could configure its packages.
             RefusedError: the policy does not allow it.
         """
+        expecting.dpkg(file, locked)
         return self.governor.manifest(file, lock=lock, locked=locked, base=base, forge=lambda: self.forge)
 
     def judge_sources(self, file: ManifestFile, base: Base | None) -> None:
@@ -225,11 +227,12 @@ class Builder:
         if not locked.packages and not file.manifest.alternatives:
             return Installed((), bases.epoch(base) if base else 0)
         wish = Wish(locked.packages, file.manifest, base, debian_architecture(locked.platform))
-        found = remembered.recall(wish.key, cache=self.cache, store=self.store)
-        if found is not None:
-            return found
-        made: Installed = self.forge.install(wish, file)
-        return made
+        found: Installed | None = remembered.recall(wish.key, cache=self.cache, store=self.store)
+        if found is None:
+            found = self.forge.install(wish, file)
+        for note in found.notes:
+            self.reporter.warned(f"{file.manifest.name}: {note}")
+        return found
 
     def _own_layer(self, file: ManifestFile, taken: Material, below: Base | None, *, epoch: int) -> Layer | None:
         """Return the layer of what the manifest itself brings, on top of the image so far: remembered, or made."""

@@ -11,7 +11,7 @@ import attrs
 
 from imgforge import late
 from imgforge.errors import ManifestError, Position, Problem, StaleLockError, UsageError
-from imgforge.lock import Lock, differences
+from imgforge.lock import Lock, PlatformLock, differences
 from imgforge.manifest.files import ManifestFile
 from imgforge.manifest.parts import CopyFiles, MakeDirectory, MakeLink
 from imgforge.pipeline.lock import locking
@@ -22,6 +22,9 @@ from imgforge.settings import shipped_manifests
 running = late.module("imgforge.pipeline.image.running")
 
 _STATUS = "var/lib/dpkg/status"
+_SYSTEM = ("dpkg", "base-files", "base-passwd", "coreutils", "dash")
+"""What an image needs before a script can run in it."""
+
 _FILES = frozenset(
     PurePosixPath("/", path)
     for path in ("etc/passwd", "etc/group", "etc/shadow", "etc/gshadow", "etc/os-release", "etc/ld.so.cache", _STATUS)
@@ -104,6 +107,25 @@ def user(file: ManifestFile, facts: Facts) -> None:
         positions = file.manifest.positions
         where = positions.get("config.user") or positions.get("config") or Position(str(file.path), 1, 1)
         raise ManifestError((Problem(where, f"config.user: {error}"),)) from None
+
+
+def dpkg(file: ManifestFile, locked: PlatformLock) -> None:
+    """Return if there is something that can configure the packages of an image from scratch.
+
+    Raises:
+        ManifestError: no source has dpkg.
+    """
+    names = {package.name for package in locked.packages}
+    if not file.manifest.is_from_scratch or not names or _SYSTEM[0] in names:
+        return
+    where = file.manifest.positions.get("packages") or Position(str(file.path), 1, 1)
+    missing = ", ".join(name for name in _SYSTEM if name not in names)
+    error = ManifestError(
+        (Problem(where, f"packages: an image from scratch is configured by its own dpkg; missing: {missing}"),)
+    )
+    error.add_note("add a source of the whole Debian archive: its essential packages come with it")
+    error.add_note("or take a base that has them: `base: bookworm`; an image of files alone needs no packages")
+    raise error
 
 
 def upgrades(wanted: tuple[str, ...], asked: locking.Question, before: Lock | None, facts: Facts) -> None:

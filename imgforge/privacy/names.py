@@ -65,6 +65,7 @@ RULES = tuple(
             rb"(?i)<add key=\"(?:ClearText)?Password\"\s{1,8}value=\"(?P<value>[^\"\n]{4,})\"",
         ),
         (r"^etc/(g?shadow)-?$", "password-hash", rb"^[^:\n]+:(?P<value>\$[^:\n]+|[A-Za-z0-9./]{13}):"),
+        (r"(^|/)\.erlang\.cookie$", "erlang-cookie", rb"\A\s{0,64}(?P<value>\S{8,255})\s{0,64}\Z"),
         (r"(^|/)\.htpasswd$", "password-hash", rb"^[^:#\s]+:(?P<value>(?:\$|\{SHA\})\S+)"),
         (
             r"^etc/apt/apt\.conf(\.d/[^/]+)?$",

@@ -11,28 +11,31 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from imgforge.rootfs.compare import Comparison, Found, Opener, in_order
+from imgforge.rootfs.compare import NOTHING_SHIPPED, Comparison, Found, Opener, Shipped, in_order
 from imgforge.rootfs.directories import join
 from imgforge.rootfs.owners import Owners
 from imgforge.rootfs.stack import Stack, is_whiteout
 from imgforge.tree import Entry
 
 
-def capture(upper: Path, *, owners: Owners, lowers: Sequence[Path], epoch: int) -> Iterator[tuple[Entry, Opener]]:
+def capture(
+    upper: Path, *, owners: Owners, lowers: Sequence[Path], epoch: int, shipped: Shipped = NOTHING_SHIPPED
+) -> Iterator[tuple[Entry, Opener]]:
     """Yield what an upper directory changes, by path, parents before children; whiteouts first in each directory.
 
     A directory that only holds changes is not among them, nor is the root. Files keep the modification time
-    of the file below that they are a copy of; new ones get `epoch`. Sockets are left out. Capabilities
-    are the only attributes; they are written as revision 2.
+    of the file below that they are a copy of, or of the package that ships them; new ones get `epoch`. Sockets are
+    left out. Capabilities are the only attributes; they are written as revision 2.
 
     Args:
         upper: nothing writes to it any more; mounted without ``redirect_dir`` and ``metacopy``.
         owners: how ownership was kept.
         lowers: the trees it lay on, the lowest first.
         epoch: seconds since 1970.
+        shipped: the times that packages say.
     """
     stack = Stack(lowers, mark=owners.mark)
-    walk = _Walk(stack, Comparison(stack, owners=owners, epoch=epoch))
+    walk = _Walk(stack, Comparison(stack, owners=owners, epoch=epoch, shipped=shipped))
     walk.directory(b"", os.fsencode(upper), covers=False)
     return in_order(walk.found)
 

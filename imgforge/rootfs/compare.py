@@ -2,7 +2,8 @@
 
 The same answer on every rung of the sandbox: an overlay's upper directory and a copy of the whole root come here
 both. What is the same as before, its times left aside, is no change. A time is kept where it is that of
-the file below, otherwise it is the build's epoch: when a script ran must not be seen.
+the file below, or the one with which a package ships the file; otherwise it is the build's epoch: when a script ran
+must not be seen.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import functools
 import io
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import BinaryIO, TypeAlias
 
 import attrs
@@ -48,6 +49,22 @@ class Found:
     inode: tuple[int, int] | None = None
 
 
+@attrs.frozen
+class Shipped:
+    """What packages say of the times of files that are not in the trees where their path says.
+
+    Attributes:
+        times: seconds since 1970, by path: of what the image's own dpkg unpacked.
+        diverted: the path as packages name it, by the path that dpkg-divert(1) moved it to.
+    """
+
+    times: Mapping[str, Collection[int]] = attrs.Factory(dict)
+    diverted: Mapping[str, str] = attrs.Factory(dict)
+
+
+NOTHING_SHIPPED = Shipped()
+
+
 class Comparison:
     """Compares files with what was there before.
 
@@ -55,12 +72,14 @@ class Comparison:
         stack: what was there before.
         owners: how ownership is kept.
         epoch: seconds since 1970 that stand for the time of every change.
+        shipped: the times that packages say.
     """
 
-    def __init__(self, stack: Stack, *, owners: Owners, epoch: int) -> None:
+    def __init__(self, stack: Stack, *, owners: Owners, epoch: int, shipped: Shipped = NOTHING_SHIPPED) -> None:
         self._stack = stack
         self._owners = owners
         self._epoch = epoch
+        self._shipped = shipped
 
     def changed(self, disk: bytes, status: os.stat_result, name: bytes) -> Found | None:
         """Return a file as a layer has it; None when it is as before, or a socket.
@@ -92,10 +111,25 @@ class Comparison:
         entry = describe(disk, status, path=text(name), owner=owner)
         if place is not None and self._is_as_before(entry, disk, place):
             return None
-        keeps_time = copied or (place is not None and kind is Kind.DIRECTORY)
-        time = place.status.st_mtime_ns // SECOND if place is not None and keeps_time else self._epoch
+        time = self._time(name, status, place=place, is_copied=copied)
         inode = (status.st_dev, status.st_ino) if kind is Kind.FILE and status.st_nlink > 1 else None
         return Found(attrs.evolve(entry, mtime=time), disk, inode)
+
+    def _time(self, name: bytes, status: os.stat_result, *, place: Place | None, is_copied: bool) -> int:
+        """Return the time that a changed file has in the layer."""
+        is_directory = stat.S_ISDIR(status.st_mode)
+        if place is not None and (is_copied or is_directory):
+            return place.status.st_mtime_ns // SECOND
+        time = status.st_mtime_ns // SECOND
+        return time if not is_directory and self._is_shipped_with(time, text(name)) else self._epoch
+
+    def _is_shipped_with(self, time: int, path: str) -> bool:
+        """Tell whether a package ships a path with a time."""
+        original = self._shipped.diverted.get(path, path)
+        if time in self._shipped.times.get(original, ()):
+            return True
+        place = self._stack.find(raw(original)) if original != path else None
+        return place is not None and place.status.st_mtime_ns // SECOND == time
 
     def hidden(self, name: bytes) -> Found:
         """Return the whiteout of a path."""

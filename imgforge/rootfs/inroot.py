@@ -122,6 +122,14 @@ class ImageRoot:
         with self._holder(path) as (directory, name):
             os.symlink(raw(target), name, dir_fd=directory)
 
+    def target(self, path: str) -> str:
+        """Return the text of a symlink; empty where there is none."""
+        status = self.status(path)
+        if status is None or not stat.S_ISLNK(status.st_mode):
+            return ""
+        with self._holder(path) as (directory, name):
+            return text(os.readlink(name, dir_fd=directory))
+
     def rename(self, path: str, new: str) -> None:
         """Give what is at a path a new name."""
         with self._holder(path) as (source, name), self._holder(new) as (target, new_name):

@@ -4,19 +4,21 @@ Works on the image from outside, after its packages are configured. Each rule an
 between two builds of one lock; the list is in docs/determinism.md. Nothing here looks at the clock: dates that
 remain come from `epoch`.
 
-Sources: machine-id(5) for the empty file; shadow(5) for the day of the last change; the Java KeyStore format is
-described in OpenJDK's ``sun.security.provider.JavaKeyStore``.
+Sources: machine-id(5) for the empty file; shadow(5) for the day of the last change; Berkeley DB's ``dbinc/db_page.h``;
+the Java KeyStore format is described in OpenJDK's ``sun.security.provider.JavaKeyStore``.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import hashlib
+import re
 import stat
 import struct
 from collections.abc import Callable, Iterator, Mapping
 
 from imgforge.rootfs.inroot import READ_LIMIT, ImageRoot
+from imgforge.tree import text
 
 VOLATILE = (
     "etc/*.dpkg-bak",
@@ -36,10 +38,22 @@ VOLATILE = (
 )
 """Patterns of files that a build leaves behind and that differ between two builds, or serve only the build."""
 
+RUN = "run"
+
+_LISTS = "var/lib/dpkg/info"
+_LINKED = ("var/run/", "run/")
+"""How a package names what it ships below /run: /var/run has been a link to it since Debian 7."""
+
 SHADOWS = ("etc/shadow", "etc/shadow-")
 """The files that hold the day of each account's last change of password."""
 
 _SECONDS_A_DAY = 86400
+_ALIASES = "etc/aliases.db"
+_BERKELEY = (0x061561, 0x053162)
+"""The magic numbers of the hash and the btree of Berkeley DB (its ``db.h``: DB_HASHMAGIC, DB_BTREEMAGIC)."""
+
+_BERKELEY_ID = slice(52, 72)
+_ALIASES_TIME = re.compile(rb"\x01[0-9]{10}(?=\x01YP_LAST_MODIFIED)")
 _KEYSTORE = "etc/ssl/certs/java/cacerts"
 _KEYSTORE_PASSWORD = bytes(byte for letter in b"changeit" for byte in (0, letter))
 """The fixed, public password of every Java trust store, as UTF-16BE."""
@@ -57,7 +71,9 @@ def normalise(root: ImageRoot, *, epoch: int, is_new: Callable[[str], bool], bef
     Raises:
         OSError: the disk fails.
     """
-    for path in (*_volatile(root), *_logs(root, "var/log")):
+    left = [path for path in _files(root, RUN) if is_new(path)]
+    shipped = _shipped_below_run(root) if left else frozenset()
+    for path in (*_volatile(root), *_logs(root, "var/log"), *(path for path in left if path not in shipped)):
         if is_new(path):
             root.remove(path)
     if is_new("etc/machine-id"):
@@ -65,6 +81,8 @@ def normalise(root: ImageRoot, *, epoch: int, is_new: Callable[[str], bool], bef
     for path in SHADOWS:
         if is_new(path):
             _edit(root, path, lambda text: date_shadow(text, before=tuple(before.values()), epoch=epoch))
+    if is_new(_ALIASES):
+        _edit(root, _ALIASES, lambda data: date_aliases(data, epoch=epoch))
     if is_new(_KEYSTORE):
         _edit(root, _KEYSTORE, lambda data: normalise_keystore(data, epoch=epoch))
 
@@ -88,6 +106,28 @@ def _logs(root: ImageRoot, directory: str) -> Iterator[str]:
             yield from _logs(root, path)
         elif stat.S_ISREG(status.st_mode) and status.st_size:
             yield path
+
+
+def _files(root: ImageRoot, directory: str) -> Iterator[str]:
+    """Yield what is below a directory but directories and links."""
+    for name in root.names(directory):
+        path = f"{directory}/{name}"
+        status = root.status(path)
+        if status is not None and stat.S_ISDIR(status.st_mode):
+            yield from _files(root, path)
+        elif status is not None and not stat.S_ISLNK(status.st_mode):
+            yield path
+
+
+def _shipped_below_run(root: ImageRoot) -> frozenset[str]:
+    """Return the paths below /run that are packages' own, by dpkg's lists."""
+    found: set[str] = set()
+    for name in root.names(_LISTS):
+        if name.endswith(".list"):
+            lines = text(root.read(f"{_LISTS}/{name}")).split("\n")
+            paths = (line.lstrip("/") for line in lines)
+            found.update(f"{RUN}/{path.partition('run/')[2]}" for path in paths if path.startswith(_LINKED))
+    return frozenset(found)
 
 
 def _edit(root: ImageRoot, path: str, change: Callable[[bytes], bytes]) -> None:
@@ -120,6 +160,25 @@ def date_shadow(text: bytes, *, before: tuple[bytes, ...], epoch: int) -> bytes:
             fields[2] = b"%d" % (epoch // _SECONDS_A_DAY)
         lines.append(b":".join(fields))
     return b"\n".join(lines)
+
+
+def date_aliases(data: bytes, *, epoch: int) -> bytes:
+    """Give a mail server's database of aliases a fixed identifier, and the epoch as its time.
+
+    Berkeley DB makes the identifier of inode, device, time and process id; it stands in each meta page (its
+    ``db_page.h``: DBMETA). postalias(1) and sendmail's newaliases store the time under a key for NIS. Anything but a
+    Berkeley DB of this machine's byte order is returned as it is.
+    """
+    size = int.from_bytes(data[20:24], "little")
+    if int.from_bytes(data[12:16], "little") not in _BERKELEY or not 512 <= size <= 65536 or len(data) % size:
+        return data
+    changed = bytearray(data)
+    identifier = data[_BERKELEY_ID]
+    for page in range(0, len(data), size):
+        place = slice(page + _BERKELEY_ID.start, page + _BERKELEY_ID.stop)
+        if data[place] == identifier:
+            changed[place] = hashlib.sha1(_ALIASES.encode(), usedforsecurity=False).digest()
+    return _ALIASES_TIME.sub(b"\x01%010d" % min(epoch, 9_999_999_999), bytes(changed))
 
 
 def normalise_keystore(data: bytes, *, epoch: int) -> bytes:

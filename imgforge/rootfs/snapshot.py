@@ -14,7 +14,7 @@ from pathlib import Path
 
 import attrs
 
-from imgforge.rootfs.compare import Comparison, Found, Opener, in_order
+from imgforge.rootfs.compare import NOTHING_SHIPPED, Comparison, Found, Opener, Shipped, in_order
 from imgforge.rootfs.directories import join
 from imgforge.rootfs.owners import Owners
 from imgforge.rootfs.stack import Stack
@@ -59,7 +59,13 @@ def is_changed(status: os.stat_result, path: str, before: Snapshot) -> bool:
 
 
 def changes(
-    root: Path, before: Snapshot, *, owners: Owners, lowers: Sequence[Path], epoch: int
+    root: Path,
+    before: Snapshot,
+    *,
+    owners: Owners,
+    lowers: Sequence[Path],
+    epoch: int,
+    shipped: Shipped = NOTHING_SHIPPED,
 ) -> Iterator[tuple[Entry, Opener]]:
     """Yield what differs, as `imgforge.rootfs.capture.capture` does.
 
@@ -69,9 +75,10 @@ def changes(
         owners: how ownership is kept.
         lowers: the trees that `root` was copied from, the lowest first.
         epoch: seconds since 1970.
+        shipped: the times that packages say.
     """
     stack = Stack(lowers, mark=owners.mark)
-    comparison = Comparison(stack, owners=owners, epoch=epoch)
+    comparison = Comparison(stack, owners=owners, epoch=epoch, shipped=shipped)
     found: list[Found] = []
     changed_directories = [b""]
     for name, disk, status in _walk(b"", os.fsencode(root)):

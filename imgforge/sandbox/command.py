@@ -36,7 +36,7 @@ class Command:
         user: who it is.
         bounds: what it may use, and for how long.
         interactive: whether it has the caller's input, output and terminal.
-        shows_scratch: whether it sees the root's own /run and /tmp, which it changes, instead of empty ones.
+        shows_scratch: whether it sees the root's own /tmp, which it changes, instead of an empty one.
         sources: opened volumes that are attached below the root.
         own_processes: whether it begins a pid namespace.
     """

@@ -23,16 +23,15 @@ _SIOCSIFFLAGS = 0x8914  # linux/sockios.h
 _IFF_UP = 0x1
 
 
-def enter(rung: Rung, *, loopback: bool = False) -> None:
+def enter(rung: Rung) -> None:
     """Take the calling process to a rung; there is no way back.
 
     The process must be fresh: one thread, no temporary state that needs another user. Afterwards it is root (of its
-    namespace), its mounts are its own, it has no network, and it is killed when the process that started it ends.
-    On `Rung.CHROOT` only the last holds for sure: there `process.run` denies sockets to the command.
+    namespace), its mounts are its own, it has no network but the loopback of its own namespace, and it is killed when
+    the process that started it ends. On `Rung.CHROOT` only the last holds for sure: see `payload`.
 
     Args:
         rung: where to.
-        loopback: whether 127.0.0.1 works inside; off for a build, for which there is nobody to talk to.
 
     Raises:
         SandboxError: the machine does not allow it, and why.
@@ -47,8 +46,7 @@ def enter(rung: Rung, *, loopback: bool = False) -> None:
         else:
             syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
             syscalls.set_host_name(HOST_NAME)
-            if loopback:
-                _raise_loopback()
+            raise_loopback()
         _die_with(parent)
     except OSError as error:
         raise SandboxError(f"sandbox {rung.value}: {error.filename or 'kernel'}: {error.strerror}") from error
@@ -89,6 +87,11 @@ def _die_with(parent: int) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def _raise_loopback() -> None:
+def raise_loopback() -> None:
+    """Bring the loopback of this network namespace up: 127.0.0.1/8 and ::1, which lead nowhere else (netdevice(7)).
+
+    Raises:
+        OSError: the kernel refuses.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", _IFF_UP))

@@ -1,12 +1,13 @@
-"""What every command finds around itself: /proc, /dev, /sys, an empty /run and /tmp; and the way into the root.
+"""What every command finds around itself: /proc, /dev, /sys, an empty /tmp; and the way into the root.
 
 None of it is ever part of the image: where mounts exist they cover the image's own directories, on the chroot rung
-these are set aside and put back. A program that is run in a root that nobody keeps has the image's own /run and /tmp.
+these are set aside and put back. /run is the image's own; so is /tmp in a root that nobody keeps.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import tempfile
@@ -17,13 +18,13 @@ from imgforge.errors import SandboxError
 from imgforge.sandbox import binds, mounts, removing, syscalls
 from imgforge.sandbox.volume import Source
 
-COVERED = ("dev", "proc", "run", "sys", "tmp")
+COVERED = ("dev", "proc", "sys", "tmp")
 """Directories of the root that a command of a build never sees as the image has them."""
 
-SCRATCH = ("run", "tmp")
-"""Those of them that a command sees in a root that nobody keeps."""
+RUN, TMP = "run", "tmp"
+"""Directories that programs write to: the first is always the root's own, the second in a root that nobody keeps."""
 
-_MODES = {"dev": 0o755, "run": 0o755, "tmp": 0o1777}
+_MODES = {"dev": 0o755, "proc": 0o755, "run": 0o755, "tmp": 0o1777}
 _DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 _LINKS = {
     "fd": "/proc/self/fd",
@@ -39,7 +40,7 @@ _PLAIN = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
 _DEVICES_MOUNT = syscalls.MS_NOSUID | syscalls.MS_NOEXEC  # of all mounts the only one that has devices
 # All of it lies in memory; /tmp is as large as the limit of memory's default lets it be.
 _DEV_SIZE, _SHM_SIZE = 1 << 20, 1 << 30
-_SIZES = {"run": 256 << 20, "tmp": 4 << 30}
+_TMP_SIZE = 4 << 30
 _TTY_GROUP = 5  # Debian's base-passwd
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -51,7 +52,7 @@ def covers(root: Path, *, mounted: bool, shows_scratch: bool = False) -> Iterato
     Args:
         root: the root directory of the image.
         mounted: whether file systems will be mounted over them, or else the directories are swapped for a while.
-        shows_scratch: whether `SCRATCH` is not covered, but made where it is missing, and stays.
+        shows_scratch: whether `TMP` is not covered; it and `RUN` are made where they are missing, and stay.
 
     Raises:
         SandboxError: one of them is no directory: a link there could lead out of the root.
@@ -69,19 +70,28 @@ def _cover(root: Path, later: contextlib.ExitStack, *, mounted: bool, shows_scra
     descriptor = os.open(root, _DIRECTORY)
     later.callback(os.close, descriptor)
     before = os.fstat(descriptor)
-    for name in SCRATCH if shows_scratch else ():
+    for name in (RUN, TMP) if shows_scratch else ():
         if not _has_directory(root, descriptor, name):
             with _made(descriptor, name, mode=_MODES[name]):
                 pass
-    missing = [name for name in COVERED if not _has_directory(root, descriptor, name)]
+    missing = [name for name in (*COVERED, RUN) if not _has_directory(root, descriptor, name)]
     if not missing and mounted:
         return
     later.callback(os.utime, descriptor, ns=(before.st_atime_ns, before.st_mtime_ns))
     for name in missing:
         os.mkdir(name, dir_fd=descriptor)
-        later.callback(os.rmdir, name, dir_fd=descriptor)
+        later.callback(_remove_made, name, descriptor)
     if not mounted:
-        later.enter_context(_swapped(root, descriptor, ("dev",) if shows_scratch else ("dev", *SCRATCH)))
+        later.enter_context(_swapped(root, descriptor, ("dev", "proc") if shows_scratch else ("dev", "proc", TMP)))
+
+
+def _remove_made(name: str, descriptor: int) -> None:
+    """Remove a directory that was made for a command, unless that left something in /run."""
+    try:
+        os.rmdir(name, dir_fd=descriptor)
+    except OSError as error:
+        if name != RUN or error.errno != errno.ENOTEMPTY:
+            raise
 
 
 def _has_directory(root: Path, descriptor: int, name: str) -> bool:
@@ -107,7 +117,15 @@ def _swapped(root: Path, descriptor: int, names: tuple[str, ...]) -> Iterator[No
             fresh = later.enter_context(_made(descriptor, name, mode=_MODES[name]))
             if name == "dev":
                 _fill_without_mounts(fresh)
+            if name == "proc":
+                _imitate_proc(fresh)
         yield
+
+
+def _imitate_proc(directory: int) -> None:
+    """Make the directories by which scripts see that the kernel has IPv4 and IPv6, as on the other rungs (postfix)."""
+    for path in ("sys", "sys/net", "sys/net/ipv4", "sys/net/ipv6"):
+        os.mkdir(path, dir_fd=directory)
 
 
 def _put_back(aside: int, root: int) -> None:
@@ -157,7 +175,7 @@ def furnish(root: Path, *, shows_scratch: bool = False, sources: tuple[Source, .
 
     Args:
         root: the root directory.
-        shows_scratch: whether the root's own `SCRATCH` is shown instead of empty file systems.
+        shows_scratch: whether the root's own `TMP` is shown instead of an empty file system.
         sources: volumes to attach.
 
     Raises:
@@ -183,8 +201,8 @@ def furnish(root: Path, *, shows_scratch: bool = False, sources: tuple[Source, .
     with contextlib.suppress(OSError), _target(place, "sys") as target:
         # some containers hide /sys from user namespaces; packages do not need it
         syscalls.mount("sysfs", target, kind="sysfs", flags=_PLAIN | syscalls.MS_RDONLY)
-    for name in SCRATCH:
-        _mount_scratch(place, name, shows=shows_scratch)
+    _mount_scratch(place, RUN, shows=True)
+    _mount_scratch(place, TMP, shows=shows_scratch)
     binds.attach(place, sources)
     return place
 
@@ -194,7 +212,7 @@ def _mount_scratch(root: int, name: str, *, shows: bool) -> None:
     flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
     with _target(root, name) as target:
         if not shows:
-            options = f"mode={_MODES[name]:04o},{mounts.sized(_SIZES[name])}"
+            options = f"mode={_MODES[name]:04o},{mounts.sized(_TMP_SIZE)}"
             syscalls.mount("tmpfs", target, kind="tmpfs", flags=flags, options=options)
             return
         syscalls.mount(target, target, flags=syscalls.MS_BIND)

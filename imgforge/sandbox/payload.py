@@ -27,6 +27,7 @@ from imgforge.sandbox import (
 )
 from imgforge.sandbox.command import Command
 from imgforge.sandbox.confinement import Shared
+from imgforge.sandbox.enter import raise_loopback
 from imgforge.sandbox.rung import Rung
 
 CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 8, 10, 18, 29, 31})
@@ -183,6 +184,9 @@ def _confine(command: Command, first: socket.socket) -> None:
 def _part(own_processes: bool) -> Shared:  # noqa: FBT001 its one caller names it
     """Part this process from the machine as far as a mere chroot allows, and return what it still shares."""
     own = {kind: _unshared(kind) for kind in (syscalls.CLONE_NEWNET, syscalls.CLONE_NEWIPC)}
+    if own[syscalls.CLONE_NEWNET]:
+        with contextlib.suppress(OSError):  # as on the other rungs; netlink shows it to the command
+            raise_loopback()
     landlock.restrict("/")
     is_scoped = landlock.has_scopes(landlock.version())
     return Shared(

@@ -50,7 +50,7 @@ def run(  # noqa: PLR0913 - what is run, where, and who reads it
     """Run a command in `root` and wait until everything that it started is gone.
 
     Call it in a process that `enter` took to the same rung. The command has no input, its output and error output
-    are one stream, its umask is 022. It sees an empty /run and /tmp, which vanish with it. Several may run side by
+    are one stream, its umask is 022. It sees an empty /tmp, which vanishes with it. Several may run side by
     side, but in one root only where there are mounts, and when it has all of `interior.COVERED`.
 
     Args:
@@ -75,7 +75,7 @@ def run(  # noqa: PLR0913 - what is run, where, and who reads it
 def interact(command: Command, *, stop_signal: int = signal.SIGTERM) -> Outcome:
     """Run a command like `run`, with this process's input, output and terminal, in a root that nobody keeps.
 
-    It sees the root's own /run and /tmp, and the command's sources (see `binds.opened`). While it runs its processes
+    It sees the root's own /tmp, and the command's sources (see `binds.opened`). While it runs its processes
     are the terminal's foreground group: signals from the keyboard go to them. `relay.STOP` and `relay.INTERRUPT`, sent
     to this process, stop and interrupt the command.
 

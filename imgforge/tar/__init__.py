@@ -11,7 +11,20 @@ from __future__ import annotations
 from imgforge.tar.content import Content
 from imgforge.tar.form import TarError
 from imgforge.tar.member import LAYER, PACKAGE, Forms
-from imgforge.tar.reader import LIMITS, Limits, read
+from imgforge.tar.reader import LIMITS, Limits, Names, read
 from imgforge.tar.writer import END, Writer, header
 
-__all__ = ["END", "LAYER", "LIMITS", "PACKAGE", "Content", "Forms", "Limits", "TarError", "Writer", "header", "read"]
+__all__ = [
+    "END",
+    "LAYER",
+    "LIMITS",
+    "PACKAGE",
+    "Content",
+    "Forms",
+    "Limits",
+    "Names",
+    "TarError",
+    "Writer",
+    "header",
+    "read",
+]

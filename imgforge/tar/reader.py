@@ -9,7 +9,7 @@ Whiteouts are plain entries here; `imgforge.rootfs.extract` knows what they mean
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from typing import BinaryIO
 
 import attrs
@@ -23,6 +23,8 @@ from imgforge.tree import Entry, Kind, text
 
 _CHUNK = 1 << 20
 _SPARSE = sparse.FLAG
+_OWNERS = slice(265, 329)  # uname and gname
+_ROOTS, _NAMELESS = b"root".ljust(32, b"\0") * 2, bytes(64)
 _HARMLESS = (b"comment", b"atime", b"ctime", b"hdrcharset", b"charset")  # what a global header may say
 
 
@@ -46,8 +48,12 @@ class Limits:
 LIMITS = Limits()
 
 
+Names = MutableMapping[str, tuple[str, str]]
+"""User and group name by path."""
+
+
 def read(
-    stream: BinaryIO, *, what: str, limits: Limits = LIMITS, forms: Forms = PLAIN
+    stream: BinaryIO, *, what: str, limits: Limits = LIMITS, forms: Forms = PLAIN, names: Names | None = None
 ) -> Iterator[tuple[Entry, BinaryIO]]:
     """Yield every entry with its content, which can be read until the next entry is asked for.
 
@@ -58,12 +64,13 @@ def read(
         what: the archive's name in messages.
         limits: see `Limits`.
         forms: what the archive may have beside what all readers agree on.
+        names: gets the owners' names of an entry before it is yielded, unless they only repeat that it is root's.
 
     Raises:
         TarError: the archive is not a whole tar, or is one that is never accepted (see the module's text).
         UnsafePathError: a path would leave the root.
     """
-    walk = _Walk(stream, what, limits, forms)
+    walk = _Walk(stream, what, limits, forms, names)
     while (found := walk.following()) is not None:
         yield found
 
@@ -71,11 +78,12 @@ def read(
 class _Walk:
     """The state of reading one archive."""
 
-    def __init__(self, stream: BinaryIO, what: str, limits: Limits, forms: Forms) -> None:
+    def __init__(self, stream: BinaryIO, what: str, limits: Limits, forms: Forms, names: Names | None) -> None:
         self._stream = stream
         self._what = what
         self._limits = limits
         self._forms = forms
+        self._names = names
         self._headers = 0
         self._total = 0
         self._content = Content(stream, 0, what=what)
@@ -188,6 +196,8 @@ class _Walk:
     def _member(self, block: bytes, extended: dict[bytes, bytes]) -> tuple[Entry, BinaryIO]:
         """Make the entry of a header and open its content."""
         entry = entry_of(block, extended, forms=self._forms, what=self._what)
+        if self._names is not None:
+            _note_owners(self._names, entry, block)
         if entry.kind is not Kind.FILE:
             self._padding = 0
             self._content = Content(self._stream, 0, what=self._what)
@@ -247,6 +257,14 @@ class _Walk:
         """Refuse missing bytes beyond the last padding, which Go's archive/tar does not require either."""
         if size > self._padding:
             raise TarError(f"{self._what}: {name}truncated, {size} bytes of content are missing")
+
+
+def _note_owners(names: Names, entry: Entry, block: bytes) -> None:
+    """Note the names of an entry's owners where they can mean anything else than its numbers do."""
+    owners = block[_OWNERS]
+    if owners == _NAMELESS or (owners == _ROOTS and not (entry.uid or entry.gid)):
+        return
+    names[entry.path] = text(form.string(owners[:32])), text(form.string(owners[32:]))
 
 
 def _is_file(stream: BinaryIO) -> bool:

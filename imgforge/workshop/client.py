@@ -30,7 +30,7 @@ from imgforge.limits import Limits
 from imgforge.sandbox import environment, relay
 from imgforge.sandbox.rung import Rung
 from imgforge.store.atomic import remove_tree
-from imgforge.workshop.runs import ScriptRun
+from imgforge.workshop.runs import Configured, ScriptRun
 from imgforge.workshop.steps import Step, dump
 
 _PACKAGES = str(Path(imgforge.errors.__file__).parent.parent)
@@ -161,11 +161,28 @@ class Workshop:
         return {path: text.encode("utf-8", "surrogateescape") for path, text in found.items()}
 
     def configure(
-        self, steps: tuple[Step, ...], *, base: tuple[Path, ...], work: Path, output: Path, epoch: int, log: Path
-    ) -> tuple[ScriptRun, ...]:
+        self,
+        steps: tuple[Step, ...],
+        *,
+        base: tuple[Path, ...],
+        work: Path,
+        output: Path,
+        epoch: int,
+        times: Mapping[str, tuple[int, ...]],
+        log: Path,
+    ) -> Configured:
         """Do the steps on a root above `base` and write what they changed to the tar `output`.
 
         What scripts print goes to the file `log`, escaped, and line by line to this module's logger.
+
+        Args:
+            steps: what to do.
+            base: the trees of the base, lowest first.
+            work: a directory for this job alone.
+            output: the tar.
+            epoch: seconds since 1970.
+            times: with which packages ship what the image's own dpkg unpacks, by path.
+            log: the file.
 
         Raises:
             BuildError: a script failed; its last words are in the notes, and the rest in `BuildError.failure`.
@@ -178,11 +195,12 @@ class Workshop:
             work=str(work),
             output=str(output),
             epoch=epoch,
+            times=dict(times),
             limits=attrs.asdict(self._limits),
-            log=str(log),
-            shows=_LOG.isEnabledFor(logging.DEBUG),
+            log={"path": str(log), "shows": _LOG.isEnabledFor(logging.DEBUG)},
         )
-        return tuple(ScriptRun(label, seconds) for label, seconds in answer["runs"])
+        runs = tuple(ScriptRun(label, seconds) for label, seconds in answer["runs"])
+        return Configured(runs, tuple(answer["notes"]))
 
     def converse(self, request: Mapping[str, Any]) -> int:
         """Serve a request of `workshop.session` on the caller's terminal, and return the program's exit code.

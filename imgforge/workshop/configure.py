@@ -101,6 +101,7 @@ class Job:
         architecture: of the image, as dpkg names it.
         auto_installed: name and architecture of packages that nobody asked for by name.
         aliases: top-level symlinks to make first when the image starts from nothing.
+        times: with which packages ship what is in `archives`, by path: seconds since 1970.
     """
 
     units: tuple[Unit, ...]
@@ -112,6 +113,7 @@ class Job:
     architecture: str = "amd64"
     auto_installed: tuple[tuple[str, str], ...] = ()
     aliases: tuple[str, ...] = ()
+    times: Mapping[str, tuple[int, ...]] = attrs.field(factory=dict)
 
 
 def steps(job: Job) -> tuple[Step, ...]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
+from imgforge.layer.rules import MERGED_USR, PathRules
 from imgforge.rootfs.inroot import ImageRoot
 from imgforge.workshop.steps import Append, Copy, Divert, Link, Remove, Write
 
@@ -69,3 +71,10 @@ def _diversions(root: ImageRoot) -> list[tuple[str, str, str]]:
         return []
     lines = text.split("\n")
     return list(zip(lines[0::3], lines[1::3], lines[2::3], strict=False))
+
+
+def diverted(root: ImageRoot) -> dict[str, str]:
+    """Return the path as a package names it, by the path that it was diverted to; both as the image has them."""
+    linked = (name for name in MERGED_USR if (status := root.status(name)) and stat.S_ISLNK(status.st_mode))
+    rules = PathRules(tuple(linked))
+    return {rules.place(away.lstrip("/")): rules.place(path.lstrip("/")) for path, away, _ in _diversions(root)}

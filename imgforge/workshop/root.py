@@ -16,7 +16,7 @@ from typing import BinaryIO, Protocol
 from imgforge.errors import BuildError
 from imgforge.layer.directories import parents
 from imgforge.rootfs import capture, copy, snapshot
-from imgforge.rootfs.compare import open_file
+from imgforge.rootfs.compare import Shipped, open_file
 from imgforge.rootfs.inroot import READ_LIMIT, ImageRoot
 from imgforge.rootfs.owners import SECOND, Owners
 from imgforge.rootfs.stack import Stack, is_whiteout
@@ -45,7 +45,7 @@ class Root(Protocol):
     def close(self) -> None:
         """Let go of the root; what was changed is lost."""
 
-    def changes(self, *, epoch: int) -> Changes:
+    def changes(self, *, epoch: int, shipped: Shipped) -> Changes:
         """Yield what was changed, as a layer has it."""
 
 
@@ -100,9 +100,9 @@ class OverlayRoot:
             status = upper.status(path)
         return status is not None and not is_whiteout(status)
 
-    def changes(self, *, epoch: int) -> Changes:
+    def changes(self, *, epoch: int, shipped: Shipped) -> Changes:
         """Yield the upper directory as layer entries; see `Root`."""
-        found = capture.capture(self._upper, owners=self._owners, lowers=self._trees, epoch=epoch)
+        found = capture.capture(self._upper, owners=self._owners, lowers=self._trees, epoch=epoch, shipped=shipped)
         return with_parents(found, self._trees, owners=self._owners)
 
 
@@ -139,9 +139,11 @@ class CopiedRoot:
             status = root.status(path)
         return status is not None and snapshot.is_changed(status, path, self._before)
 
-    def changes(self, *, epoch: int) -> Changes:
+    def changes(self, *, epoch: int, shipped: Shipped) -> Changes:
         """Yield every difference from the snapshot; see `Root`."""
-        found = snapshot.changes(self.path, self._before, owners=self._owners, lowers=self._shown, epoch=epoch)
+        found = snapshot.changes(
+            self.path, self._before, owners=self._owners, lowers=self._shown, epoch=epoch, shipped=shipped
+        )
         return with_parents(found, self._shown, owners=self._owners)
 
 

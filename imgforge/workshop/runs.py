@@ -19,3 +19,16 @@ class ScriptRun:
 
     label: str
     seconds: float
+
+
+@attrs.frozen
+class Configured:
+    """What came of configuring an image's packages, beside its files.
+
+    Attributes:
+        runs: what ran, in order.
+        notes: what to tell of what the scripts left: see `rootfs.identities`.
+    """
+
+    runs: tuple[ScriptRun, ...]
+    notes: tuple[str, ...]

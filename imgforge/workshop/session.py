@@ -17,6 +17,7 @@ from typing import Any
 from imgforge import printable
 from imgforge.errors import ImgforgeError
 from imgforge.limits import Limits
+from imgforge.rootfs.inroot import ImageRoot
 from imgforge.rootfs.owners import owners_for
 from imgforge.sandbox import binds, process, sealed
 from imgforge.sandbox.command import Command, Outcome, User
@@ -24,6 +25,7 @@ from imgforge.sandbox.enter import enter
 from imgforge.sandbox.rung import Rung
 from imgforge.sandbox.volume import Volume
 from imgforge.sandbox.watch import Bounds
+from imgforge.workshop import hosts
 from imgforge.workshop.root import CopiedRoot, OverlayRoot, Root, clear
 
 TIMED_OUT = 124
@@ -36,7 +38,7 @@ REFUSED = 125
 def serve(request: dict[str, Any]) -> int:
     """Run the program of a request and return its exit code."""
     rung = Rung[request["rung"]]
-    enter(rung, loopback=True)
+    enter(rung)
     owners, limits = owners_for(rung.name), Limits(**request["limits"])
     place = Path(tempfile.mkdtemp(dir=request["work"]))
     root: Root
@@ -46,6 +48,8 @@ def serve(request: dict[str, Any]) -> int:
         root = OverlayRoot(place, owners=owners, in_user_namespace=rung is not Rung.ROOT, size=limits.disk)
     try:
         root.show(tuple(map(Path, request["trees"])))
+        with ImageRoot(root.path) as image:
+            hosts.furnish(image)
         uid, gid, *groups = request["user"]
         with binds.opened(starmap(Volume, request["volumes"])) as sources:
             command = Command(

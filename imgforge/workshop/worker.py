@@ -32,7 +32,8 @@ from imgforge.errors import (
     StoreError,
 )
 from imgforge.limits import Limits
-from imgforge.rootfs import extract
+from imgforge.rootfs import extract, identities
+from imgforge.rootfs.compare import Shipped
 from imgforge.rootfs.inroot import ImageRoot
 from imgforge.rootfs.normalise import SHADOWS, normalise
 from imgforge.rootfs.owners import RecordedOwners, owners_for
@@ -44,7 +45,7 @@ from imgforge.sandbox.rung import Rung
 from imgforge.sandbox.watch import Bounds
 from imgforge.tar import LAYER, reader, writer
 from imgforge.tree import Entry, reserved
-from imgforge.workshop import edits, failure, steps
+from imgforge.workshop import edits, failure, hosts, steps
 from imgforge.workshop.log import Log
 from imgforge.workshop.root import Changes, CopiedRoot, OverlayRoot, Root, clear
 from imgforge.workshop.transcript import Transcript
@@ -117,18 +118,29 @@ class Worker:
         work: str,
         output: str,
         epoch: int,
+        times: dict[str, list[int]],
         limits: dict[str, Any],
-        log: str,
-        shows: bool,
+        log: dict[str, Any],
     ) -> dict[str, Any]:
         """Do the steps on a fresh root and write what changed as a tar, and what commands printed as a log."""
         place = Path(work)
         self._limits = Limits(**limits)
-        with contextlib.closing(Log(Path(log), most=self._limits.output, show=self._show if shows else None)) as opened:
-            return self._configured(place, base=base, steps_text=steps_text, output=output, epoch=epoch, log=opened)
+        show = self._show if log["shows"] else None
+        with contextlib.closing(Log(Path(log["path"]), most=self._limits.output, show=show)) as opened:
+            return self._configured(
+                place, base=base, steps_text=steps_text, output=output, epoch=epoch, times=times, log=opened
+            )
 
     def _configured(
-        self, place: Path, *, base: list[str], steps_text: str, output: str, epoch: int, log: Log
+        self,
+        place: Path,
+        *,
+        base: list[str],
+        steps_text: str,
+        output: str,
+        epoch: int,
+        times: dict[str, list[int]],
+        log: Log,
     ) -> dict[str, Any]:
         root = self._root(place)
         runs: list[tuple[str, float]] = []
@@ -138,12 +150,14 @@ class Worker:
                 runs += self._perform(step, root=root, lowers=lowers, epoch=epoch, log=log)
             before = {path: root.before(path) for path in SHADOWS}
             with _edited(root) as image:
+                notes = identities.settle(image, is_new=root.is_new)
                 normalise(image, epoch=epoch, is_new=root.is_new, before=before)
-            self._write(root.changes(epoch=epoch), output)
+                shipped = Shipped(times, edits.diverted(image))
+            self._write(root.changes(epoch=epoch, shipped=shipped), output)
         finally:
             root.close()
             clear(place)
-        return {"runs": runs}
+        return {"runs": runs, "notes": notes}
 
     def remove(self, *, paths: list[str]) -> dict[str, Any]:
         """Delete trees, whose files may belong to ids that only this namespace owns."""
@@ -195,15 +209,16 @@ class Worker:
             transcript.hear(data)
 
         log.begin(step.argv)
-        outcome = process.run(
-            argv,
-            root=root.path,
-            rung=self.rung,
-            env={**ENVIRONMENT, **dict(step.environment), "SOURCE_DATE_EPOCH": str(epoch)},
-            bounds=Bounds(seconds=self._limits.time, limits=self._limits, written=root.written),
-            output=hear,
-            reports=reports,
-        )
+        with _named(root):
+            outcome = process.run(
+                argv,
+                root=root.path,
+                rung=self.rung,
+                env={**ENVIRONMENT, **dict(step.environment), "SOURCE_DATE_EPOCH": str(epoch)},
+                bounds=Bounds(seconds=self._limits.time, limits=self._limits, written=root.written),
+                output=hear,
+                reports=reports,
+            )
         if outcome.exit_code:
             raise self._failed(failure.of(step, transcript, outcome.exit_code), transcript.label, outcome)
         if outcome.acted_as:
@@ -255,6 +270,16 @@ def _add(tar: writer.Writer, entry: Entry, opener: Callable[[], BinaryIO] | None
             tar.add(entry, content)
     else:
         tar.add(entry, None)
+
+
+@contextlib.contextmanager
+def _named(root: Root) -> Iterator[None]:
+    """Let the names of the sandbox resolve while a command runs (see `hosts`)."""
+    with _edited(root) as image:
+        is_made = hosts.show(image)
+    yield
+    with _edited(root) as image:
+        hosts.hide(image, is_made=is_made)
 
 
 @contextlib.contextmanager

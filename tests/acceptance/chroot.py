@@ -8,7 +8,7 @@ from pathlib import Path
 from acceptance import tools
 from imgforge.workshop.worker import ENVIRONMENT
 
-DESK = "/run/desk"
+DESK = "/tmp/desk"
 APT_CONF = "apt.conf"
 
 _SCRIPT = """
@@ -16,10 +16,9 @@ root=$1 desk=$2
 shift 2
 mount -t proc proc "$root/proc"
 mount --bind /dev "$root/dev"
-mount -t tmpfs -o mode=755 tmpfs "$root/run"
 mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
-mkdir "$root/run/desk"
-cp "$desk"/* "$root/run/desk"
+mkdir "$root/tmp/desk"
+cp "$desk"/* "$root/tmp/desk"
 exec chroot "$root" "$@"
 """
 

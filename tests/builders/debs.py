@@ -28,6 +28,8 @@ EXTENSIONS = {"none": "", "gzip": ".gz", "xz": ".xz", "zstd": ".zst", "bzip2": "
 Content = bytes | Entry | tuple[Entry, bytes]
 """A file's bytes (mode 0644, root's), an entry without content, or an entry and its content."""
 
+Names = Mapping[str, tuple[str, str]]
+
 _TYPES = {
     Kind.FILE: tarfile.REGTYPE,
     Kind.DIRECTORY: tarfile.DIRTYPE,
@@ -52,7 +54,10 @@ def build_deb(
     fields: Mapping[str, str] | None = None,
     control_files: Mapping[str, str] | None = None,
     compression: str = "xz",
+    data_compression: str = "",
     mtime: int = MTIME,
+    names: Names | None = None,
+    prefix: str = "./",
 ) -> bytes:
     """Return a whole `.deb`.
 
@@ -64,18 +69,22 @@ def build_deb(
         fields: further control fields, or others in the place of the made ones; an empty value leaves one out.
         control_files: further members of control.tar (`templates`, `shlibs`, …).
         mtime: whole seconds since the epoch, for every file and ar member.
+        names: user and group by path, where they are not ``root`` for 0.
+        prefix: what the names of data.tar begin with.
     """
     tree = _with_parents(files or {}, mtime=mtime)
     control = {"Package": name, "Version": version, "Architecture": architecture, "Depends": depends}
     texts = {"control": control_text(control | _further_fields(name, tree) | dict(fields or {}))}
     texts |= {"md5sums": _md5sums(tree), "conffiles": "".join(f"{path}\n" for path in conffiles), "triggers": triggers}
     texts |= {script: _script(text) for script, text in (scripts or {}).items()} | dict(control_files or {})
-    tars = {"control": _control_entries(texts, executable=frozenset(scripts or {}), mtime=mtime), "data": tree}
     root = (Entry(".", Kind.DIRECTORY, mode=0o755, mtime=mtime), b"")
-    members = [
-        (f"{stem}.tar{EXTENSIONS[compression]}", compress(build_tar([root, *entries]), compression))
-        for stem, entries in tars.items()
-    ]
+    entries = _control_entries(texts, executable=frozenset(scripts or {}), mtime=mtime)
+    data = build_tar([root, *tree], names=names, prefix=prefix), data_compression or compression
+    return _packed({"control": (build_tar([root, *entries]), compression), "data": data}, mtime=mtime)
+
+
+def _packed(tars: Mapping[str, tuple[bytes, str]], *, mtime: int) -> bytes:
+    members = [(f"{stem}.tar{EXTENSIONS[form]}", compress(tar, form)) for stem, (tar, form) in tars.items()]
     return build_ar([("debian-binary", b"2.0\n"), *members], mtime=mtime)
 
 
@@ -84,18 +93,24 @@ def control_text(fields: Mapping[str, str]) -> str:
     return "".join(f"{name}: {value}\n" for name, value in fields.items() if value)
 
 
-def build_tar(entries: Iterable[tuple[Entry, bytes]], *, archive_format: int = tarfile.GNU_FORMAT) -> bytes:
+def build_tar(
+    entries: Iterable[tuple[Entry, bytes]],
+    *,
+    archive_format: int = tarfile.GNU_FORMAT,
+    names: Names | None = None,
+    prefix: str = "./",
+) -> bytes:
     """Return a tar as dpkg-deb writes it: GNU format, names with ``./``, directories with a trailing slash."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=archive_format, errors="surrogateescape") as archive:
         for entry, content in entries:
-            info = tarfile.TarInfo("." if entry.path == "." else f"./{entry.path}")
+            info = tarfile.TarInfo(prefix.rstrip("/") or "/" if entry.path == "." else f"{prefix}{entry.path}")
             info.type = _TYPES[entry.kind]
             info.mode, info.uid, info.gid, info.mtime = entry.mode, entry.uid, entry.gid, entry.mtime
             info.devmajor, info.devminor = entry.device
-            info.uname = "root" if entry.uid == 0 else ""
-            info.gname = "root" if entry.gid == 0 else ""
-            info.linkname = f"./{entry.target}" if entry.kind is Kind.HARDLINK else entry.target
+            usual = "root" if entry.uid == 0 else "", "root" if entry.gid == 0 else ""
+            info.uname, info.gname = (names or {}).get(entry.path, usual)
+            info.linkname = f"{prefix}{entry.target}" if entry.kind is Kind.HARDLINK else entry.target
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
     return stream.getvalue()

@@ -90,10 +90,10 @@ class Station:
             os.chown(name, self.uid, self.gid)
             yield Path(name)
 
-    def work(self, place: Path, function: Callable[[Inside], T], *, loopback: bool = False) -> T:
+    def work(self, place: Path, function: Callable[[Inside], T]) -> T:
         """Take this process, just forked, to the rung and call a function there."""
         self.become()
-        enter(self.rung, loopback=loopback)
+        enter(self.rung)
         return function(self._prepare(place))
 
     def become(self) -> None:
@@ -102,11 +102,6 @@ class Station:
         os.setresgid(self.gid, self.gid, self.gid)
         os.setresuid(self.uid, self.uid, self.uid)
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # as in a process that was executed, not forked
-
-    def with_loopback(self, script: str) -> str:
-        """Return what a script says where the machine can speak to itself."""
-        with self.place() as place:
-            return forked(lambda: self.work(place, lambda inside: inside.text(script), loopback=True))
 
     def _prepare(self, place: Path) -> Inside:
         if not self.rung.has_mounts:

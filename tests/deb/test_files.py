@@ -25,9 +25,9 @@ def walk(data_tar: bytes) -> list[str]:
     [
         ("../x", tarfile.REGTYPE, ""),
         ("./a/../../x", tarfile.REGTYPE, ""),
-        ("/etc/passwd", tarfile.REGTYPE, ""),
+        ("/../etc/passwd", tarfile.REGTYPE, ""),
         ("x", tarfile.LNKTYPE, "../../etc/shadow"),
-        ("x", tarfile.LNKTYPE, "/etc/shadow"),
+        ("x", tarfile.LNKTYPE, "/../etc/shadow"),
         ("..", tarfile.DIRTYPE, ""),
     ],
 )

@@ -105,7 +105,10 @@ def test_other_format_version_is_refused(text: bytes) -> None:
     [
         [BINARY, ("control.tar.bz2", debs.compress(CONTROL[1], "bzip2")), DATA],
         [BINARY, ("control.tar.lzma", debs.compress(CONTROL[1], "lzma")), DATA],
-        [BINARY, CONTROL, ("data.tar.lzma", debs.compress(DATA[1], "lzma"))],
+        [BINARY, CONTROL, ("data.tar.lzma", debs.compress(DATA[1], "xz"))],
+        [BINARY, CONTROL, ("data.tar.lzma", DATA[1])],
+        [BINARY, CONTROL, ("data.tar.lzma", b"]")],
+        [BINARY, CONTROL, ("data.tar.xz", debs.compress(DATA[1], "lzma"))],
         [BINARY, CONTROL, ("data.tar.Z", DATA[1])],
         [BINARY, CONTROL, ("data.tar.gz.xz", debs.compress(DATA[1], "xz"))],
         [BINARY, CONTROL, ("data.tarball", DATA[1])],

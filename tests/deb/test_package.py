@@ -85,13 +85,20 @@ def test_control_data_and_files_are_read(compression: str) -> None:
     assert f"usr/share/{'long/' * 40}näme" in files
 
 
-def test_bzip2_data_of_old_packages_is_read() -> None:
+@pytest.mark.parametrize("prefix", ["/", "//", ".//", "./", ""])
+def test_leading_slashes_of_names_count_for_nothing(prefix: str) -> None:
+    package = opened(debs.build_deb("hello", "1", files=FILES, prefix=prefix))
+    assert tree(package) == tree(opened(debs.build_deb("hello", "1", files=FILES)))
+
+
+@pytest.mark.parametrize(("compression", "ending"), [("bzip2", "bz2"), ("lzma", "lzma")])
+def test_data_of_old_packages_is_read(compression: str, ending: str) -> None:
     data = debs.build_tar([(Entry("a", Kind.FILE, size=1), b"1")])
     package = debs.build_ar(
         [
             ("debian-binary", b"2.0\n"),
             ("control.tar.gz", debs.compress(control_tar(), "gzip")),
-            ("data.tar.bz2", debs.compress(data, "bzip2")),
+            (f"data.tar.{ending}", debs.compress(data, compression)),
         ]
     )
 

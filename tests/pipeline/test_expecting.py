@@ -172,3 +172,14 @@ def test_an_unknown_manifest_and_option_are_told_with_what_may_be_meant(world: W
     assert (done.returncode, "did you mean --offline?" in done.stderr) == (2, True)
     done = world.command("run", f"oci:{tmp_path}:x")
     assert done.returncode == 10
+
+
+def test_packages_from_scratch_without_dpkg_are_refused_before_anything_runs(world: World) -> None:
+    world.package("alone")
+    world.manifest(base="scratch", archives={"extra": world.archive}, packages=["alone"])
+    with pytest.raises(ManifestError) as refused:
+        world.build()
+    assert "image.yaml:" in str(refused.value)
+    assert "missing: dpkg, base-files" in str(refused.value)
+    assert any("essential" in note for note in refused.value.__notes__)
+    assert not world.path_of().with_suffix(".lock.json").exists()

@@ -159,6 +159,7 @@ def _program_credentials() -> Iterator[tuple[str, Plant]]:
     )
     basic = json.dumps({"http-basic": {"repo.shop.se": {"username": "a", "password": text}}}).encode()
     yield "composer", one("password-file", "root/.composer/auth.json", basic)
+    yield "erlang cookie", one("erlang-cookie", "var/lib/rabbitmq/.erlang.cookie", b"QWZXKLMPOIUYTREWQASD")
     yield "shell history", one("shell-history", "root/.bash_history", b"ls\nmysql -p hunter\n")
     yield "python history", one("shell-history", "home/app/.python_history", b"import os\n")
     yield (

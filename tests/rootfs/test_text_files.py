@@ -11,7 +11,7 @@ from imgforge.rootfs import accounts, ini
 from imgforge.rootfs.accounts import GROUP, GSHADOW, PASSWD, SHADOW, Account, AccountError
 from imgforge.rootfs.facts import Facts
 from imgforge.rootfs.folding import fold
-from imgforge.rootfs.normalise import date_shadow, normalise_keystore
+from imgforge.rootfs.normalise import date_aliases, date_shadow, normalise_keystore
 from imgforge.tree import Entry, Kind
 
 DAY = 86_400
@@ -164,3 +164,25 @@ def test_contents_follow_the_entries() -> None:
     assert fold([below, layer("etc/passwd")]).text("etc/passwd") == ""
     assert fold([below, layer("etc/.wh.passwd")]).text("etc/passwd") == ""
     assert fold([below, layer("etc")]).text("etc/passwd") == ""
+
+
+def aliases(identifier: bytes, time: bytes, *, magic: int = 0x061561) -> bytes:
+    """Return what postalias(1) writes, of two pages: a meta page, then one with another meta page's identifier."""
+    meta = bytes(12) + magic.to_bytes(4, "little") + bytes(4) + (512).to_bytes(4, "little") + bytes(28) + identifier
+    items = b"\x01imgforge\x01YP_MASTER_NAME\x01" + time + b"\x01YP_LAST_MODIFIED\x01@"
+    return meta.ljust(512, b"\0") + (bytes(52) + identifier + bytes(100) + items).ljust(512, b"\0")
+
+
+def test_databases_of_aliases_are_the_same_whenever_they_are_made() -> None:
+    first, second = aliases(b"1" * 20, b"1700000001"), aliases(b"2" * 20, b"1800000002")
+    made = date_aliases(first, epoch=7)
+    assert made == date_aliases(second, epoch=7) == date_aliases(made, epoch=7)
+    assert b"\x010000000007\x01YP_LAST_MODIFIED" in made
+    assert (len(made), made[:52], made[72:512]) == (1024, first[:52], first[72:512])
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"root: me\n", aliases(b"1" * 20, b"1700000001", magic=1), aliases(b"1" * 20, b"")[:-1]]
+)
+def test_another_form_of_aliases_stays_as_it_is(data: bytes) -> None:
+    assert date_aliases(data, epoch=7) == data

@@ -20,11 +20,11 @@ def test_host_has_a_fixed_name(apart: Station) -> None:
 def test_only_what_the_command_wrote_is_left(anywhere: Station) -> None:
     def call(inside: Inside) -> list[str]:
         before = {path.relative_to(inside.root): path.lstat().st_mtime_ns for path in inside.root.rglob("*")}
-        inside.text("echo > /tmp/a; echo > /run/b; echo > /dev/shm/c; mkdir /tmp/d; echo x > /etc/made")
+        inside.text("echo > /tmp/a; echo > /run/made; echo > /dev/shm/c; mkdir /tmp/d; echo x > /etc/made")
         after = {path.relative_to(inside.root): path.lstat().st_mtime_ns for path in inside.root.rglob("*")}
         return sorted(str(path) for path in after.keys() | before.keys() if after.get(path) != before.get(path))
 
-    assert anywhere.inside(call) == ["etc", "etc/made"]
+    assert anywhere.inside(call) == ["etc", "etc/made", "run", "run/made"]
 
 
 def test_directories_that_the_root_has_not_leave_no_trace(anywhere: Station) -> None:
@@ -76,7 +76,7 @@ def test_settings_of_the_machine_cannot_be_changed(apart: Station, path: str) ->
 def test_there_is_no_network(anywhere: Station) -> None:
     script = (
         "perl -e 'socket(S, 2, 1, 0) or die qq(no sockets: $!\\n);"
-        ' connect(S, pack("SnC4x8", 2, 80, 127, 0, 0, 1)) or die qq(unreachable: $!\\n)\''
+        ' connect(S, pack("SnC4x8", 2, 80, 192, 0, 2, 1)) or die qq(unreachable: $!\\n)\''
     )
     outcome = anywhere.inside(lambda inside: inside.sh(script))
     expected = "no sockets: Address family" if anywhere.rung is Rung.CHROOT else "unreachable: Network is unreachable"

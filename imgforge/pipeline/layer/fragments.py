@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, as_completed, wait
 from pathlib import Path
@@ -25,12 +26,15 @@ from imgforge.layer.directories import completed
 from imgforge.layer.fragment import Fragment
 from imgforge.layer.rules import PathRules
 from imgforge.lock import LockedPackage
+from imgforge.pipeline.layer import owners
 from imgforge.pipeline.layer.compress import COMPRESSIONS, Compression
+from imgforge.pipeline.layer.owners import Accounts
 from imgforge.pipeline.layer.threads import Threads
 from imgforge.report import Progress, Reporter, Step, running
+from imgforge.rootfs.facts import Facts
 from imgforge.store.cache import Cache
-from imgforge.tar import writer
-from imgforge.tree import Entry
+from imgforge.tar import reader, writer
+from imgforge.tree import Entry, Kind
 from imgforge.workshop.client import Workshop
 
 _LARGE = 8 << 20
@@ -47,11 +51,13 @@ class Made:
         key: names it: a digest of the .deb's digest, the rules and the format.
         locked: the package that it was made of, as the lock names it.
         fragment: what is known of it.
+        origin: the fragment with the package's own numbers, if this one has other owners.
     """
 
     key: str
     locked: LockedPackage
     fragment: Fragment
+    origin: Made | None = None
 
     @property
     def deb(self) -> Digest:
@@ -70,6 +76,7 @@ class Fragments:
 
     Args:
         rules: the path rules of the image.
+        facts: of the base, whose accounts decide about owners.
         cache: keeps records, trees and compressed bytes.
         scratch: a directory of this build, for tars that are in use.
         debs: fetches the packages and says where each lies; called once, when the first is needed.
@@ -82,6 +89,7 @@ class Fragments:
         self,
         rules: PathRules,
         *,
+        facts: Facts,
         cache: Cache,
         scratch: Path,
         debs: Callable[[], Mapping[Digest, Path]],
@@ -90,6 +98,7 @@ class Fragments:
         reporter: Reporter,
     ) -> None:
         self._rules = rules
+        self._facts = facts
         self._cache = cache
         self._scratch = scratch
         self._fetch = functools.cache(debs)
@@ -133,7 +142,24 @@ class Fragments:
                 self._fetch()
             futures = [self._threads.workers.submit(self._make, package) for package in lacking]
             self._collect(futures, found, workshop=workshop, progress=progress)
-        return tuple(made for package in ordered if (made := found[package.digest]) is not None)
+        all_made = tuple(made for package in ordered if (made := found[package.digest]) is not None)
+        return self._with_owners(all_made, workshop)
+
+    def _with_owners(self, all_made: tuple[Made, ...], workshop: Workshop | None) -> tuple[Made, ...]:
+        """Return fragments with the owners that the image gives their files by name, which few have."""
+        if not any(made.fragment.owners for made in all_made):
+            return all_made
+        known = Accounts.of(self._facts, (made.fragment for made in all_made))
+        return tuple(self._with_owner(made, known, workshop) for made in all_made)
+
+    def _with_owner(self, made: Made, known: Accounts, workshop: Workshop | None) -> Made:
+        fragment = owners.resolved(made.fragment, known)
+        if fragment is made.fragment:
+            return made
+        owned = Made(owners.key_of(made.key, fragment), made.locked, fragment, made)
+        if workshop is not None:
+            self._extract(owned, workshop)
+        return owned
 
     def _collect(
         self,
@@ -174,8 +200,22 @@ class Fragments:
                         decompress(raw, what=made.fragment.package, cap=made.fragment.size), file, _CHUNK
                     )
                 return path
-        self._make(made.locked)
+        if made.origin is not None:
+            self._rewrite(made, self.tar(made.origin), path)
+        else:
+            self._make(made.locked)
         return path
+
+    @staticmethod
+    def _rewrite(made: Made, origin: Path, path: Path) -> None:
+        """Write the tar of a fragment whose owners differ from its origin's."""
+        entries = {entry.path: entry for entry in made.fragment.entries}
+        partial = path.with_suffix(f".{threading.get_ident()}")  # a compressor may want it at the same time
+        with origin.open("rb") as stream, partial.open("wb", buffering=_CHUNK) as sink:
+            tar = writer.Writer(sink)
+            for entry, content in reader.read(stream, what=made.fragment.package):
+                tar.add(entries[entry.path], content if entry.kind is Kind.FILE else None)
+        partial.rename(path)
 
     def compressed(self, made: Made) -> Path:
         """Return the fragment's compressed bytes: whole gzip members or zstd frames."""

@@ -28,7 +28,7 @@ from imgforge.pipeline.layer.fragments import Fragments
 from imgforge.pipeline.layer.installed import Installed
 from imgforge.pipeline.layer.layers import LayerWriter
 from imgforge.pipeline.layer.planning import PlannedLayer
-from imgforge.pipeline.layer.state import State
+from imgforge.pipeline.layer.state import Installation, State
 from imgforge.pipeline.layer.task import Task, groups_of, path_rules, state_step, task_of
 from imgforge.pipeline.layer.threads import Threads
 from imgforge.pipeline.layer.wish import Wish
@@ -139,6 +139,7 @@ class Installer:
     ) -> Fragments:
         return Fragments(
             path_rules(wish.manifest, facts, from_nothing=wish.base is None),
+            facts=facts,
             cache=self._cache,
             scratch=scratch,
             debs=debs,
@@ -176,6 +177,7 @@ class Installer:
             units=tuple(attrs.evolve(unit, tree=native[unit.tree]) for unit in task.job.units),
             archives=fragments.archives(task.installation.archives),
             skeleton=str(top) if top else "",
+            times=_times(task.installation),
         )
         base = (
             unpacking.trees_of(wish.base, cache=self._cache, workshop=self._workshop, reporter=self._reporter)
@@ -213,7 +215,12 @@ class Installer:
         records.remember_runs(blob.diff_id, state.runs, cache=self._cache)
         reused = sum(blob.was_cached for _, blob in written) + blob.was_cached
         return Installed(
-            tuple(layers), task.epoch, state.key, tuple(one.key for one in task.installation.native), reused
+            tuple(layers),
+            task.epoch,
+            state.key,
+            tuple(one.key for one in task.installation.native),
+            state.notes,
+            reused,
         )
 
     def _writer(self, wish: Wish) -> LayerWriter:
@@ -224,3 +231,12 @@ class Installer:
             compressors=self._threads.compressors,
             reporter=self._reporter,
         )
+
+
+def _times(installation: Installation) -> dict[str, tuple[int, ...]]:
+    """Return the times of what dpkg itself unpacks, by path."""
+    times: dict[str, tuple[int, ...]] = {}
+    for one in installation.archives:
+        for entry in one.fragment.entries:
+            times[entry.path] = (*times.get(entry.path, ()), entry.mtime)
+    return times

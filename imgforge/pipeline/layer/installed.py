@@ -24,6 +24,7 @@ class Installed:
         epoch: seconds since 1970: the newest of the packages and the base.
         state: key of the configured state, "" where nothing was to be configured.
         fragments: keys of the fragments of the package layers, in order of installation.
+        notes: what to tell of the configured state at each build.
         reused: how many of the layers were there already.
     """
 
@@ -31,6 +32,7 @@ class Installed:
     epoch: int
     state: str = ""
     fragments: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     reused: int = attrs.field(default=0, eq=False)
 
 
@@ -48,7 +50,7 @@ def dump(installed: Installed) -> bytes:
         for layer in installed.layers
     ]
     row = {"layers": layers, "epoch": installed.epoch, "state": installed.state, "fragments": installed.fragments}
-    return json.dumps(row).encode()
+    return json.dumps({**row, "notes": installed.notes}).encode()
 
 
 def load(data: bytes) -> Installed:
@@ -63,7 +65,7 @@ def load(data: bytes) -> Installed:
         )
         for layer in row["layers"]
     )
-    return Installed(layers, row["epoch"], row["state"], tuple(row["fragments"]))
+    return Installed(layers, row["epoch"], row["state"], tuple(row["fragments"]), tuple(row["notes"]))
 
 
 def recall(key: str, *, cache: Cache, store: Layout) -> Installed | None:

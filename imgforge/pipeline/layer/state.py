@@ -14,7 +14,9 @@ from imgforge.deb import relation
 from imgforge.layer.directories import decide, parents, skeleton
 from imgforge.layer.fragment import Fragment
 from imgforge.layer.rules import MERGED_USR, PathRules
+from imgforge.pipeline.layer import owners
 from imgforge.pipeline.layer.fragments import Fragments, Made, directories_of
+from imgforge.pipeline.layer.owners import Accounts
 from imgforge.pipeline.layer.wish import STATE_FORMAT
 from imgforge.report import Reporter, Step, running
 from imgforge.rootfs.facts import Facts
@@ -41,11 +43,13 @@ class State:
         key: names it: a digest of everything it depends on.
         tar: the whole layer, uncompressed.
         runs: what ran, in order, and how long.
+        notes: what to tell of it: see `rootfs.identities`.
     """
 
     key: str
     tar: Path
     runs: tuple[ScriptRun, ...]
+    notes: tuple[str, ...] = ()
     was_cached: bool = attrs.field(default=False, eq=False)
 
 
@@ -79,7 +83,8 @@ def find(key: str, *, cache: Cache) -> State | None:
     tar, runs = cache.get("states", f"{key}.tar"), cache.read("states", f"{key}.runs")
     if tar is None or runs is None:
         return None
-    return State(key, tar, tuple(ScriptRun(*row) for row in record.load(runs)), was_cached=True)
+    rows, notes = record.load(runs)
+    return State(key, tar, tuple(ScriptRun(*row) for row in rows), notes, was_cached=True)
 
 
 def configured(
@@ -101,11 +106,18 @@ def configured(
     output = scratch / "state.tar"
     names = len(job.units) + len(job.archives)
     with running(reporter, Step("configure", f"{names} packages", names, "packages")):
-        runs = workshop.configure(
-            configure.steps(job), base=base, work=scratch / "work", output=output, epoch=epoch, log=scratch / LOG
+        done = workshop.configure(
+            configure.steps(job),
+            base=base,
+            work=scratch / "work",
+            output=output,
+            epoch=epoch,
+            times=job.times,
+            log=scratch / LOG,
         )
-    cache.put("states", f"{key}.runs", record.dump(tuple((run.label, run.seconds) for run in runs)))
-    return State(key, cache.adopt("states", f"{key}.tar", output), runs)
+    rows = tuple((run.label, run.seconds) for run in done.runs)
+    cache.put("states", f"{key}.runs", record.dump((rows, done.notes)))
+    return State(key, cache.adopt("states", f"{key}.tar", output), done.runs, done.notes)
 
 
 def divide(made: tuple[Made, ...], *, facts: Facts, installed: frozenset[str], architecture: str) -> Installation:
@@ -119,6 +131,7 @@ def divide(made: tuple[Made, ...], *, facts: Facts, installed: frozenset[str], a
     """
     reasons: dict[str, str] = {}
     claims = _Claims(facts)
+    known = Accounts.of(facts, ())
     for one in made:
         fragment = one.fragment
         upgrade = UPGRADE if fragment.package in installed else ""
@@ -128,6 +141,8 @@ def divide(made: tuple[Made, ...], *, facts: Facts, installed: frozenset[str], a
         if other:  # dpkg can only decide between files that it has unpacked itself
             reasons.setdefault(other, f"/{path} is also in {fragment.package}")
         claims.add(fragment)
+        if installed and (name := owners.undecided(fragment, known)):
+            reasons.setdefault(fragment.package, f"its preinst may make {name!r}, who owns files of it")
     _keep_order(made, reasons, architecture=architecture)
     native = tuple(one for one in made if one.fragment.package not in reasons)
     return Installation(native, tuple(one for one in made if one.fragment.package in reasons), reasons)

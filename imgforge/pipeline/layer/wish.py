@@ -13,10 +13,10 @@ from imgforge.pipeline.image import base as bases
 from imgforge.pipeline.image.base import Base
 from imgforge.pipeline.layer.compress import COMPRESSIONS
 
-FORMAT = 2
+FORMAT = 3
 """Raise it when the same packages on the same base give other layers."""
 
-STATE_FORMAT = 3
+STATE_FORMAT = 4
 """Raise it when the same inputs give another state: every cached one is then made anew."""
 
 

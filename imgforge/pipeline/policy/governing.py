@@ -30,7 +30,7 @@ judging = late.module("imgforge.pipeline.policy.judging")
 policies = late.module("imgforge.policy.files")
 refusals = late.module("imgforge.policy.refusal")
 
-FORMATS = (2, "4.b9f67494669e")
+FORMATS = (2, "4.274a5d0049d3")
 """Of the rules, and `privacy.scan.VERSION`; raise the first when a rule of the same policy judges otherwise."""
 
 _KIND = "verdicts"
