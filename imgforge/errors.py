@@ -97,6 +97,10 @@ class BuildError(ImgforgeError):
     exit_code = 8
 
 
+class LostFileError(BuildError):
+    """A file is not as its package ships it; the text names the path, the package and what ran before."""
+
+
 class LimitError(BuildError):
     """A step inside the image exceeded a limit. The message names the step and the limit."""
 

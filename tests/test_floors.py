@@ -49,7 +49,7 @@ PURE = re.compile(
         | (manifest | policy)(?!\.files)(\..+)?
         | apt\.(index | openpgp | package | pins | release | sources | status | universe | values | words)
         | rootfs\.(accounts | facts | folding | ini)
-        | workshop\.(configure | steps | triggers)
+        | workshop\.(configure | order | steps | triggers)
         | signing(?!\.(keygen|opening))(\..+)?
         | attest(\..+)?
     )""",

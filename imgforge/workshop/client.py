@@ -29,7 +29,7 @@ from imgforge.limits import Limits
 from imgforge.sandbox import environment, relay
 from imgforge.sandbox.rung import Rung
 from imgforge.store.atomic import remove_tree
-from imgforge.workshop.runs import ScriptRun
+from imgforge.workshop.runs import Altered, ScriptRun
 from imgforge.workshop.steps import Step, dump
 
 _PACKAGES = str(Path(imgforge.errors.__file__).parent.parent)
@@ -151,10 +151,14 @@ class Workshop:
 
     def configure(
         self, steps: tuple[Step, ...], *, base: tuple[Path, ...], work: Path, output: Path, epoch: int
-    ) -> tuple[ScriptRun, ...]:
+    ) -> tuple[tuple[ScriptRun, ...], tuple[Altered, ...]]:
         """Do the steps on a root above `base` and write what they changed to the tar `output`.
 
+        Returns:
+            what ran, and the packages' files that scripts changed.
+
         Raises:
+            LostFileError: a file is not as its package ships it.
             BuildError: a script failed; its last words are in the notes.
             LimitError: a script used more than a limit allows.
         """
@@ -167,7 +171,8 @@ class Workshop:
             epoch=epoch,
             limits=attrs.asdict(self._limits),
         )
-        return tuple(ScriptRun(label, seconds) for label, seconds in answer["runs"])
+        runs = tuple(ScriptRun(label, seconds) for label, seconds in answer["runs"])
+        return runs, tuple(Altered(*row) for row in answer["altered"])
 
     def converse(self, request: Mapping[str, Any]) -> int:
         """Serve a request of `workshop.session` on the caller's terminal, and return the program's exit code.

@@ -6,12 +6,10 @@ import os
 from pathlib import Path
 
 from imgforge.rootfs.inroot import ImageRoot
-from imgforge.workshop.steps import Append, Copy, Divert, Link, Remove, Write
-
-DIVERSIONS = "var/lib/dpkg/diversions"
+from imgforge.workshop.steps import Append, Copy, Link, Remove, Write
 
 
-def perform(step: Write | Append | Link | Remove | Divert | Copy, root: ImageRoot) -> None:
+def perform(step: Write | Append | Link | Remove | Copy, root: ImageRoot) -> None:
     """Do one step.
 
     Raises:
@@ -28,8 +26,6 @@ def perform(step: Write | Append | Link | Remove | Divert | Copy, root: ImageRoo
         case Remove():
             for path in step.paths:
                 root.unlink(path)
-        case Divert():
-            _divert(step, root)
         case Copy():
             root.make_directories(os.path.dirname(step.path))
             root.bring(Path(step.source), step.path)
@@ -47,25 +43,3 @@ def _link(step: Link, root: ImageRoot) -> None:
         return
     root.make_directories(os.path.join(os.path.dirname(step.path), step.target))
     root.link(step.path, step.target)
-
-
-def _divert(step: Divert, root: ImageRoot) -> None:
-    """Move files that were shipped at a path that another package's script has diverted (dpkg-divert(1))."""
-    owners = dict(step.shipped)
-    for original, away, package in _diversions(root):
-        shipped_by = owners.get(original)
-        if shipped_by is None or shipped_by == package or root.status(away) is not None:
-            continue
-        if root.status(original) is not None:
-            root.make_directories(os.path.dirname(away))
-            root.rename(original, away)
-
-
-def _diversions(root: ImageRoot) -> list[tuple[str, str, str]]:
-    """Return path, diverted path and package of each diversion: three lines each in dpkg's file."""
-    try:
-        text = root.read(DIVERSIONS).decode("utf-8", "surrogateescape")
-    except FileNotFoundError:
-        return []
-    lines = text.split("\n")
-    return list(zip(lines[0::3], lines[1::3], lines[2::3], strict=False))

@@ -19,3 +19,18 @@ class ScriptRun:
 
     label: str
     seconds: float
+
+
+@attrs.frozen
+class Altered:
+    """A file of a package that a script changed after the package was unpacked.
+
+    Attributes:
+        path: in the image, relative.
+        package: that ships it.
+        what: ``removed``, ``replaced`` by something of another kind, or ``changed``.
+    """
+
+    path: str
+    package: str
+    what: str

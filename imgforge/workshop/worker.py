@@ -35,7 +35,8 @@ from imgforge.sandbox.rung import Rung
 from imgforge.sandbox.watch import Bounds
 from imgforge.tar import LAYER, reader, writer
 from imgforge.tree import Entry, reserved
-from imgforge.workshop import edits, steps
+from imgforge.workshop import edits, steps, verifying
+from imgforge.workshop.arrival import Arrival
 from imgforge.workshop.clock import Clock
 from imgforge.workshop.root import Changes, CopiedRoot, OverlayRoot, Root, clear
 
@@ -66,6 +67,8 @@ class Worker:
         self.rung = rung
         self.owners = owners_for(rung.name)
         self._limits = Limits()
+        self._ran: list[str] = []  # since the last mount
+        self._altered: list[tuple[str, str, str]] = []
 
     def extract(self, *, tars: list[str], target: str, lowers: list[str], most: int) -> dict[str, Any]:
         """Unpack tars, in order, into a new tree; the target appears only when it is whole."""
@@ -101,6 +104,7 @@ class Worker:
         self._limits = Limits(**limits)
         root = self._root(place)
         runs: list[tuple[str, float]] = []
+        self._ran, self._altered = [], []
         lowers = tuple(map(Path, base))
         try:
             for step in steps.load(steps_text):
@@ -112,7 +116,7 @@ class Worker:
         finally:
             root.close()
             clear(place)
-        return {"runs": runs}
+        return {"runs": runs, "altered": self._altered}
 
     def remove(self, *, paths: list[str]) -> dict[str, Any]:
         """Delete trees, whose files may belong to ids that only this namespace owns."""
@@ -143,14 +147,25 @@ class Worker:
         self, step: steps.Step, *, root: Root, lowers: tuple[Path, ...], runs: list[tuple[str, float]], epoch: int
     ) -> None:
         if isinstance(step, steps.Mount):
-            root.show((*lowers, *map(Path, step.trees)))
+            self._arrive(step, root=root, lowers=lowers)
+        elif isinstance(step, steps.Verify):
+            self._altered = verifying.altered(step, root, owners=self.owners)
         elif isinstance(step, steps.Run):
             runs.extend(self._run(step, root=root, epoch=epoch))
         else:
             with _edited(root) as image:
                 edits.perform(step, image)
 
+    def _arrive(self, step: steps.Mount, *, root: Root, lowers: tuple[Path, ...]) -> None:
+        with _edited(root) as image:
+            arrival = Arrival(step, image, owners=self.owners)
+        met = root.show((*lowers, *map(Path, step.trees)), arrival.arriving)
+        with _edited(root) as image:
+            arrival.settle(image, met, after=", ".join(self._ran))
+        self._ran = []
+
     def _run(self, step: steps.Run, *, root: Root, epoch: int) -> list[tuple[str, float]]:
+        self._ran.append(step.label)
         clock = Clock(step.label)
         argv = step.argv
         if argv[0] == "dpkg":

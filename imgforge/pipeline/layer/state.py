@@ -90,12 +90,17 @@ def configured(
     """Configure the packages of a job on a base.
 
     Raises:
+        LostFileError: a file is not as its package ships it.
         BuildError: a script failed.
     """
     output = scratch / "state.tar"
     names = len(job.units) + len(job.archives)
     with running(reporter, Step("configure", f"{names} packages", names, "packages")):
-        runs = workshop.configure(configure.steps(job), base=base, work=scratch / "work", output=output, epoch=epoch)
+        runs, altered = workshop.configure(
+            configure.steps(job), base=base, work=scratch / "work", output=output, epoch=epoch
+        )
+    for one in altered:
+        reporter.noted(f"{one.package}: /{one.path}: {one.what} by a script, as under dpkg")
     cache.put("states", f"{key}.runs", record.dump(tuple((run.label, run.seconds) for run in runs)))
     return State(key, cache.adopt("states", f"{key}.tar", output), runs)
 
