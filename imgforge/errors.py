@@ -131,6 +131,10 @@ class BuildError(ImgforgeError):
     failure: ScriptFailure | None = None
 
 
+class LostFileError(BuildError):
+    """A file is not as its package ships it; the text names the path, the package and what ran before."""
+
+
 class LimitError(BuildError):
     """A step inside the image exceeded a limit. The message names the step and the limit."""
 

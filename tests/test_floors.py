@@ -52,7 +52,7 @@ PURE = re.compile(
             | values | wanted | weak | words
         )
         | rootfs\.(accounts | facts | folding | ini)
-        | workshop\.(configure | steps | triggers)
+        | workshop\.(configure | order | steps | triggers)
         | signing(?!\.(keygen|opening))(\..+)?
         | attest(\..+)?
     )""",

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
+from imgforge.rootfs.owners import copy_values
 from imgforge.sandbox import removing, resolving
 from imgforge.tree import PATH_MAX, raw, text
 
@@ -109,7 +110,7 @@ class ImageRoot:
         if len(raw(path)) >= PATH_MAX:
             raise _error(errno.ENAMETOOLONG, path)
         missing = []
-        while path.strip("/") and not self._is_directory(path):
+        while path.strip("/") and not self.is_directory(path):
             path, _, name = path.rstrip("/").rpartition("/")
             missing.append(name)
         for name in reversed(missing):
@@ -134,6 +135,18 @@ class ImageRoot:
         """Give what is at a path a new name."""
         with self._holder(path) as (source, name), self._holder(new) as (target, new_name):
             os.rename(name, new_name, src_dir_fd=source, dst_dir_fd=target)
+
+    def hard_link(self, path: str, new: str) -> None:
+        """Give a file that is no directory one more name."""
+        with self._holder(path) as (source, name), self._holder(new) as (target, new_name):
+            os.link(name, new_name, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+
+    def copy_directory(self, path: str, new: str) -> None:
+        """Make an empty directory with the owner, the mode and the time of another."""
+        with self._holder(path) as (source, name), self._holder(new) as (target, new_name):
+            os.mkdir(new_name, dir_fd=target)
+            with _directory(name, source) as like, _directory(new_name, target) as made:
+                copy_values(like, made)
 
     def unlink(self, path: str) -> None:
         """Delete what is no directory, or is an empty one; what is not there is no error.
@@ -178,14 +191,31 @@ class ImageRoot:
         finally:
             os.close(descriptor)
 
-    def _is_directory(self, path: str) -> bool:
+    def read_link(self, path: str) -> str:
+        """Return what a symlink names."""
+        with self._holder(path) as (directory, name):
+            return text(os.readlink(name, dir_fd=directory))
+
+    def is_directory(self, path: str) -> bool:
         """Whether there is a directory at a path, or a symlink to one."""
+        status = self._followed(path)
+        return status is not None and stat.S_ISDIR(status.st_mode)
+
+    def is_same_directory(self, path: str, other: str) -> bool:
+        """Whether two paths, symlinks followed, lead to one directory."""
+        status, another = self._followed(path), self._followed(other)
+        if status is None or another is None or not stat.S_ISDIR(status.st_mode):
+            return False
+        return (status.st_dev, status.st_ino) == (another.st_dev, another.st_ino)
+
+    def _followed(self, path: str) -> os.stat_result | None:
+        """Return the stat of what a path leads to, None where it leads nowhere."""
         try:
             place = resolving.find(self._root, raw(path))
         except OSError:
-            return False
+            return None
         try:
-            return stat.S_ISDIR(os.fstat(place).st_mode)
+            return os.fstat(place)
         finally:
             os.close(place)
 
@@ -215,6 +245,15 @@ class ImageRoot:
                 yield descriptor
             finally:
                 os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _directory(name: bytes, holder: int) -> Iterator[int]:
+    descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | _SAFELY, dir_fd=holder)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -11,6 +11,7 @@ too. A value that chown could not have left is refused. No archive brings one (`
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -191,6 +192,21 @@ def owners_for(rung: str) -> RealOwners | RecordedOwners:
     if rung == "SINGLE":
         return RecordedOwners("user.overlay.")
     return RealOwners("trusted.overlay." if rung == "ROOT" else "user.overlay.")
+
+
+def copy_values(source: int | bytes, target: int | bytes) -> None:
+    """Give a directory the owner, the mode and the time of another, whichever way owners are kept.
+
+    Args:
+        source: the other one, open or by path.
+        target: the directory, likewise.
+    """
+    status = os.stat(source)
+    os.chown(target, status.st_uid, status.st_gid)
+    with contextlib.suppress(OSError):  # ENODATA: it carries none; ENOTSUP: nothing here does
+        os.setxattr(target, OWNER, os.getxattr(source, OWNER))
+    os.chmod(target, stat.S_IMODE(status.st_mode))
+    os.utime(target, ns=(status.st_mtime_ns, status.st_mtime_ns))
 
 
 def _recorded(path: bytes) -> tuple[int, int]:

@@ -30,7 +30,7 @@ from imgforge.limits import Limits
 from imgforge.sandbox import environment, relay
 from imgforge.sandbox.rung import Rung
 from imgforge.store.atomic import remove_tree
-from imgforge.workshop.runs import Configured, ScriptRun
+from imgforge.workshop.runs import Altered, Configured, ScriptRun
 from imgforge.workshop.steps import Step, dump
 
 _PACKAGES = str(Path(imgforge.errors.__file__).parent.parent)
@@ -185,6 +185,7 @@ class Workshop:
             log: the file.
 
         Raises:
+            LostFileError: a file is not as its package ships it.
             BuildError: a script failed; its last words are in the notes, and the rest in `BuildError.failure`.
             LimitError: a script used more than a limit allows.
         """
@@ -200,7 +201,8 @@ class Workshop:
             log={"path": str(log), "shows": _LOG.isEnabledFor(logging.DEBUG)},
         )
         runs = tuple(ScriptRun(label, seconds) for label, seconds in answer["runs"])
-        return Configured(runs, tuple(answer["notes"]))
+        altered = tuple(Altered(*row) for row in answer["altered"])
+        return Configured(runs, altered, tuple(answer["notes"]))
 
     def converse(self, request: Mapping[str, Any]) -> int:
         """Serve a request of `workshop.session` on the caller's terminal, and return the program's exit code.

@@ -14,10 +14,10 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
-from imgforge.deb import relation
 from imgforge.layer.fragment import Fragment
-from imgforge.workshop import triggers
-from imgforge.workshop.steps import Append, Copy, Divert, Link, Mount, Remove, Run, Step, Write
+from imgforge.workshop import order, triggers
+from imgforge.workshop.order import Unit
+from imgforge.workshop.steps import Append, Copy, Link, Mount, Remove, Run, Step, Verify, Write
 
 ADMIN = "var/lib/dpkg"
 POLICY_RC = "usr/sbin/policy-rc.d"
@@ -29,64 +29,6 @@ CORE = ("base-passwd", "base-files", "libc6", "perl-base", "dpkg")
 
 
 @attrs.frozen
-class Unit:
-    """One package to configure.
-
-    Attributes:
-        fragment: what is known of it.
-        tree: the tree that holds its files.
-        pre_depends: packages of the same job that its Pre-Depends can mean.
-        depends: packages of the same job that its Depends can mean.
-    """
-
-    fragment: Fragment
-    tree: str
-    pre_depends: tuple[str, ...] = ()
-    depends: tuple[str, ...] = ()
-
-
-def units(fragments: tuple[Fragment, ...], *, trees: tuple[str, ...], architecture: str) -> tuple[Unit, ...]:
-    """Return the packages of a job with what ties them to each other."""
-    providers: dict[str, list[str]] = {}
-    for fragment in fragments:
-        providers.setdefault(fragment.package, []).append(fragment.package)
-        for group in relation.parse(fragment.provides, architecture=architecture):
-            providers.setdefault(group[0].name, []).append(fragment.package)
-
-    def meant(field: str) -> tuple[str, ...]:
-        names = (item.name for group in relation.parse(field, architecture=architecture) for item in group)
-        return tuple(dict.fromkeys(provider for name in names for provider in providers.get(name, ())))
-
-    return tuple(
-        Unit(fragment, tree, pre_depends=meant(fragment.pre_depends), depends=meant(fragment.depends))
-        for fragment, tree in zip(fragments, trees, strict=True)
-    )
-
-
-def in_order(units: tuple[Unit, ...]) -> tuple[Unit, ...]:
-    """Return units with what they need before them, Pre-Depends first; a cycle is cut where it is entered.
-
-    The order depends on the packages alone, not on the order in which they are given: a lock has none.
-    """
-    by_name = {unit.fragment.package: unit for unit in sorted(units, key=lambda unit: unit.fragment.package)}
-    placed: dict[str, Unit] = {}
-    entered: set[str] = set()
-    for start in by_name:
-        stack = [start]
-        while stack:
-            name = stack[-1]
-            entered.add(name)
-            needs = (need for need in (*by_name[name].pre_depends, *by_name[name].depends) if need not in entered)
-            need = next(needs, None)
-            if need is not None:
-                stack.append(need)
-                continue
-            placed.setdefault(name, by_name[name])
-            stack.pop()
-    return tuple(placed.values())
-
-
-@attrs.frozen
 class Job:
     """All that configuring depends on.
 
@@ -94,6 +36,8 @@ class Job:
         units: packages whose files are mounted, in order of installation.
         archives: name and .deb path of packages that the image's own dpkg must unpack: upgrades of what the
             base has, and packages whose files meet a diversion, an override or another package's file.
+        unpacked: tree and name of those packages.
+        unpacked_conffiles: their conffiles.
         skeleton: a tree of directories that lies above the units, or "".
         interests: what the base's packages are interested in: lines of ``triggers/File``.
         alternatives: name and path that the manifest chooses.
@@ -102,10 +46,13 @@ class Job:
         auto_installed: name and architecture of packages that nobody asked for by name.
         aliases: top-level symlinks to make first when the image starts from nothing.
         times: with which packages ship what is in `archives`, by path: seconds since 1970.
+        has_policy: the base or a package has a ``policy-rc.d``, which stays and decides.
     """
 
     units: tuple[Unit, ...]
     archives: tuple[tuple[str, str], ...] = ()
+    unpacked: tuple[tuple[str, str], ...] = ()
+    unpacked_conffiles: tuple[str, ...] = ()
     skeleton: str = ""
     interests: str = ""
     alternatives: tuple[tuple[str, str], ...] = ()
@@ -114,6 +61,7 @@ class Job:
     auto_installed: tuple[tuple[str, str], ...] = ()
     aliases: tuple[str, ...] = ()
     times: Mapping[str, tuple[int, ...]] = attrs.field(factory=dict)
+    has_policy: bool = False
 
 
 def steps(job: Job) -> tuple[Step, ...]:
@@ -124,20 +72,23 @@ def steps(job: Job) -> tuple[Step, ...]:
         *(_from_nothing(job) if job.from_nothing else _in_waves(job)),
         *_mark_automatic(job),
         *_alternatives(job),
-        Remove((POLICY_RC,)),
+        *(() if job.has_policy else (Remove((POLICY_RC,)),)),
+        Verify(_arrived(job.units), job.unpacked, (*_conffiles(job.units), *job.unpacked_conffiles)),
     )
 
 
 def _prepare(job: Job) -> Iterator[Step]:
     if job.from_nothing:
-        yield Mount(_trees(job, job.units))
+        conffiles = _conffiles(_waiting(job.units, job))
+        yield Mount(_trees(job, job.units), arrived=_arrived(job.units), conffiles=conffiles)
         for alias in job.aliases:
             yield Link(alias, f"usr/{alias}")
         yield Write(f"{ADMIN}/arch", f"{job.architecture}\n")
         yield Write(f"{ADMIN}/info/format", "1\n", keep=True)
     else:
         yield Mount(())
-    yield Write(POLICY_RC, "#!/bin/sh\nexit 101\n", mode=0o755, keep=True)
+    if not job.has_policy:
+        yield Write(POLICY_RC, "#!/bin/sh\nexit 101\n", mode=0o755)
 
 
 def _unpack_archives(job: Job) -> Iterator[Step]:
@@ -154,29 +105,40 @@ def _unpack_archives(job: Job) -> Iterator[Step]:
 def _from_nothing(job: Job) -> Iterator[Step]:
     yield from _register(job.units, job)
     yield from _preinsts(job.units)
+    scripted = tuple(unit for unit in job.units if unit.fragment.preinst)  # dpkg unpacks them after their scripts
+    yield Mount(
+        _trees(job, job.units),
+        arrived=_arrived(scripted),
+        shipped=_shipped(job.units),
+        settled=_conffiles(job.units),
+    )
     names = {unit.fragment.package for unit in job.units}
     for name in CORE:
         if name in names:
-            yield Run("configure", ("dpkg", "--configure", "--force-depends", name))
+            yield Run("configure", ("dpkg", "--configure", "--force-confnew", "--force-depends", name))
     yield from _configure_all()
 
 
 def _in_waves(job: Job) -> Iterator[Step]:
     """Let each package's preinst run before its files are there, and after its Pre-Depends are configured."""
-    wave_of = waves(job.units)
+    wave_of = order.waves(job.units)
     last = max(wave_of.values(), default=0)
     configured: set[str] = set()
     for wave in range(last + 1):
         units = tuple(unit for unit in job.units if wave_of[unit.fragment.package] == wave)
         shown = tuple(unit for unit in job.units if wave_of[unit.fragment.package] <= wave)
         if wave > 0:
-            closure = _closure(job.units, _needed(units), wave_of=wave_of, below=wave)
-            names = tuple(name for name in closure if name not in configured)  # dpkg fails on one that is
+            needed = order.before(units, job.units, wave_of=wave_of)
+            names = tuple(name for name in needed if name not in configured)  # dpkg fails on one that is
             configured.update(names)
-            yield Run("configure", ("dpkg", "--configure", *names))
+            yield Run("configure", ("dpkg", "--configure", "--force-confnew", *names))
         yield from _preinsts(units)
-        yield Mount(_trees(job, shown))
-        yield Divert(tuple((path, unit.fragment.package) for unit in units for path in unit.fragment.shipped))
+        yield Mount(
+            _trees(job, shown),
+            arrived=_arrived(units),
+            shipped=_shipped(units),
+            conffiles=_conffiles(units),
+        )
         yield from _register(units, job)
     yield from _configure_all()
 
@@ -188,6 +150,28 @@ def _configure_all() -> Iterator[Step]:
 def _trees(job: Job, units: tuple[Unit, ...]) -> tuple[str, ...]:
     trees = tuple(unit.tree for unit in units)
     return (*trees, job.skeleton) if job.skeleton and trees else trees
+
+
+def _arrived(units: tuple[Unit, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((unit.tree, unit.fragment.package) for unit in units)
+
+
+def _shipped(units: tuple[Unit, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((path, unit.fragment.package) for unit in units for path in unit.fragment.shipped)
+
+
+def _waiting(units: tuple[Unit, ...], job: Job) -> tuple[Unit, ...]:
+    """Return the packages whose conffiles are not to be seen before they are configured.
+
+    From nothing, those of required packages are: each of these uses files of others before these are configured, and
+    debootstrap has configured all of them before it looks at another package.
+    """
+    seen = order.required(job.units) if job.from_nothing else frozenset()
+    return tuple(unit for unit in units if unit.fragment.package not in seen)
+
+
+def _conffiles(units: tuple[Unit, ...]) -> tuple[str, ...]:
+    return tuple(path for unit in units for path, _ in unit.fragment.conffiles)
 
 
 def _preinsts(units: tuple[Unit, ...]) -> Iterator[Step]:
@@ -224,7 +208,9 @@ def _script_environment(unit: Unit) -> tuple[tuple[str, str], ...]:
 
 def _register(units: tuple[Unit, ...], job: Job) -> Iterator[Step]:
     """Write what dpkg's database says of unpacked packages, and the triggers that their files set off."""
-    yield Append(f"{ADMIN}/status", "".join(stanza(unit.fragment) for unit in units))
+    waiting = frozenset(unit.fragment.package for unit in _waiting(units, job))
+    stanzas = (stanza(unit.fragment, waits=unit.fragment.package in waiting) for unit in units)
+    yield Append(f"{ADMIN}/status", "".join(stanzas))
     named: dict[str, list[str]] = {}
     files: list[str] = []
     for unit in units:
@@ -248,59 +234,19 @@ def _register(units: tuple[Unit, ...], job: Job) -> Iterator[Step]:
         yield Append(f"{ADMIN}/triggers/Unincorp", "".join(f"{name} -\n" for name in activated))
 
 
-def stanza(fragment: Fragment) -> str:
-    """Return the package's stanza of ``/var/lib/dpkg/status`` right after an unpack, with its empty line."""
+def stanza(fragment: Fragment, *, waits: bool) -> str:
+    """Return the package's stanza of ``/var/lib/dpkg/status`` right after an unpack, with its empty line.
+
+    Args:
+        fragment: of the package.
+        waits: whether its conffiles are put in place when it is configured.
+    """
     # Only a newline ends a line, whatever else Unicode calls one; and the first field may have further lines.
     lines = ["Status: install ok unpacked", *(line for line in fragment.control.split("\n") if line.strip())]
     if fragment.conffiles:
         lines.append("Conffiles:")
-        lines.extend(f" {path} {digest}" for path, digest in fragment.conffiles)
+        lines.extend(f" {path} {'newconffile' if waits else digest}" for path, digest in fragment.conffiles)
     return "\n".join(lines) + "\n\n"
-
-
-def waves(units: tuple[Unit, ...]) -> dict[str, int]:
-    """Return the wave in which each package is unpacked.
-
-    Only a package that has a preinst and a Pre-Depends inside this job makes a difference that anybody can
-    see: it waits until those, and all that they depend on, are configured.
-    """
-    by_name = {unit.fragment.package: unit for unit in units}
-    wave = dict.fromkeys(by_name, 0)
-    for unit in units:
-        needed = tuple(name for name in unit.pre_depends if name in by_name)
-        if not unit.fragment.preinst or not needed:
-            continue
-        below = _reach(by_name, needed)
-        if unit.fragment.package not in below:
-            wave[unit.fragment.package] = 1 + max(wave[name] for name in below)
-    return wave
-
-
-def _needed(units: tuple[Unit, ...]) -> tuple[str, ...]:
-    return tuple(name for unit in units if unit.fragment.preinst for name in unit.pre_depends)
-
-
-def _reach(by_name: Mapping[str, Unit], names: tuple[str, ...]) -> set[str]:
-    found: set[str] = set()
-    queue = list(names)
-    while queue:
-        name = queue.pop()
-        if name in found or name not in by_name:
-            continue
-        found.add(name)
-        queue.extend((*by_name[name].pre_depends, *by_name[name].depends))
-    return found
-
-
-def _closure(
-    units: tuple[Unit, ...], names: tuple[str, ...], *, wave_of: Mapping[str, int], below: int
-) -> tuple[str, ...]:
-    reached = _reach({unit.fragment.package: unit for unit in units}, names)
-    return tuple(
-        unit.fragment.info_name
-        for unit in units
-        if unit.fragment.package in reached and wave_of[unit.fragment.package] < below
-    )
 
 
 def _mark_automatic(job: Job) -> Iterator[Step]:

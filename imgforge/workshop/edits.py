@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
+from imgforge.errors import BuildError
 from imgforge.layer.rules import MERGED_USR, PathRules
 from imgforge.rootfs.inroot import ImageRoot
-from imgforge.workshop.steps import Append, Copy, Divert, Link, Remove, Write
+from imgforge.workshop import diversions
+from imgforge.workshop.steps import Append, Copy, Link, Remove, Write
 
-DIVERSIONS = "var/lib/dpkg/diversions"
+
+@contextlib.contextmanager
+def opened(root: Path) -> Iterator[ImageRoot]:
+    """Open the root for edits.
+
+    Raises:
+        BuildError: the block raised OSError; the text is the path in the image and the reason.
+    """
+    try:
+        with ImageRoot(root) as image:
+            yield image
+    except OSError as error:
+        reason = f"{os.fsdecode(error.filename or 'kernel')}: {(error.strerror or str(error)).lower()}"
+        raise BuildError(f"a file of the image could not be edited: {reason}") from error
 
 
-def perform(step: Write | Append | Link | Remove | Divert | Copy, root: ImageRoot) -> None:
+def perform(step: Write | Append | Link | Remove | Copy, root: ImageRoot) -> None:
     """Do one step.
 
     Raises:
@@ -30,8 +47,6 @@ def perform(step: Write | Append | Link | Remove | Divert | Copy, root: ImageRoo
         case Remove():
             for path in step.paths:
                 root.unlink(path)
-        case Divert():
-            _divert(step, root)
         case Copy():
             root.make_directories(os.path.dirname(step.path))
             root.bring(Path(step.source), step.path)
@@ -51,30 +66,8 @@ def _link(step: Link, root: ImageRoot) -> None:
     root.link(step.path, step.target)
 
 
-def _divert(step: Divert, root: ImageRoot) -> None:
-    """Move files that were shipped at a path that another package's script has diverted (dpkg-divert(1))."""
-    owners = dict(step.shipped)
-    for original, away, package in _diversions(root):
-        shipped_by = owners.get(original)
-        if shipped_by is None or shipped_by == package or root.status(away) is not None:
-            continue
-        if root.status(original) is not None:
-            root.make_directories(os.path.dirname(away))
-            root.rename(original, away)
-
-
-def _diversions(root: ImageRoot) -> list[tuple[str, str, str]]:
-    """Return path, diverted path and package of each diversion: three lines each in dpkg's file."""
-    try:
-        text = root.read(DIVERSIONS).decode("utf-8", "surrogateescape")
-    except FileNotFoundError:
-        return []
-    lines = text.split("\n")
-    return list(zip(lines[0::3], lines[1::3], lines[2::3], strict=False))
-
-
 def diverted(root: ImageRoot) -> dict[str, str]:
     """Return the path as a package names it, by the path that it was diverted to; both as the image has them."""
     linked = (name for name in MERGED_USR if (status := root.status(name)) and stat.S_ISLNK(status.st_mode))
     rules = PathRules(tuple(linked))
-    return {rules.place(away.lstrip("/")): rules.place(path.lstrip("/")) for path, away, _ in _diversions(root)}
+    return {rules.place(away.lstrip("/")): rules.place(path.lstrip("/")) for path, away, _ in diversions.read(root)}

@@ -10,19 +10,21 @@ from __future__ import annotations
 import io
 import stat
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from imgforge.errors import BuildError
 from imgforge.layer.directories import parents
-from imgforge.rootfs import capture, copy, snapshot
+from imgforge.rootfs import capture, copy, merging, snapshot
 from imgforge.rootfs.compare import Shipped, open_file
 from imgforge.rootfs.inroot import READ_LIMIT, ImageRoot
+from imgforge.rootfs.merging import NOTHING, Arriving, Met
 from imgforge.rootfs.owners import SECOND, Owners
 from imgforge.rootfs.stack import Stack, is_whiteout
 from imgforge.sandbox import mounts, removing
 from imgforge.sandbox.watch import Written
-from imgforge.tree import Entry, Kind, raw
+from imgforge.tree import Entry, Kind, raw, text
 
 Changes = Iterator[tuple[Entry, Callable[[], BinaryIO]]]
 
@@ -33,11 +35,17 @@ class Root(Protocol):
     path: Path
     written: Written
 
-    def show(self, trees: tuple[Path, ...]) -> None:
-        """Make these trees, lowest first, visible below everything that was changed so far."""
+    def show(self, trees: tuple[Path, ...], arriving: Arriving = NOTHING) -> tuple[Met, ...]:
+        """Make these trees, lowest first, visible below what was changed so far; return where some that arrive met it.
+
+        What waits (`merging.Fate.WAITS`) is at its name with `merging.ASIDE` afterwards.
+        """
 
     def is_new(self, path: str) -> bool:
         """Tell whether a path was made or changed since its tree was shown."""
+
+    def meet(self, arriving: Arriving) -> tuple[Met, ...]:
+        """Return where trees meet what was changed so far."""
 
     def before(self, path: str) -> bytes:
         """Return what a regular file (relative) held in the trees; nothing where none is, or one over `READ_LIMIT`."""
@@ -77,13 +85,23 @@ class OverlayRoot:
             directory.mkdir(mode=0o755)
         self._mounted = False
 
-    def show(self, trees: tuple[Path, ...]) -> None:
+    def show(self, trees: tuple[Path, ...], arriving: Arriving = NOTHING) -> tuple[Met, ...]:
         """Mount the overlay anew; see `Root`."""
+        met: tuple[Met, ...] = ()
         if self._mounted:
+            met = self.meet(arriving)
             mounts.unmount(self.path)
+            below = Stack([tree for tree in self._trees if tree not in arriving.trees], mark=self._owners.mark)
+            merging.clear_upper(self._upper, met, arriving, below=below, mark=self._owners.mark)
         self._trees = trees
         mounts.overlay(trees, upper=self._upper, work=self._work, target=self.path, userxattr=self._userxattr)
         self._mounted = True
+        return met
+
+    def meet(self, arriving: Arriving) -> tuple[Met, ...]:
+        """Look at the upper directory; see `Root`."""
+        with ImageRoot(self.path) as shown:
+            return merging.met_in_upper(self._upper, arriving, shown=shown)
 
     def before(self, path: str) -> bytes:
         """Read the trees; see `Root`."""
@@ -117,14 +135,32 @@ class CopiedRoot:
         self._shown: tuple[Path, ...] = ()
         self._before = snapshot.snapshot(self.path)
 
-    def show(self, trees: tuple[Path, ...]) -> None:
+    def show(self, trees: tuple[Path, ...], arriving: Arriving = NOTHING) -> tuple[Met, ...]:
         """Copy the trees that are not there yet, around what was changed; see `Root`."""
         changed = snapshot.changed_paths(self.path, self._before)
+        met = self._meet(arriving, changed)
+        free = merging.clear_copy(self.path, met)
+        keep = {path for path in changed if not merging.is_within(raw(path), free)}
+        there = {text(name) for name in snapshot.snapshot(self.path).stamps} if free else set()
         for tree in trees:
-            if tree not in self._shown:
-                copy.copy_tree(tree, self.path, owners=self._owners, keep=changed)
+            if (
+                tree not in self._shown
+            ):  # one that is no package's only has directories, and what was deleted is no more
+                own = keep if tree in arriving.trees else changed
+                copy.copy_tree(tree, self.path, owners=self._owners, keep=own)
+            elif free and tree in arriving.trees:
+                copy.copy_tree(tree, self.path, owners=self._owners, keep=keep | there)
         self._shown = trees
         self._before = snapshot.merge(snapshot.snapshot(self.path), kept=self._before, changed=changed)
+        return met
+
+    def meet(self, arriving: Arriving) -> tuple[Met, ...]:
+        """Look at every path; see `Root`."""
+        return self._meet(arriving, snapshot.changed_paths(self.path, self._before))
+
+    def _meet(self, arriving: Arriving, changed: AbstractSet[str]) -> tuple[Met, ...]:
+        with ImageRoot(self.path) as shown:
+            return merging.met_in_copy(self.path, map(raw, changed), arriving, shown=shown)
 
     def before(self, path: str) -> bytes:
         """Read the trees; see `Root`."""

@@ -13,9 +13,24 @@ import attrs
 
 @attrs.frozen
 class Mount:
-    """Show these trees, lowest first, above the base; what was written so far stays on top."""
+    """Show these trees, lowest first, above the base; what was written so far stays on top.
+
+    Packages arrive as dpkg unpacks them: their files take the place of what is there, go where they are diverted to,
+    and through links to directories.
+
+    Attributes:
+        trees: all that are to be seen.
+        arrived: tree and name of each package that arrives.
+        shipped: every path that arriving packages ship, absolute, as they name it, and the package.
+        conffiles: those of arriving packages that wait at ``NAME.dpkg-new`` from now on, as their packages name them.
+        settled: those that wait already.
+    """
 
     trees: tuple[str, ...]
+    arrived: tuple[tuple[str, str], ...] = ()
+    shipped: tuple[tuple[str, str], ...] = ()
+    conffiles: tuple[str, ...] = ()
+    settled: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -75,19 +90,23 @@ class Run:
 
 
 @attrs.frozen
-class Divert:
-    """Move what packages shipped at paths that scripts have diverted since the trees were mounted.
+class Verify:
+    """Hold every file of the packages against what they ship.
 
     Attributes:
-        shipped: path and package for every shipped path that could be hit, absolute.
+        native: tree and name of each package whose tree is shown.
+        unpacked: tree and name of each package that dpkg unpacked.
+        conffiles: paths that may differ, as their packages name them.
     """
 
-    shipped: tuple[tuple[str, str], ...]
+    native: tuple[tuple[str, str], ...]
+    unpacked: tuple[tuple[str, str], ...]
+    conffiles: tuple[str, ...]
 
 
-Step = Mount | Write | Append | Link | Copy | Remove | Run | Divert
+Step = Mount | Write | Append | Link | Copy | Remove | Run | Verify
 
-_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Mount, Write, Append, Link, Copy, Remove, Run, Divert)}
+_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Mount, Write, Append, Link, Copy, Remove, Run, Verify)}
 
 
 def dump(steps: tuple[Step, ...]) -> str:

@@ -17,7 +17,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import attrs
 
@@ -25,7 +25,6 @@ from imgforge import printable
 from imgforge.errors import (
     BuildError,
     ImgforgeError,
-    IntegrityError,
     LimitError,
     SandboxError,
     ScriptFailure,
@@ -34,7 +33,6 @@ from imgforge.errors import (
 from imgforge.limits import Limits
 from imgforge.rootfs import extract, identities
 from imgforge.rootfs.compare import Shipped
-from imgforge.rootfs.inroot import ImageRoot
 from imgforge.rootfs.normalise import SHADOWS, normalise
 from imgforge.rootfs.owners import RecordedOwners, owners_for
 from imgforge.rootfs.stack import Stack
@@ -43,9 +41,8 @@ from imgforge.sandbox.command import Outcome
 from imgforge.sandbox.enter import enter
 from imgforge.sandbox.rung import Rung
 from imgforge.sandbox.watch import Bounds
-from imgforge.tar import LAYER, reader, writer
-from imgforge.tree import Entry, reserved
-from imgforge.workshop import edits, failure, hosts, steps
+from imgforge.workshop import edits, failure, hosts, layer_tars, steps, verifying
+from imgforge.workshop.arrival import Arrival
 from imgforge.workshop.log import Log
 from imgforge.workshop.root import Changes, CopiedRoot, OverlayRoot, Root, clear
 from imgforge.workshop.transcript import Transcript
@@ -83,6 +80,8 @@ class Worker:
         self.owners = owners_for(rung.name)
         self._show = show
         self._limits = Limits()
+        self._ran: list[str] = []  # since the last mount
+        self._altered: list[tuple[str, str, str]] = []
 
     def extract(self, *, tars: list[str], target: str, lowers: list[str], most: int) -> dict[str, Any]:
         """Unpack tars, in order, into a new tree; the target appears only when it is whole."""
@@ -91,7 +90,7 @@ class Worker:
         partial.mkdir(mode=0o755, parents=True)
         below = tuple(map(Path, lowers))
         try:
-            members = _members(tars, most=most)
+            members = layer_tars.members(tars, most=most)
             extract.extract(members, partial, owners=self.owners, whiteouts="overlay", lowers=below, most=most)
         except BaseException:
             clear(partial)
@@ -144,12 +143,13 @@ class Worker:
     ) -> dict[str, Any]:
         root = self._root(place)
         runs: list[tuple[str, float]] = []
+        self._ran, self._altered = [], []
         lowers = tuple(map(Path, base))
         try:
             for step in steps.load(steps_text):
                 runs += self._perform(step, root=root, lowers=lowers, epoch=epoch, log=log)
             before = {path: root.before(path) for path in SHADOWS}
-            with _edited(root) as image:
+            with edits.opened(root.path) as image:
                 notes = identities.settle(image, is_new=root.is_new)
                 normalise(image, epoch=epoch, is_new=root.is_new, before=before)
                 shipped = Shipped(times, edits.diverted(image))
@@ -157,7 +157,7 @@ class Worker:
         finally:
             root.close()
             clear(place)
-        return {"runs": runs, "notes": notes}
+        return {"runs": runs, "altered": self._altered, "notes": notes}
 
     def remove(self, *, paths: list[str]) -> dict[str, Any]:
         """Delete trees, whose files may belong to ids that only this namespace owns."""
@@ -167,15 +167,9 @@ class Worker:
 
     def _write(self, changes: Changes, output: str) -> None:
         """Write what changed as a tar, no more of it than the limit of the disk."""
-        left = self._limits.disk
-        with open(output, "wb") as stream:
-            tar = writer.Writer(stream)
-            for entry, opener in changes:
-                left -= entry.size
-                if left < 0:  # holes count: a layer has none
-                    raise self._exceeded(f"/{entry.path}", "disk", "with what else the scripts left,")
-                _add(tar, entry, opener)
-            tar.close()
+        path = layer_tars.write(changes, output, most=self._limits.disk)
+        if path is not None:
+            raise self._exceeded(f"/{path}", "disk", "with what else the scripts left,")
 
     def _root(self, place: Path) -> Root:
         place.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -191,13 +185,24 @@ class Worker:
         if isinstance(step, steps.Run):
             return self._run(step, root=root, epoch=epoch, log=log)
         if isinstance(step, steps.Mount):
-            root.show((*lowers, *map(Path, step.trees)))
+            self._arrive(step, root=root, lowers=lowers)
+        elif isinstance(step, steps.Verify):
+            self._altered = verifying.altered(step, root, owners=self.owners)
         else:
-            with _edited(root) as image:
+            with edits.opened(root.path) as image:
                 edits.perform(step, image)
         return []
 
+    def _arrive(self, step: steps.Mount, *, root: Root, lowers: tuple[Path, ...]) -> None:
+        with edits.opened(root.path) as image:
+            arrival = Arrival(step, image, owners=self.owners)
+        met = root.show((*lowers, *map(Path, step.trees)), arrival.arriving)
+        with edits.opened(root.path) as image:
+            arrival.settle(image, met, after=", ".join(self._ran))
+        self._ran = []
+
     def _run(self, step: steps.Run, *, root: Root, epoch: int, log: Log) -> list[tuple[str, float]]:
+        self._ran.append(step.label)
         transcript = Transcript(step.label)
         argv, reports = step.argv, None
         if argv[0] == "dpkg":
@@ -251,50 +256,14 @@ def _text(disk: bytes) -> str:
     return Path(os.fsdecode(disk)).read_bytes().decode("utf-8", "surrogateescape")
 
 
-def _members(tars: list[str], *, most: int) -> Iterator[tuple[Entry, BinaryIO]]:
-    limits = attrs.evolve(reader.LIMITS, single=most, total=most)
-    for path in tars:
-        with Path(path).open("rb") as stream:
-            yield from map(_checked, reader.read(stream, what=path, limits=limits, forms=LAYER))
-
-
-def _checked(member: tuple[Entry, BinaryIO]) -> tuple[Entry, BinaryIO]:
-    if name := reserved(member[0]):
-        raise IntegrityError(f"{member[0].path!r}: attribute {name!r}: no layer may bring it")
-    return member
-
-
-def _add(tar: writer.Writer, entry: Entry, opener: Callable[[], BinaryIO] | None) -> None:
-    if entry.size and opener is not None:
-        with opener() as content:
-            tar.add(entry, content)
-    else:
-        tar.add(entry, None)
-
-
 @contextlib.contextmanager
 def _named(root: Root) -> Iterator[None]:
     """Let the names of the sandbox resolve while a command runs (see `hosts`)."""
-    with _edited(root) as image:
+    with edits.opened(root.path) as image:
         is_made = hosts.show(image)
     yield
-    with _edited(root) as image:
+    with edits.opened(root.path) as image:
         hosts.hide(image, is_made=is_made)
-
-
-@contextlib.contextmanager
-def _edited(root: Root) -> Iterator[ImageRoot]:
-    """Open the root for edits.
-
-    Raises:
-        BuildError: the block raised OSError; the text is the path in the image and the reason.
-    """
-    try:
-        with ImageRoot(root.path) as image:
-            yield image
-    except OSError as error:
-        reason = f"{os.fsdecode(error.filename or 'kernel')}: {(error.strerror or str(error)).lower()}"
-        raise BuildError(f"a file of the image could not be edited: {reason}") from error
 
 
 def _answer(worker: Worker, request: Mapping[str, Any]) -> dict[str, Any]:

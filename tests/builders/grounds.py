@@ -28,6 +28,7 @@ SUITE = "ground"
 
 _SHELL = ("dash",)
 _TOOLS = (
+    *("basename", "dirname", "find", "xargs"),
     *("cat", "chgrp", "chmod", "chown", "cp", "cut", "date", "diff", "env", "false", "grep", "head", "hostname", "id"),
     *(
         "ln",

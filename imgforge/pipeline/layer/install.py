@@ -176,6 +176,9 @@ class Installer:
             task.job,
             units=tuple(attrs.evolve(unit, tree=native[unit.tree]) for unit in task.job.units),
             archives=fragments.archives(task.installation.archives),
+            unpacked=tuple(
+                (str(fragments.tree(one, self._workshop)), one.fragment.package) for one in task.installation.archives
+            ),
             skeleton=str(top) if top else "",
             times=_times(task.installation),
         )

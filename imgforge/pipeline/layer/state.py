@@ -101,6 +101,7 @@ def configured(
     """Configure the packages of a job on a base.
 
     Raises:
+        LostFileError: a file is not as its package ships it.
         BuildError: a script failed.
     """
     output = scratch / "state.tar"
@@ -115,6 +116,8 @@ def configured(
             times=job.times,
             log=scratch / LOG,
         )
+    for one in done.altered:
+        reporter.noted(f"{one.package}: /{one.path}: {one.what} by a script, as under dpkg")
     rows = tuple((run.label, run.seconds) for run in done.runs)
     cache.put("states", f"{key}.runs", record.dump((rows, done.notes)))
     return State(key, cache.adopt("states", f"{key}.tar", output), done.runs, done.notes)

@@ -24,8 +24,9 @@ from imgforge.pipeline.layer.wish import Wish
 from imgforge.rootfs.facts import Facts
 from imgforge.solver.check import check
 from imgforge.tree import Kind
-from imgforge.workshop import configure, steps
-from imgforge.workshop.configure import Job, Unit
+from imgforge.workshop import configure, order, steps
+from imgforge.workshop.configure import POLICY_RC, Job
+from imgforge.workshop.order import Unit
 
 _CONFIGURATION = re.compile(r"[A-Za-z0-9_-]+")
 _FILTER = re.compile(r"^path-(?P<kind>exclude|include)(?:=|[ \t])[ \t]*(?P<glob>.*\S)", re.MULTILINE)
@@ -49,8 +50,8 @@ def task_of(wish: Wish, made: tuple[Made, ...], *, facts: Facts) -> Task:
         BuildError: the image starts from nothing and two packages claim one path, or the packages do not fit together.
     """
     by_key = {one.key: one for one in made}
-    units = configure.in_order(
-        configure.units(
+    units = order.in_order(
+        order.units(
             tuple(one.fragment for one in made), trees=tuple(one.key for one in made), architecture=wish.architecture
         )
     )
@@ -111,13 +112,20 @@ def _job(wish: Wish, units: tuple[Unit, ...], *, installation: Installation, fac
     return Job(
         tuple(unit for unit in units if unit.fragment.package not in installation.reasons),
         archives=tuple((one.fragment.package, str(one.deb)) for one in installation.archives),
+        unpacked=tuple((one.key, one.fragment.package) for one in installation.archives),
+        unpacked_conffiles=tuple(path for one in installation.archives for path, _ in one.fragment.conffiles),
         interests=facts.text("var/lib/dpkg/triggers/File"),
         alternatives=tuple((name, str(path)) for name, path in wish.manifest.alternatives),
         from_nothing=wish.base is None,
         architecture=wish.architecture,
         auto_installed=automatic,
         aliases=_aliases_to_make(units) if wish.base is None else (),
+        has_policy=POLICY_RC in facts.entries or any(_ships(unit, POLICY_RC) for unit in units),
     )
+
+
+def _ships(unit: Unit, path: str) -> bool:
+    return any(entry.path == path for entry in unit.fragment.entries)
 
 
 def _apt_architecture(architecture: str, wish: Wish) -> str:

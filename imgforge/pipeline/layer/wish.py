@@ -16,7 +16,7 @@ from imgforge.pipeline.layer.compress import COMPRESSIONS
 FORMAT = 3
 """Raise it when the same packages on the same base give other layers."""
 
-STATE_FORMAT = 4
+STATE_FORMAT = 5
 """Raise it when the same inputs give another state: every cached one is then made anew."""
 
 
