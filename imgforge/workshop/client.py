@@ -171,18 +171,16 @@ class Workshop:
         times: Mapping[str, tuple[int, ...]],
         log: Path,
     ) -> Configured:
-        """Do the steps on a root above `base` and write what they changed to the tar `output`.
-
-        What scripts print goes to the file `log`, escaped, and line by line to this module's logger.
+        """Do steps on a root above `base` and write what they changed to the tar `output`.
 
         Args:
-            steps: what to do.
+            steps: in their order.
             base: the trees of the base, lowest first.
             work: a directory for this job alone.
             output: the tar.
             epoch: seconds since 1970.
             times: with which packages ship what the image's own dpkg unpacks, by path.
-            log: the file.
+            log: of what scripts print, escaped; each line goes to this module's logger, too.
 
         Raises:
             LostFileError: a file is not as its package ships it.
@@ -200,9 +198,8 @@ class Workshop:
             limits=attrs.asdict(self._limits),
             log={"path": str(log), "shows": _LOG.isEnabledFor(logging.DEBUG)},
         )
-        runs = tuple(ScriptRun(label, seconds) for label, seconds in answer["runs"])
-        altered = tuple(Altered(*row) for row in answer["altered"])
-        return Configured(runs, altered, tuple(answer["notes"]))
+        runs, altered = (ScriptRun(*row) for row in answer["runs"]), (Altered(*row) for row in answer["altered"])
+        return Configured(tuple(runs), tuple(altered), tuple(answer["notes"]))
 
     def converse(self, request: Mapping[str, Any]) -> int:
         """Serve a request of `workshop.session` on the caller's terminal, and return the program's exit code.
