@@ -22,7 +22,7 @@ from imgforge.layer.rules import PathRules
 from imgforge.tar import writer
 from imgforge.tree import ROOT, Entry, Kind, raw
 
-FORMAT = 7
+FORMAT = 8
 """Raise it when the bytes of a fragment change for the same .deb, or when a .deb that had one is refused: every cached
 one is then made anew."""
 
@@ -32,6 +32,8 @@ _MASTERS = ("usr/share/base-passwd/passwd.master", "usr/share/base-passwd/group.
 """What base-passwd makes /etc/passwd and /etc/group of (update-passwd(8))."""
 
 _MASTER_MAX = 1 << 20
+
+_OBSOLETE = "remove-on-upgrade "
 
 Members: TypeAlias = dict[str, tuple[Entry, bytes]]
 """The control files of a package, by name."""
@@ -49,7 +51,8 @@ class Fragment:
         architecture: its architecture.
         info_name: the stem of its files in ``info/``: ``name`` or ``name:arch`` for ``Multi-Arch: same``.
         control: the control stanza, as the package has it.
-        conffiles: path (absolute) and MD5 of each conffile, in the package's order.
+        conffile_lines: path (absolute) and MD5 of each conffile, in the package's order; no MD5 of one that the package
+            no longer ships, and that dpkg removes when it upgrades an earlier version (``remove-on-upgrade``).
         preinst: the text of its preinst script, empty where it has none.
         templates: the text of its debconf templates, which a preinst may ask for; empty where it has no preinst.
         config: the text of its debconf config script, likewise.
@@ -73,7 +76,7 @@ class Fragment:
     architecture: str
     info_name: str
     control: str
-    conffiles: tuple[tuple[str, str], ...]
+    conffile_lines: tuple[tuple[str, str], ...]
     preinst: str
     templates: str
     config: str
@@ -89,6 +92,11 @@ class Fragment:
     owners: tuple[tuple[str, str, str], ...]
     accounts: tuple[str, str]
     size: int
+
+    @property
+    def conffiles(self) -> tuple[tuple[str, str], ...]:
+        """The path (absolute) and MD5 of each conffile that is in the image, in the package's order."""
+        return tuple((path, digest) for path, digest in self.conffile_lines if digest)
 
 
 class _Hashed:
@@ -140,7 +148,7 @@ def _described(
         architecture=deb.architecture,
         info_name=name,
         control=_text(members, "control"),
-        conffiles=content.conffile_digests(),
+        conffile_lines=content.conffile_lines(),
         preinst=_text(members, "preinst"),
         templates=_text(members, "templates") if "preinst" in members else "",
         config=_text(members, "config") if "preinst" in members else "",
@@ -247,15 +255,18 @@ class _Content:
 
     _last: _Hashed | None = None
 
-    def conffile_digests(self) -> tuple[tuple[str, str], ...]:
-        """Return path and MD5 of each conffile that is in the image (Policy 10.7, dpkg's `Conffiles` field)."""
-        return tuple((path, self.md5[path]) for path in self._conffiles if path in self.md5)
+    def conffile_lines(self) -> tuple[tuple[str, str], ...]:
+        """Return path and MD5 of each conffile that is in the image or obsolete (Policy 10.7, dpkg's `Conffiles`)."""
+        return tuple(
+            (path, self.md5.get(path, "")) for path in self._conffiles if path in self.md5 or self._conffiles[path]
+        )
 
 
-def _conffiles(text: str) -> tuple[str, ...]:
-    """Return the paths of a ``conffiles`` file, without those marked remove-on-upgrade (deb-conffiles(5))."""
-    lines = (line.strip() for line in text.split("\n"))
-    return tuple(line for line in lines if line.startswith("/"))
+def _conffiles(text: str) -> dict[str, bool]:
+    """Return the paths of a ``conffiles`` file and whether each is marked remove-on-upgrade (deb-conffiles(5))."""
+    lines = [line.strip() for line in text.split("\n")]
+    paths = {line.removeprefix(_OBSOLETE).lstrip(): line.startswith(_OBSOLETE) for line in lines}
+    return {path: is_obsolete for path, is_obsolete in paths.items() if path.startswith("/")}
 
 
 def _text(members: Members, name: str) -> str:
@@ -288,7 +299,7 @@ def _listing(shipped: list[str]) -> bytes:
 
 def _generated_md5sums(content: _Content) -> bytes:
     """Return what dpkg writes for a package without ``md5sums``: every file that is no conffile."""
-    conffiles = {path for path, _ in content.conffile_digests()}
+    conffiles = {path for path, digest in content.conffile_lines() if digest}
     lines = io.BytesIO()
     for path, digest in content.md5.items():
         if path not in conffiles:

@@ -243,10 +243,16 @@ def stanza(fragment: Fragment, *, waits: bool) -> str:
     """
     # Only a newline ends a line, whatever else Unicode calls one; and the first field may have further lines.
     lines = ["Status: install ok unpacked", *(line for line in fragment.control.split("\n") if line.strip())]
-    if fragment.conffiles:
+    if fragment.conffile_lines:
         lines.append("Conffiles:")
-        lines.extend(f" {path} {'newconffile' if waits else digest}" for path, digest in fragment.conffiles)
+        lines.extend(f" {path} {_conffile(digest, waits=waits)}" for path, digest in fragment.conffile_lines)
     return "\n".join(lines) + "\n\n"
+
+
+def _conffile(digest: str, *, waits: bool) -> str:
+    if not digest:
+        return "newconffile remove-on-upgrade"
+    return "newconffile" if waits else digest
 
 
 def _mark_automatic(job: Job) -> Iterator[Step]:

@@ -238,6 +238,16 @@ CASES = {
             ),
         ),
     ),
+    "conffiles of earlier versions": Case(
+        new=(
+            deb(
+                "conf-past",
+                {"etc/conf-past": b"kept"},
+                control_files={"conffiles": "/etc/conf-past\nremove-on-upgrade /etc/conf-past-away\n"},
+            ),
+            deb("conf-only", {"usr/share/f": b"f"}, control_files={"conffiles": "remove-on-upgrade /etc/conf-only\n"}),
+        ),
+    ),
     "a conffile is diverted": Case(
         new=(
             deb(
