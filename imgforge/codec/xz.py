@@ -47,9 +47,10 @@ def expand_lzma(stream: source.Source) -> Iterator[bytes]:
     Raises:
         IntegrityError: the stream is damaged or truncated, needs more than `MEMORY`, or is followed by other data.
     """
+    failures = (lzma.LZMAError, MemoryError)  # a generator may be closed when nothing can be imported any more
     try:
         yield from source.member(stream, lzma.LZMADecompressor(format=lzma.FORMAT_ALONE, memlimit=MEMORY))
-    except (lzma.LZMAError, MemoryError) as error:
+    except failures as error:
         raise stream.damaged("lzma", error) from None
     if stream.peek(1):
         raise stream.damaged("lzma", "something else follows its end")
@@ -75,7 +76,8 @@ def expand(stream: source.Source, *, threads: int = 1) -> Iterator[bytes]:
     Raises:
         IntegrityError: damaged or truncated, or needs more memory than `MEMORY`.
     """
+    failures = (lzma.LZMAError, MemoryError)
     try:
         yield from source.expand(stream, form="xz", magic=MAGIC, start=lambda: decompressor(threads))
-    except (lzma.LZMAError, MemoryError) as error:
+    except failures as error:
         raise stream.damaged("xz", error) from None
