@@ -39,10 +39,7 @@ _KINDS: tuple[tuple[type[ImgforgeError], str], ...] = (
 KINDS = (*dict.fromkeys(kind for _, kind in _KINDS), AUDIT, VERIFY, DIFFERS, CRASH)
 """All kinds of failure, as tables show them."""
 
-_BLAMED = (
-    re.compile(r"dpkg: error processing (?:package|archive) (?:\S*/)?([a-z0-9][a-z0-9+.-]*)"),
-    re.compile(r"^(?:\w+: )?preinst ([a-z0-9][a-z0-9+.-]*): ", re.MULTILINE),  # of a `BuildError`: imgforge runs it
-)
+_BLAMED = re.compile(r"dpkg: error processing (?:package|archive) (?:\S*/)?([a-z0-9][a-z0-9+.-]*)")
 _LINES = 20
 
 
@@ -65,16 +62,14 @@ def of_error(error: BaseException) -> Failure:
     """Return what an error of a build means."""
     text = "\n".join((f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())))
     kind = next((name for errors, name in _KINDS if isinstance(error, errors)), CRASH)
-    return Failure(kind, culprit(text) if kind == "script" else "", shortened(text))
+    failure = error.failure if isinstance(error, BuildError) else None
+    return Failure(kind, failure.package if failure else "", shortened(text))
 
 
 def culprit(output: str) -> str:
-    """Return the package whose script failed first, from the output of dpkg or the error of a build."""
-    for pattern in _BLAMED:
-        found = pattern.search(output)
-        if found:
-            return found[1].partition("_")[0].removesuffix(".deb")
-    return ""
+    """Return the package whose script failed first, from the output of dpkg."""
+    found = _BLAMED.search(output)
+    return found[1].partition("_")[0].removesuffix(".deb") if found else ""
 
 
 def shortened(text: str) -> str:
