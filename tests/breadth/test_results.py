@@ -61,7 +61,7 @@ def test_the_culprit_is_the_package_whose_script_failed_first(output: str, culpr
 
 def test_a_failure_blames_the_package_whose_script_failed() -> None:
     error = BuildError("configure dbus: exit status 1")
-    error.failure = ScriptFailure("configure dbus", "dbus")
+    error.failure = ScriptFailure(step="configure dbus", package="dbus")
     failure = kinds.of_error(error)
     assert (failure.culprit, failure.text.splitlines()[0]) == ("dbus", f"BuildError: {error}")
 
