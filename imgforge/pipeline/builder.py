@@ -164,10 +164,8 @@ class Builder:
         """Judge a manifest with its lock by the policy; return what its image has to say of private inputs.
 
         Raises:
-            ManifestError: there is nothing that could configure its packages.
             RefusedError: the policy does not allow it.
         """
-        expecting.dpkg(file, locked)
         return self.governor.manifest(file, lock=lock, locked=locked, base=base, forge=lambda: self.forge)
 
     def judge_sources(self, file: ManifestFile, base: Base | None) -> None:
@@ -183,6 +181,7 @@ class Builder:
             question = self.question(file, base)
             self._probe.before_resolving(question, upgrade=mode.upgrade)
             lock, platform_lock = self._locked(question, base, mode)
+            expecting.dpkg(file, platform_lock)
             marks = self.judge(file, base, lock.lock, platform_lock)
             installed = self._installed(file, platform_lock, base)
             layers = marks.on_packages(installed.layers)

@@ -46,7 +46,8 @@ def enter(rung: Rung) -> None:
         else:
             syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
             syscalls.set_host_name(HOST_NAME)
-            raise_loopback()
+            with contextlib.suppress(PermissionError):  # root of a container without CAP_NET_ADMIN
+                raise_loopback()
         _die_with(parent)
     except OSError as error:
         raise SandboxError(f"sandbox {rung.value}: {error.filename or 'kernel'}: {error.strerror}") from error

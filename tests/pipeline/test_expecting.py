@@ -182,4 +182,5 @@ def test_packages_from_scratch_without_dpkg_are_refused_before_anything_runs(wor
     assert "image.yaml:" in str(refused.value)
     assert "missing: dpkg, base-files" in str(refused.value)
     assert any("essential" in note for note in refused.value.__notes__)
-    assert not world.path_of().with_suffix(".lock.json").exists()
+    imgforge.lock(world.path_of(), settings=world.settings)  # what is there is locked all the same
+    assert '"alone"' in world.path_of().with_suffix(".lock.json").read_text()
