@@ -134,7 +134,7 @@ def expand(source: Source, *, form: str, magic: bytes, start: Callable[[], Decom
         if not rest:
             return
         if rest != magic:
-            raise source.damaged(form, "unexpected data follows its end")
+            raise source.damaged(form, "other data follows its end")
 
 
 def member(source: Source, member: Decompressor) -> Iterator[bytes]:

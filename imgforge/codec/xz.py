@@ -53,7 +53,7 @@ def expand_lzma(stream: source.Source) -> Iterator[bytes]:
     except failures as error:
         raise stream.damaged("lzma", error) from None
     if stream.peek(1):
-        raise stream.damaged("lzma", "something else follows its end")
+        raise stream.damaged("lzma", "other data follows its end")
 
 
 def decompressor(threads: int = 1) -> source.Decompressor:

@@ -49,7 +49,7 @@ def expand(stream: source.Source, aside: source.Aside = source.forget) -> Iterat
         elif begin == MAGIC:
             yield from frame(stream, decoder)
         else:
-            raise stream.damaged("zstd", "unexpected data follows its end")
+            raise stream.damaged("zstd", "other data follows its end")
 
 
 def decompressor() -> Any:

@@ -87,7 +87,7 @@ def refuse_unknown(request: Request, providers: Sequence[str], universe: Univers
     if withheld:
         raise ResolveError(f"{request.name}: {'; '.join(withheld)}")
     error = ResolveError(f"{request.name}: no source has such a package")
-    close = difflib.get_close_matches(request.name, set(universe.names()), n=3, cutoff=0.8)
+    close = difflib.get_close_matches(request.name, {*universe.names()} - {request.name}, n=3, cutoff=0.8)
     if close:
         error.add_note(f"did you mean {' or '.join(sorted(close))}?")
     raise error
