@@ -79,7 +79,7 @@ def test_files_of_a_manifest_are_named_by_their_own_line(offered: World) -> None
     line = offered.path_of().read_text().split("\n").index('   "from": "tool",')
     told = refused(under(offered, image=[{"names": [OWN], "setuid": []}]))
     assert told["image.setuid"].startswith(f"{offered.path_of()}:{line}:"), told
-    assert "/srv/tool (4755 0:0): may run with more rights" in told["image.setuid"]
+    assert "/srv/tool (4755 0:0): runs with elevated privileges" in told["image.setuid"]
 
 
 def test_a_name_keeps_its_image_when_the_next_one_is_refused(offered: World) -> None:
