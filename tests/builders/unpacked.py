@@ -5,60 +5,9 @@ Each case is independent of the others: all of them fit into one image.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-import attrs
-
-from builders.archives import describe
-from builders.debs import Content, build_deb
+from builders.unpacked_conffiles import CONFFILES
+from builders.unpacking import DIVERT, Case, deb, directory, executable, link
 from imgforge.tree import Entry, Kind
-
-_DIVERT = "dpkg-divert --add --rename --package"
-
-
-def deb(name: str, files: Mapping[str, Content], version: str = "1.0", **options: Any) -> bytes:
-    return build_deb(name, version, files=files, **{"architecture": "all", "compression": "gzip", **options})
-
-
-def link(target: str) -> Entry:
-    return Entry("", Kind.SYMLINK, mode=0o777, target=target)
-
-
-def directory(mode: int, gid: int = 0) -> Entry:
-    return Entry("", Kind.DIRECTORY, mode=mode, gid=gid)
-
-
-def executable(text: str) -> Content:
-    return Entry("", Kind.FILE, mode=0o755), text.encode()
-
-
-@attrs.frozen
-class Case:
-    """What is installed on what.
-
-    Attributes:
-        new: the packages, in the order in which dpkg is to get them.
-        old: what the base has.
-        asked: what the manifest asks for; by default all of the new packages.
-        one_by_one: dpkg gets each package after the one before is configured.
-    """
-
-    new: tuple[bytes, ...]
-    old: tuple[bytes, ...] = ()
-    asked: tuple[str, ...] = ()
-    one_by_one: bool = False
-
-
-def helped(words: str) -> dict[str, str]:
-    """Return the scripts that call dpkg-maintscript-helper(1)."""
-    return dict.fromkeys(("preinst", "postinst"), f'dpkg-maintscript-helper {words} -- "$@"')
-
-
-def names(debs: tuple[bytes, ...]) -> list[str]:
-    """Return the names of packages."""
-    return [describe(one).field("Package") for one in debs]
-
 
 CASES = {
     "an upgrade makes a directory that a new package uses": Case(
@@ -187,7 +136,7 @@ CASES = {
                 {"usr/share/diverter2/a": b"a"},
                 depends="compass2",
                 scripts={
-                    "preinst": f"{_DIVERT} diverter2 --divert /usr/bin/compass2.real /usr/bin/compass2\n"
+                    "preinst": f"{DIVERT} diverter2 --divert /usr/bin/compass2.real /usr/bin/compass2\n"
                     "ln -sf /usr/share/diverter2/a /usr/bin/compass2"
                 },
             ),
@@ -215,96 +164,6 @@ CASES = {
                 },
             ),
         ),
-    ),
-    "a preinst writes a conffile": Case(
-        new=(
-            deb(
-                "o-conf",
-                {"etc/o-conf": b"new"},
-                conffiles=("/etc/o-conf",),
-                scripts={"preinst": "echo old > /etc/o-conf"},
-            ),
-            deb(
-                "o-same-conf",
-                {"etc/o-same-conf": b"same\n"},
-                conffiles=("/etc/o-same-conf",),
-                scripts={"preinst": "echo same > /etc/o-same-conf; chmod 600 /etc/o-same-conf"},
-            ),
-            deb(
-                "o-link-conf",
-                {"etc/o-link-conf": b"new"},
-                conffiles=("/etc/o-link-conf",),
-                scripts={"preinst": "mkdir /etc/real; echo old > /etc/real/conf; ln -s real/conf /etc/o-link-conf"},
-            ),
-        ),
-    ),
-    "conffiles of earlier versions": Case(
-        new=(
-            deb(
-                "conf-past",
-                {"etc/conf-past": b"kept"},
-                control_files={"conffiles": "/etc/conf-past\nremove-on-upgrade /etc/conf-past-away\n"},
-            ),
-            deb("conf-only", {"usr/share/f": b"f"}, control_files={"conffiles": "remove-on-upgrade /etc/conf-only\n"}),
-        ),
-    ),
-    "a conffile is diverted": Case(
-        new=(
-            deb(
-                "conf-diverter",
-                {"usr/share/conf-diverter/a": b"a"},
-                scripts={"preinst": f"{_DIVERT} conf-diverter --divert /etc/conf-owner.real /etc/conf-owner"},
-            ),
-            deb("conf-owner", {"etc/conf-owner": b"theirs"}, depends="conf-diverter", conffiles=("/etc/conf-owner",)),
-        ),
-    ),
-    "the base has a file that is a conffile now": Case(
-        old=(deb("conf-old", {"usr/share/conf-old": b"1"}, scripts={"postinst": "echo local > /etc/conf-local"}),),
-        new=(deb("conf-new", {"etc/conf-local": b"shipped"}, conffiles=("/etc/conf-local",)),),
-    ),
-    "a conffile is no part of the new version": Case(
-        old=(deb("conf-gone", {"etc/conf-gone/a": b"a", "etc/conf-gone/b": b"b"}, conffiles=("/etc/conf-gone/a",)),),
-        new=(
-            deb("conf-gone", {"etc/conf-gone/c": b"c"}, "2.0", conffiles=("/etc/conf-gone/c",)),
-            deb("conf-more", {"etc/conf-gone/d": b"d"}, depends="conf-gone (>= 2)", conffiles=("/etc/conf-gone/d",)),
-        ),
-        asked=("conf-more",),
-    ),
-    "hooks of packages that are not configured": Case(
-        new=(
-            deb(
-                "hk-lib",
-                {"usr/share/hk-lib/a": b"a"},
-                scripts={"postinst": "mkdir -p /etc/hk.d; ls /etc/hk.d > /etc/hk.seen"},
-            ),
-            deb(
-                "hk-app",
-                {
-                    "etc/hk.d/app": executable("#!/bin/sh\n"),
-                    "etc/hk.d/data": (Entry("", Kind.FILE, mode=0o640, gid=50), b"d"),
-                },
-                depends="hk-lib",
-                conffiles=("/etc/hk.d/app", "/etc/hk.d/data"),
-                scripts={
-                    "postinst": "ls /etc/hk.d >> /etc/hk.seen; chmod 600 /etc/hk.d/data; echo more >> /etc/hk.d/app"
-                },
-            ),
-        ),
-    ),
-    "a conffile of a package that waits for another to be configured": Case(
-        new=(
-            deb(
-                "w-first", {"etc/w-first": b"1"}, conffiles=("/etc/w-first",), scripts={"postinst": "cat /etc/w-first"}
-            ),
-            deb(
-                "w-second",
-                {"etc/w-second": b"2"},
-                conffiles=("/etc/w-second",),
-                scripts={"preinst": "cat /etc/w-first; [ ! -e /etc/w-second ]", "postinst": "cat /etc/w-second"},
-                fields={"Pre-Depends": "w-first"},
-            ),
-        ),
-        one_by_one=True,
     ),
     "a directory becomes a link": Case(
         old=(deb("switch", {"usr/share/switch/a": b"a", "usr/share/new-switch/b": b"b"}),),
@@ -354,4 +213,5 @@ CASES = {
             deb("beside", {"usr/share/taker/beside": b"b", "usr/share/taken/beside": b"b"}, depends="taker"),
         ),
     ),
+    **CONFFILES,
 }

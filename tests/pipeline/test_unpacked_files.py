@@ -10,7 +10,8 @@ import attrs
 import pytest
 from builders import dpkgs, grounds
 from builders.archives import Archive
-from builders.unpacked import CASES, names
+from builders.unpacked import CASES
+from builders.unpacking import names
 from builders.worlds import World
 
 from imgforge.report import Reporter
