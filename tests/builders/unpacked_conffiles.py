@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from builders.unpacking import DIVERT, Case, deb, executable
+from imgforge.tree import Entry, Kind
 
 CONFFILES = {
     "a preinst writes a conffile": Case(
