@@ -8,6 +8,7 @@ import os
 import pty
 import signal
 import subprocess
+import time
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -227,8 +228,10 @@ def test_a_second_signal_ends_at_once_what_does_not_end(fresh: World) -> None:
     with contextlib.suppress(ProcessLookupError):
         command.send(KEYBOARD)
     assert command.ended()[0] == interrupts.expected(KEYBOARD)[0]
-    # what this leaves goes with the next collection
-    assert fresh.command("gc").returncode == 0
+    # what this leaves goes with the next collection, once the killed worker has let go of it
+    until = time.monotonic() + 20
+    while _leftovers(fresh) and time.monotonic() < until:
+        assert fresh.command("gc").returncode == 0
 
 
 @pytest.mark.parametrize("sent", [KEYBOARD, KILL], ids=str)
