@@ -8,8 +8,8 @@ import os
 import pty
 import signal
 import subprocess
-import time
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
