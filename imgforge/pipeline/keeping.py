@@ -43,7 +43,7 @@ def keep_below(cache: Cache, *, settings: Settings) -> None:
 
 
 def _remover(settings: Settings, resources: contextlib.ExitStack) -> Callable[[Path], None]:
-    """Return what removes trees, whoever owns what lies in them; nothing is imported for it before it is called."""
+    """Return a function that removes trees, including files of subordinate ids. Its imports wait for the first call."""
 
     @functools.cache
     def cleaner() -> Any:

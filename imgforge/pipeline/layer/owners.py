@@ -28,7 +28,7 @@ class Accounts:
 
     @classmethod
     def of(cls, facts: Facts, fragments: Iterable[Fragment]) -> Accounts:
-        """Return what a base knows; what base-passwd brings where the base knows nobody."""
+        """Return the accounts of a base, or those of base-passwd if the base has none."""
         files = {path: facts.text(path) for path in (PASSWD, GROUP)}
         if not any(files.values()):
             brought = (fragment.accounts for fragment in fragments if any(fragment.accounts))
