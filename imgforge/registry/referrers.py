@@ -1,9 +1,9 @@
 """Referrers: signatures, SBOMs and the like that are attached to an image by its digest.
 
 Source: distribution-spec v1.1, spec.md, "Listing Referrers", "Pushing Manifests with Subject", "Unavailable Referrers
-API", "Referrers Tag Schema". A registry that lacks the API (Debian's does) keeps the list as an index under a tag;
-whoever attaches writes it. Its garbage collection with ``--delete-untagged`` deletes what only such a list names, so
-there each referrer has a tag of its own, too. A manifest that is listed and gone is absent.
+API", "Referrers Tag Schema". For a registry that lacks the API (Debian's does) the client keeps the list as an index
+under a tag. Garbage collection with ``--delete-untagged`` deletes what only such a list names, so there each referrer
+has a tag of its own as well. A manifest that is listed and gone counts as absent.
 
 Registries refuse the API in many ways and some answer 200 to anything, so both lists are read, always, and the tag is
 written unless the registry lists referrers and confirmed this one (docs/decisions/0037).
@@ -183,7 +183,7 @@ def _answered(client: Client, call: Call) -> Answer | None:
     """
     try:
         answer = client.attempt(call, expected=ANY)
-    except (RefusedError, RestrictedError):  # not authorized, or sent to where nobody may go
+    except (RefusedError, RestrictedError):  # not authorized, or redirected to a host that is not allowed
         return None
     if answer.status == 200:
         return answer
@@ -271,7 +271,7 @@ def _entry(manifest: Manifest) -> Descriptor:
 
 
 def _write(client: Client, repository: Repository, added: Index, *, subject: Digest) -> None:
-    """Write a list of referrers; somebody else may write another one at the same moment, which is read next.
+    """Write the list of referrers. A concurrent writer may replace it; the caller reads it again.
 
     Raises:
         UnlistedError: the registry does not let the tag be written.

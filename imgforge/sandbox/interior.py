@@ -1,7 +1,7 @@
 """What every command finds around itself: /proc, /dev, /sys, an empty /tmp; and the way into the root.
 
 None of it is ever part of the image: where mounts exist they cover the image's own directories, on the chroot rung
-these are set aside and put back. /run is the image's own; so is /tmp in a root that nobody keeps.
+these are set aside and put back. /run is the image's own; so is /tmp in a throw-away root.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ COVERED = ("dev", "proc", "sys", "tmp")
 """Directories of the root that a command of a build never sees as the image has them."""
 
 RUN, TMP = "run", "tmp"
-"""Directories that programs write to: the first is always the root's own, the second in a root that nobody keeps."""
+"""Directories that programs write to: the first is always the root's own, the second in a throw-away root."""
 
 _MODES = {"dev": 0o755, "proc": 0o755, "run": 0o755, "tmp": 0o1777}
 _DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}

@@ -73,7 +73,7 @@ def run(  # noqa: PLR0913 - what is run, where, and who reads it
 
 
 def interact(command: Command, *, stop_signal: int = signal.SIGTERM) -> Outcome:
-    """Run a command like `run`, with this process's input, output and terminal, in a root that nobody keeps.
+    """Run a command like `run`, with this process's input, output and terminal, in a throw-away root.
 
     It sees the root's own /tmp, and the command's sources (see `binds.opened`). While it runs its processes
     are the terminal's foreground group: signals from the keyboard go to them. `relay.STOP` and `relay.INTERRUPT`, sent

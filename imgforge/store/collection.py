@@ -44,7 +44,7 @@ class Freed:
 
 
 class Collection:
-    """Collects one cache; its caller sees to it that nobody else does meanwhile.
+    """Removes entries of one cache. The caller holds the lock that keeps other collections out.
 
     Args:
         path: of the cache.
@@ -207,7 +207,7 @@ def held(directory: Path, operation: int) -> Iterator[None]:
 
 
 def drop(path: Path, *, temporary: Temporary, remove: Remove, when: int | None = None) -> bool:
-    """Remove an entry so that nobody ever sees half of it, and tell whether it went.
+    """Remove an entry atomically; return whether it was removed.
 
     Args:
         path: of the entry.

@@ -1,4 +1,4 @@
-"""How much a cache takes on the disk, kept beside it: so that nobody has to walk it.
+"""The size of a cache, recorded beside it to save walking its directories.
 
 A file of lines: a head with the time of the last measurement, the bytes of all files, and those of each tree. A process
 that made entries adds their bytes when it ends. What was killed before, and what was deleted by hand, is missing or too

@@ -18,7 +18,7 @@ _INODE = 256
 """Bytes that a name costs beside its content: an inode of ext4; small directories have no blocks of their own there."""
 
 _SIZE, _SHARE = 10 * 1000**3, 10
-"""What a cache may take unless somebody decides: so many bytes, and no more than one part of so many of its disk."""
+"""Default size of a cache: 10 GB, but at most a tenth of its disk."""
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 

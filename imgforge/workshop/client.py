@@ -127,7 +127,7 @@ class Workshop:
         return f"trees-3-{self.rung.name.lower()}"
 
     def clear(self, directory: Path) -> None:
-        """Delete a working directory or a tree, whoever owns what lies in it.
+        """Delete a working directory or a tree, including files of subordinate ids.
 
         Raises:
             OSError: it cannot be deleted.

@@ -72,7 +72,7 @@ def _without_lines(data: bytes) -> bytes:
 
 
 def furnish(root: ImageRoot) -> None:
-    """Give a root that nobody keeps the files that container engines give: hosts, hostname, resolv.conf.
+    """Write hosts, hostname and resolv.conf into a throw-away root, as container engines do.
 
     The first two replace the image's, as podman and docker do; the last is empty, and only where there is none: there
     is no network. What cannot be written is left out: the image decides what lies in its /etc.

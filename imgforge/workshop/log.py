@@ -1,4 +1,4 @@
-"""The log of what commands in an image print: text, escaped, in a file and on its way to whoever watches."""
+"""The output of commands in an image: escaped, written to a log file and optionally streamed to the caller."""
 
 from __future__ import annotations
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import stat
-import subprocess
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from builders import dpkgs
 from builders.debs import Names, build_deb
 from builders.worlds import World
 
@@ -48,38 +47,7 @@ NAMES: Names = {
 def theirs(world: World, tmp_path: Path) -> Path:
     """The base, unpacked on this disk, for dpkg itself."""
     world.build("ground")
-    root = tmp_path / "theirs"
-    root.mkdir()
-    for shown in world.image("ground").paths.values():
-        _put(root, shown.member, shown.content)
-    return root
-
-
-def _put(root: Path, member: tarfile.TarInfo, content: bytes) -> None:
-    path = root / member.name.strip("/")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if member.isdir():
-        path.mkdir(exist_ok=True)
-    elif member.issym():
-        path.symlink_to(member.linkname)
-    elif member.islnk():
-        path.hardlink_to(root / member.linkname)
-        return
-    else:
-        path.write_bytes(content)
-    os.chown(path, member.uid, member.gid, follow_symlinks=False)
-    if not member.issym():
-        path.chmod(member.mode)
-
-
-def installed_by_dpkg(root: Path, *debs: bytes) -> None:
-    """Install packages with the image's own dpkg in a chroot, one after the other."""
-    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
-    for deb in debs:
-        (root / "x.deb").write_bytes(deb)
-        subprocess.run(
-            ["chroot", root, "dpkg", "--install", "/x.deb"], check=True, env=environment, capture_output=True
-        )
+    return dpkgs.lay_out(world.image("ground"), tmp_path / "theirs")
 
 
 def of_disk(root: Path, below: str) -> dict[str, str]:
@@ -117,7 +85,7 @@ def odd(**options: Any) -> bytes:
 def test_owners_are_those_of_dpkg(world: World, theirs: Path) -> None:
     world.offer(odd())
     world.made(packages=["odd"])
-    installed_by_dpkg(theirs, odd())
+    dpkgs.install(theirs, [odd()])
     expected = of_disk(theirs, "opt/odd")
     assert of_image(world, "opt/odd") == expected
     assert expected["opt/odd/root"] == f"100000 4755 0:0 {MTIME}"
@@ -152,7 +120,7 @@ def test_an_image_from_scratch_has_the_accounts_of_base_passwd(world: World, the
     sources = {"ground": world.ground, "extra": world.archive}
     world.manifest("whole", base="scratch", archives=sources, packages=["passwd", "odd"])
     world.build("whole")
-    installed_by_dpkg(theirs, odd())
+    dpkgs.install(theirs, [odd()])
     assert of_image(world, "opt/odd", "whole") == of_disk(theirs, "opt/odd")
 
 
@@ -164,7 +132,7 @@ def test_an_account_that_the_preinst_makes_owns_the_files(world: World, theirs: 
     late = build_deb("late", "1.0", files=files, names=names, scripts={"preinst": makes}, **options)
     world.offer(late)
     world.made(packages=["late"])
-    installed_by_dpkg(theirs, late)
+    dpkgs.install(theirs, [late])
     expected = of_disk(theirs, "opt/late")
     assert of_image(world, "opt/late") == expected
     assert " 999:999 " in expected["opt/late/file"]
@@ -175,7 +143,7 @@ def test_names_may_begin_with_slashes(world: World, theirs: Path, prefix: str) -
     options: dict[str, Any] = {"prefix": prefix, "conffiles": ("/opt/odd/numbers",)}
     world.offer(odd(**options))
     image = world.made(packages=["odd"])
-    installed_by_dpkg(theirs, odd(**options))
+    dpkgs.install(theirs, [odd(**options)])
     assert of_image(world, "opt/odd") == of_disk(theirs, "opt/odd")
     for name in ("list", "md5sums", "conffiles"):
         path = f"var/lib/dpkg/info/odd.{name}"
@@ -190,7 +158,7 @@ def test_every_packing_of_dpkg_is_read(world: World, theirs: Path, control: str,
     deb = odd(compression=control, data_compression=data)
     world.offer(deb)
     world.made(packages=["odd"])
-    installed_by_dpkg(theirs, deb)
+    dpkgs.install(theirs, [deb])
     assert of_image(world, "opt/odd") == of_disk(theirs, "opt/odd")
 
 
@@ -223,7 +191,8 @@ def test_what_dpkg_itself_unpacks_keeps_the_packages_times(world: World, theirs:
     world.offer(new)
     there = world.with_settings(sandbox=rung)
     there.made(base="lower", packages=[{"name": "pear", "version": "= 2.0"}])
-    installed_by_dpkg(theirs, away, new)
+    dpkgs.install(theirs, [away])
+    dpkgs.install(theirs, [new])
     paths = ("usr/share/pear/file", "usr/share/pear/link", "etc/pear.conf", "usr/bin/pear.real")
     got = {path: int(there.image().paths[path].member.mtime) for path in paths}
     assert got == {path: int((theirs / path).lstat().st_mtime) for path in paths} == dict.fromkeys(paths, MTIME)

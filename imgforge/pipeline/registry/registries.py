@@ -165,7 +165,11 @@ class Beside:
         return Attachment(made[-1].manifest, blobs, made[-1].tag)
 
     def _refused(self, *attachments: Attachment) -> tuple[RefusedError, ...]:
-        """Attach things, and return why the registry does not take them; whoever may not push at all is told."""
+        """Attach things; return the error of a registry that refuses them.
+
+        Raises:
+            DeniedError: the credentials do not allow a push at all.
+        """
         try:
             self._attach(*attachments)
         except DeniedError:
