@@ -94,19 +94,21 @@ VARYING = (
 )
 
 
-def settle(root: ImageRoot, *, is_new: Callable[[str], bool]) -> tuple[str, ...]:
+def settle(root: ImageRoot, *, is_new: Callable[[str], bool], before: Callable[[str], bytes]) -> tuple[str, ...]:
     """Remove what `REMOVED` names, and return what to tell of both tables.
 
     Args:
         root: the image.
         is_new: tells whether a path (relative) was made or changed in this build.
+        before: returns what a file held before, nothing where there was none. A new owner or mode makes no new key.
 
     Raises:
         OSError: the disk fails.
     """
     notes = []
     for row in REMOVED:
-        found = [path for pattern in row.paths for path in _matching(root, pattern) if is_new(path)]
+        new = [path for pattern in row.paths for path in _matching(root, pattern) if is_new(path)]
+        found = [path for path in new if root.read(path) != before(path)]
         for path in found:
             root.remove(path)
             _remove_links(root, path, is_new=is_new)

@@ -191,11 +191,6 @@ class ImageRoot:
         finally:
             os.close(descriptor)
 
-    def read_link(self, path: str) -> str:
-        """Return what a symlink names."""
-        with self._holder(path) as (directory, name):
-            return text(os.readlink(name, dir_fd=directory))
-
     def is_directory(self, path: str) -> bool:
         """Whether there is a directory at a path, or a symlink to one."""
         status = self._followed(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 import shlex
 from collections.abc import Callable, Sequence
@@ -58,12 +59,20 @@ class Log:
         if self._show is not None:
             self._show(text)
         if self._left > 0:
+            self._keep(text)
+
+    def _keep(self, text: str) -> None:
+        """Write to the file; a log that cannot be written, on a full disk, fails no build and ends there."""
+        try:
             self._file.write(text[: self._left])
             self._left -= len(text)
             if self._left <= 0:
                 self._file.write("\n[what was printed after this is not kept]\n")
+        except OSError:
+            self._left = 0
 
     def close(self) -> None:
         """Write what is left."""
         self._end_line()
-        self._file.close()
+        with contextlib.suppress(OSError):  # as in `_keep`
+            self._file.close()

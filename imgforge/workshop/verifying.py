@@ -23,7 +23,7 @@ from imgforge.workshop import diversions
 from imgforge.workshop.root import Root
 from imgforge.workshop.steps import Verify
 
-REMOVED = "removed"
+REMOVED, REPLACED = "removed", "replaced"
 
 
 def missing(image: ImageRoot, met: Iterable[Met], new: Stack) -> Iterator[bytes]:
@@ -38,19 +38,26 @@ def difference(image: ImageRoot, path: bytes, shipped: Place) -> str:
 
     A directory in place of a link is none, nor is the reverse: dpkg leaves what is there (`tarobject`).
     """
+    what = _other_kind(image, path, shipped)
+    status = image.status(text(path))
+    if what or status is None or stat.S_IFMT(status.st_mode) != stat.S_IFMT(shipped.status.st_mode):
+        return what
+    if stat.S_ISLNK(status.st_mode) and raw(image.target(text(path))) != os.readlink(shipped.disk):
+        return "changed"
+    if stat.S_ISREG(status.st_mode) and not _is_same(image, path, status.st_size, shipped):
+        return "changed"
+    return ""
+
+
+def _other_kind(image: ImageRoot, path: bytes, shipped: Place) -> str:
+    """Return whether a file is missing or of another kind; see `difference`."""
     status = image.status(text(path))
     if status is None:
         return REMOVED
     kinds = {stat.S_IFMT(status.st_mode), stat.S_IFMT(shipped.status.st_mode)}
     if kinds == {stat.S_IFDIR, stat.S_IFLNK}:
-        return "" if image.is_directory(text(path)) else "replaced"
-    if len(kinds) > 1:
-        return "replaced"
-    if stat.S_ISLNK(status.st_mode) and raw(image.read_link(text(path))) != os.readlink(shipped.disk):
-        return "changed"
-    if stat.S_ISREG(status.st_mode) and not _is_same(image, path, status.st_size, shipped):
-        return "changed"
-    return ""
+        return "" if image.is_directory(text(path)) else REPLACED
+    return REPLACED if len(kinds) > 1 else ""
 
 
 def _is_same(image: ImageRoot, path: bytes, size: int, shipped: Place) -> bool:
@@ -83,11 +90,14 @@ def altered(step: Verify, root: Root, *, owners: Owners) -> list[tuple[str, str,
 def _of_tree(image: ImageRoot, tree: Path, *, owners: Owners) -> Iterator[tuple[str, str]]:
     """Yield what is not in the image of a package that dpkg unpacked; its content is dpkg's to decide about."""
     stack = Stack((tree,), mark=owners.mark)
-    for directory, _, files in os.walk(os.fsencode(tree)):
-        for name in files:
+    for directory, directories, files in os.walk(os.fsencode(tree)):
+        # A link counts as a directory where this machine has one at its target.
+        for name in (*directories, *files):
             path = os.path.relpath(join(directory, name), os.fsencode(tree))
-            what = difference(image, path, shipped) if (shipped := stack.find(path)) else ""
-            if what and what != "changed":
+            shipped = stack.find(path)
+            if shipped is None or stat.S_ISDIR(shipped.status.st_mode):
+                continue
+            if what := _other_kind(image, path, shipped):
                 yield text(path), what
 
 

@@ -150,7 +150,7 @@ class Worker:
                 runs += self._perform(step, root=root, lowers=lowers, epoch=epoch, log=log)
             before = {path: root.before(path) for path in SHADOWS}
             with edits.opened(root.path) as image:
-                notes = identities.settle(image, is_new=root.is_new)
+                notes = identities.settle(image, is_new=root.is_new, before=root.before)
                 normalise(image, epoch=epoch, is_new=root.is_new, before=before)
                 shipped = Shipped(times, edits.diverted(image))
             self._write(root.changes(epoch=epoch, shipped=shipped), output)

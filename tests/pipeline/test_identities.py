@@ -69,7 +69,8 @@ def test_keys_of_the_base_and_of_the_manifest_stay(world: World) -> None:
     (world.manifests / "key").write_text("mine\n")
     world.manifest("lower", files=[{"from": "key", "to": "/etc/ssh/ssh_host_rsa_key"}])
     world.build("lower")
-    world.package("server", scripts={"postinst": SERVER})
+    own = "chown daemon /etc/ssh/ssh_host_rsa_key; chmod 0400 /etc/ssh/ssh_host_rsa_key"
+    world.package("server", scripts={"postinst": f"{SERVER}\n{own}"})
     image = world.made(base="lower", packages=["server"])
     assert image.text("etc/ssh/ssh_host_rsa_key") == "mine\n"
     assert "etc/ssh/ssh_host_ed25519_key" not in image.paths
