@@ -33,7 +33,15 @@ from imgforge.digest import Digest
 from imgforge.errors import FetchError, IntegrityError
 from imgforge.fetch.failures import gathered
 from imgforge.fetch.http import Fetcher
-from imgforge.fetch.request import Known, NotFoundError, OfflineError, Request, TooLargeError, WrongBytesError
+from imgforge.fetch.request import (
+    Known,
+    NotFoundError,
+    OfflineError,
+    RefusedError,
+    Request,
+    TooLargeError,
+    WrongBytesError,
+)
 from imgforge.fetch.url import without_user
 from imgforge.store.cache import Cache
 
@@ -252,9 +260,7 @@ class _Site:
         for packed in wanted.packings:
             try:
                 return self._fetched_in(wanted, packed)
-            except OfflineError:
-                raise
-            except FetchError as error:
+            except (NotFoundError, RefusedError) as error:  # one that does not answer has no other packing either
                 failures.append(error)
         raise gathered(failures)
 

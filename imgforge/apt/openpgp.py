@@ -134,7 +134,7 @@ def _by_weak_keys(packets: list[Any], covered: bytes, known: Keys, *, what: str)
         key = certificate.keys.get(_issuer(one))
         if key is None:
             continue
-        if not weak.verifies(key, one, covered):
+        if not (weak.is_of_document(one) and weak.verifies(key, one, covered)):
             raise _bad(Counter([_issuer(one)]), what=what)
         signers.add(certificate.fingerprint)
     return signers

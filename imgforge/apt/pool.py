@@ -35,7 +35,7 @@ class Wanted(Named, Protocol):
 
     @property
     def digest(self) -> Digest:
-        """The SHA-256 of its `.deb`."""
+        """The digest of its `.deb`: SHA-256, or SHA-512 where the archive lists no other."""
 
     @property
     def path(self) -> str | PurePosixPath:

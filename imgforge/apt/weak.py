@@ -31,6 +31,7 @@ BITS = 1024
 _STRONG = {8: "SHA256", 9: "SHA384", 10: "SHA512", 11: "SHA224"}
 _OWN = {**_STRONG, 2: "SHA1"}
 _RSA, _EDDSA = (1, 3), 22
+_CERTIFIES = ("GenericCertification", "PersonaCertification", "CasualCertification", "PositiveCertification")
 _ED25519 = b"\x09\x2b\x06\x01\x04\x01\xda\x47\x0f\x01"  # its object identifier, with a length (section 9.2)
 
 
@@ -60,10 +61,7 @@ def read(certificate: Any, *, moment: datetime | None) -> Certificate | None:
     parts = list(_parts(rest))
     if any(one.signature_type == packet.SignatureType.KeyRevocation for _, signed in parts for one in signed):
         return None
-    own = [
-        one for part, signed in parts for one in signed if part is None or part.tag == packet.Tag.UserID
-        if verifies(primary, one, _about(primary, part), own=True)
-    ]  # fmt: skip
+    own = list(_own(primary, parts))
     ends = _ends(primary, own) if own else None
     if not own or (ends is not None and moment is not None and ends <= moment):
         return None
@@ -72,6 +70,30 @@ def read(certificate: Any, *, moment: datetime | None) -> Certificate | None:
     signing = [primary, *subkeys] if flags is None or flags.signing else subkeys
     named = {name: one for one in signing for name in (one.fingerprint, one.key_id)}
     return Certificate(primary.fingerprint, None if ends is None else int(ends.timestamp()), named)
+
+
+def _own(primary: Any, parts: Iterable[tuple[Any, list[Any]]]) -> Iterator[Any]:
+    """Yield the primary key's signatures of itself and of user ids that are not revoked."""
+    for part, signed in parts:
+        is_key = part is None
+        if not is_key and (
+            part.tag != packet.Tag.UserID or any(_is_a(one, "CertificationRevocation") for one in signed)
+        ):
+            continue
+        for one in signed:
+            if _is_a(one, *(("DirectKey",) if is_key else _CERTIFIES)) and verifies(
+                primary, one, _about(primary, part), own=True
+            ):
+                yield one
+
+
+def is_of_document(signature: Any) -> bool:
+    """Return whether a signature is of a type that signs documents (section 5.2.1)."""
+    return _is_a(signature, "Binary", "Text")
+
+
+def _is_a(signature: Any, *names: str) -> bool:
+    return any(signature.signature_type == getattr(packet.SignatureType, name) for name in names)
 
 
 def _parts(packets: Iterable[Any]) -> Iterator[tuple[Any, list[Any]]]:

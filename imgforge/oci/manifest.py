@@ -166,7 +166,8 @@ class Index:
             UsageError: no match; the message lists the available platforms.
         """
         for manifest in self.manifests:
-            if platform and manifest.platform and platform.is_met_by(manifest.platform):
+            named = manifest.platform if manifest.platform and manifest.platform.architecture else None
+            if platform and named and platform.is_met_by(named):
                 return manifest
         if len(self.manifests) == 1 and not (platform and self.manifests[0].platform):
             return self.manifests[0]

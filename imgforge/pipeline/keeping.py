@@ -35,7 +35,7 @@ def keep_below(cache: Cache, *, settings: Settings) -> None:
     try:
         with contextlib.ExitStack() as resources:
             freed = cache.keep_below(size_of(settings), now=settings.now, remove=_remover(settings, resources))
-    except ImgforgeError as error:
+    except (ImgforgeError, OSError) as error:
         settings.reporter.warned(f"the cache cannot be kept below its size: {error}")
         return
     if freed.entries:

@@ -83,14 +83,14 @@ def push(
         FetchError: the registry does not take it.
     """
     client, repository = target.client, target.repository
+    if client.is_by_tag and not tag:
+        raise UsageError(f"{repository}@{top.digest}: expected a tag to push by, got none")
     manifests = (*parts, *((top,) if isinstance(top, Manifest) else ()))
     blobs = {blob.digest: blob for manifest in manifests for blob in manifest.blobs}
     # The first one alone: it brings the token, or the one clear word that there is none for us.
     ways = {blob.digest: ensure(target, blob) for blob in tuple(blobs.values())[:1]}
     rest = tuple(blobs.values())[1:]
     ways.update(parallel.each(lambda blob: (blob.digest, ensure(target, blob)), rest, jobs=client.jobs))
-    if client.is_by_tag and not tag:
-        raise UsageError(f"{repository}@{top.digest}: expected a tag to push by, got none")
     for part in parts:
         _bring(client, repository, part, tag=f"{tag[:100]}.{part.digest.hex[:24]}")
     if isinstance(top, Index):
@@ -126,7 +126,10 @@ def _settle(error: FetchError, client: Client, repository: Repository, *, docume
 
     Seen for that: 400 (ECR, Artifact Registry, Nexus), 403 (Docker Hub, Artifactory), 409, 412 (Harbor).
     """
-    found = find(client, repository, tag=tag)
+    try:
+        found = find(client, repository, tag=tag)
+    except FetchError:  # the refusal says more than what stands in the way of a second look
+        raise error from None
     if found == document.digest:
         return
     if found is None:

@@ -73,12 +73,11 @@ def referrers(
     found = dict(
         parallel.each(lambda place: (place, lists[place](client, repository, digest)), range(len(lists)), jobs=2)
     )
-    listed = [entry for place in sorted(found) for entry in found[place] or ()]
-    if len(listed) > _MOST:
-        raise RefusedError(f"{repository}@{digest}: referrers: expected at most {_MOST}, got {len(listed)}")
     by_digest: dict[Digest, Descriptor] = {}
-    for entry in listed:
+    for entry in (entry for place in sorted(found) for entry in found[place] or ()):
         by_digest.setdefault(entry.digest, entry)
+    if len(by_digest) > _MOST:
+        raise RefusedError(f"{repository}@{digest}: referrers: expected at most {_MOST}, got {len(by_digest)}")
     return tuple(entry for entry in by_digest.values() if artifact_type in ("", entry.artifact_type))
 
 

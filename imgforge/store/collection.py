@@ -120,7 +120,8 @@ class Collection:
         total, first_kept = sum(map(self._size, aging)), len(others)
         for number in reversed(range(len(others))):
             total += self._size(others[number])
-            if total <= _ROOM * limit:
+            is_newest = number == len(others) - 1
+            if total <= (limit if is_newest else _ROOM * limit):
                 first_kept = number
             if total > limit:
                 return others[:first_kept]

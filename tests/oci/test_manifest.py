@@ -125,6 +125,11 @@ def test_an_index_round_trips_and_gives_the_manifest_of_a_platform() -> None:
     assert index.select(attrs.evolve(ARM64, variant=""), what="it") == for_platform(ARM64, number=1)
 
 
+def test_a_manifest_without_an_architecture_is_not_taken_for_another() -> None:
+    index = Index.make((for_platform(Platform("linux", "")), for_platform(ARM64, number=1)))
+    assert index.select(ARM64, what="it") == for_platform(ARM64, number=1)
+
+
 def test_an_index_without_the_platform_lists_those_that_it_has() -> None:
     index = Index.make((for_platform(AMD64), for_platform(Platform("unknown", "unknown"), number=1)))
     with pytest.raises(UsageError, match="it: expected one image for linux/arm64/v8, got linux/amd64, unknown/unknown"):

@@ -73,6 +73,13 @@ def test_the_longest_unused_goes_when_it_is_too_large(path: Path) -> None:
     assert not cache.has_grown
 
 
+def test_the_newest_entry_stays_if_it_fits(path: Path) -> None:
+    cache = fill(path, "old1", size=20 * KB)
+    cache.put("debs", "new1", b"x" * 95 * KB)
+    cache.keep_below(100 * KB, now=NOW)
+    assert left(path) == ["new1"]
+
+
 def test_it_stays_below_its_size_whatever_is_added(path: Path) -> None:
     for number in range(30):
         cache = Cache(path)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, BinaryIO
 
 from imgforge.digest import Digest
@@ -165,11 +166,7 @@ class Beside:
         return Attachment(made[-1].manifest, blobs, made[-1].tag)
 
     def _refused(self, *attachments: Attachment) -> tuple[RefusedError, ...]:
-        """Attach things; return the error of a registry that refuses them.
-
-        Raises:
-            DeniedError: the credentials do not allow a push at all.
-        """
+        """Attach things; return the error of a registry that refuses them, unless the credentials allow no push."""
         try:
             self._attach(*attachments)
         except DeniedError:
@@ -230,23 +227,28 @@ class Beside:
         return any(one.statement is not None and one.statement.predicate == predicate for one in said)
 
     def _unverified(self, predicate_type: str, *, what: str) -> Iterator[Statement]:
-        tagged = self._found().attestations
-        for descriptor in cosign_tag.envelopes(tagged, what=what) if tagged else ():
-            envelope = Envelope.parse(bundle.blob(descriptor, self.read, what=what), what=what)
-            said = Statement.parse(envelope.payload, what=what)
+        for read in self._payloads(predicate_type, what=what):
+            try:
+                said = Statement.parse(read(), what=what)
+            except AbsentError as error:  # garbage collection took it; another one may be there
+                self._client.reporter.warned(str(error))
+                continue
             if said.predicate_type == predicate_type:
                 said.claims(self.digest, what=what)
                 yield said
-        for manifest in self._found().referrers:
-            if bundle.is_one(manifest) and bundle.predicate_type(manifest) == predicate_type:
-                try:
-                    one, _raw = bundle.detach(manifest, digest=self.digest, read=self.read, what=what)
-                except AbsentError as error:
-                    self._client.reporter.warned(str(error))
-                    continue
-                said = Statement.parse(one.envelope.payload, what=what)
-                said.claims(self.digest, what=what)
-                yield said
+
+    def _payloads(self, predicate_type: str, *, what: str) -> Iterator[Callable[[], bytes]]:
+        def tagged(blob: Descriptor) -> bytes:
+            return Envelope.parse(bundle.blob(blob, self.read, what=what), what=what).payload
+
+        def bundled(manifest: Manifest) -> bytes:
+            return bundle.detach(manifest, digest=self.digest, read=self.read, what=what)[0].envelope.payload
+
+        found = self._found()
+        envelopes = cosign_tag.envelopes(found.attestations, what=what) if found.attestations else ()
+        yield from (partial(tagged, one) for one in envelopes)
+        bundles = (one for one in found.referrers if bundle.is_one(one))
+        yield from (partial(bundled, one) for one in bundles if bundle.predicate_type(one) == predicate_type)
 
     def _found(self) -> Found:
         """Return what is there, looked for once, and again after something was added."""
